@@ -1,0 +1,197 @@
+//! What a speaker is told: the whole desired state, which the speaker compares with what it has.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use crate::policy::Policy;
+use crate::types::{Asn, BgpIdentifier, Families, HoldTime};
+
+/// A whole speaker.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Our AS.
+    pub asn: Asn,
+    /// Our BGP Identifier.
+    pub router_id: BgpIdentifier,
+    /// How many equal paths are installed, 1 to 64.
+    pub multipath: u8,
+    /// Neighbors with an address of their own, by name.
+    pub neighbors: BTreeMap<String, NeighborSettings>,
+    /// Neighbors that dial in from a range, by name; their sessions are named `NAME/ADDRESS`.
+    pub dynamic_neighbors: BTreeMap<String, DynamicNeighborSettings>,
+    /// Prefixes of our own.
+    pub originate: Vec<Originate>,
+    /// Summaries of what is more specific.
+    pub aggregates: Vec<Aggregate>,
+    /// Policies by name. The built-in `accept-all` is not among them.
+    pub policies: BTreeMap<String, Arc<Policy>>,
+}
+
+/// What the AS of a neighbor may be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RemoteAs {
+    /// One of these.
+    OneOf(Vec<Asn>),
+    /// Any but ours.
+    External,
+    /// Ours.
+    Internal,
+}
+
+/// A neighbor with an address of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NeighborSettings {
+    /// Its address.
+    pub address: IpAddr,
+    /// The interface of a link-local address (`fe80::1%eth0`).
+    pub zone: Option<String>,
+    /// The port we dial.
+    pub port: u16,
+    /// The address we dial from; chosen by the kernel where absent.
+    pub local_address: Option<IpAddr>,
+    /// We wait and do not dial.
+    pub passive: bool,
+    /// Administratively down.
+    pub shutdown: bool,
+    /// The session lives and dies with this WireGuard peer.
+    pub via: Option<String>,
+    /// Its AS.
+    pub asn: RemoteAs,
+    /// What it has in common with the sessions of a listen range.
+    pub session: SessionSettings,
+}
+
+/// Neighbors that dial in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DynamicNeighborSettings {
+    /// Where they may come from; the longest range of all dynamic neighbors wins.
+    pub range: Vec<IpNet>,
+    /// What AS they may have.
+    pub asn: RemoteAs,
+    /// How many sessions at most.
+    pub limit: usize,
+    /// The rest.
+    pub session: SessionSettings,
+}
+
+/// What every session is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionSettings {
+    /// Free text for people.
+    pub description: Option<String>,
+    /// The AS we show this neighbor in place of our own.
+    pub local_asn: Option<Asn>,
+    /// Families offered; absent: those that the session's own addresses can carry.
+    pub families: Option<Families>,
+    /// Import policy; absent: nothing from an external neighbor (RFC 8212), everything from an internal one.
+    pub import: Option<PolicyName>,
+    /// Export policy; absent: as with import.
+    pub export: Option<PolicyName>,
+    /// The hold time we offer. 0 is accepted from the neighbor only where it is offered here too.
+    pub hold_time: HoldTime,
+    /// The interval of our KEEPALIVEs; absent: a third of the negotiated hold time.
+    pub keepalive: Option<Duration>,
+    /// Between two tries to connect.
+    pub connect_retry: Duration,
+    /// How long the neighbor may read nothing (RFC 9687); absent: the greater of 8 minutes and twice the hold time.
+    pub send_hold_time: Option<Duration>,
+    /// TCP-MD5 (RFC 2385).
+    pub password: Option<Password>,
+    /// GTSM (RFC 5082): how many hops away at most, 1 = directly connected.
+    pub ttl_security: Option<u8>,
+    /// TTL of an external session that is not directly connected; absent: 1, and next hops must be on the shared subnet.
+    pub ebgp_multihop: Option<u8>,
+    /// How many prefixes of one family are accepted before Cease 6/1.
+    pub max_prefixes: Option<u32>,
+    /// What next hop we announce.
+    pub next_hop_self: NextHopSelf,
+    /// RFC 4456: an internal neighbor to which internal routes are reflected.
+    pub route_reflector_client: bool,
+    /// Treat an UPDATE as withdraw whose first AS is not the neighbor's (RFC 4271 §6.3).
+    pub enforce_first_asn: bool,
+    /// How often our own AS may stand in a received AS_PATH.
+    pub allow_own_asn: u8,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            description: None,
+            local_asn: None,
+            families: None,
+            import: None,
+            export: None,
+            hold_time: HoldTime::DEFAULT,
+            keepalive: None,
+            connect_retry: Duration::from_secs(10),
+            send_hold_time: None,
+            password: None,
+            ttl_security: None,
+            ebgp_multihop: None,
+            max_prefixes: None,
+            next_hop_self: NextHopSelf::Auto,
+            route_reflector_client: false,
+            enforce_first_asn: true,
+            allow_own_asn: 0,
+        }
+    }
+}
+
+/// When we announce ourselves as next hop.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NextHopSelf {
+    /// RFC 4271 §5.1.3, and towards internal neighbors where the next hop lies behind a tunnel.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never towards internal neighbors.
+    Never,
+}
+
+/// A policy by its name.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum PolicyName {
+    /// The built-in `accept-all`.
+    AcceptAll,
+    /// One of [`Settings::policies`].
+    Named(String),
+}
+
+/// A secret that is wiped when dropped and never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Password(pub Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// A prefix of our own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Originate {
+    /// What is announced.
+    pub prefix: IpNet,
+    /// Where the kernel sends it; absent: the kernel already knows.
+    pub next_hop: Option<IpAddr>,
+    /// Install a discard route for it.
+    pub discard: bool,
+}
+
+/// A summary: announced while something more specific is accepted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Aggregate {
+    /// The summary.
+    pub prefix: IpNet,
+    /// Install a discard route for the parts that nobody announces.
+    pub discard: bool,
+    /// Announce the summary in place of what is more specific.
+    pub summary_only: bool,
+}

@@ -1,0 +1,116 @@
+//! What a speaker shows of itself: plain values, made when asked.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::types::{Asn, BgpIdentifier, Families};
+use crate::wire::{Notification, PathAttributes};
+
+/// One prefix of the Loc-RIB.
+#[derive(Clone, Debug)]
+pub struct RouteView {
+    /// The destination.
+    pub prefix: IpNet,
+    /// Every accepted path and every ineligible one, best first.
+    pub paths: Vec<PathView>,
+}
+
+/// One path.
+#[derive(Clone, Debug)]
+pub struct PathView {
+    /// The neighbor's name; for our own routes `originate` or `aggregate`.
+    pub neighbor: String,
+    /// Absent for our own routes.
+    pub neighbor_address: Option<IpAddr>,
+    /// The one that is announced.
+    pub best: bool,
+    /// Among those that are installed together.
+    pub multipath: bool,
+    /// The decision step that another path won, or why this one is not eligible.
+    pub not_best: Option<String>,
+    /// After import policy (Loc-RIB), before it (`received`), or as told (`advertised`).
+    pub attributes: PathAttributes,
+    /// The next hop of this path; absent for our own routes without one.
+    pub next_hop: Option<IpAddr>,
+    /// How long this path is as it is.
+    pub age: Duration,
+    /// The policy rule that accepted it.
+    pub policy: Option<PolicyView>,
+    /// Why it was refused (`received` only).
+    pub rejected: Option<String>,
+}
+
+/// The rule that decided.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyView {
+    /// The policy.
+    pub name: String,
+    /// The rule, counted from 1.
+    pub rule: usize,
+    /// Its line in the file, 0 where there is none.
+    pub line: u32,
+}
+
+/// The states of RFC 4271 §8.2.2.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs)]
+pub enum SessionState {
+    Idle,
+    Connect,
+    Active,
+    OpenSent,
+    OpenConfirm,
+    Established,
+}
+
+/// One neighbor.
+#[derive(Clone, Debug)]
+pub struct NeighborView {
+    /// As in the configuration; `NAME/ADDRESS` for one that dialled in.
+    pub name: String,
+    /// Free text for people.
+    pub description: Option<String>,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its AS: from its OPEN, else as configured where that is one number.
+    pub asn: Option<Asn>,
+    /// Its identifier, from its OPEN.
+    pub router_id: Option<BgpIdentifier>,
+    /// The furthest of its connections.
+    pub state: SessionState,
+    /// Since Established.
+    pub uptime: Option<Duration>,
+    /// Negotiated families.
+    pub families: Families,
+    /// Prefixes in the Adj-RIB-In.
+    pub received: usize,
+    /// Of these, accepted by policy.
+    pub accepted: usize,
+    /// Prefixes told to it.
+    pub advertised: usize,
+    /// Negotiated; absent before.
+    pub hold_time: Option<Duration>,
+    /// Names of the capabilities it sent.
+    pub capabilities: Vec<String>,
+    /// The WireGuard peer the session is bound to.
+    pub via: Option<String>,
+    /// What stands in the way: `(Policy)`, `shut down`, `tunnel down`, and the like.
+    pub note: Option<String>,
+    /// The last NOTIFICATION or other end of a session.
+    pub last_error: Option<LastError>,
+}
+
+/// The end of a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastError {
+    /// We sent it.
+    pub sent: bool,
+    /// Absent where the connection just ended.
+    pub notification: Option<Notification>,
+    /// One line.
+    pub text: String,
+    /// How long ago.
+    pub age: Duration,
+}

@@ -1,0 +1,89 @@
+//! Path attributes, typed (RFC 4271 §5).
+
+use std::net::Ipv4Addr;
+
+use crate::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
+
+/// Everything a path carries except its next hop, which the session decides about (RFC 4271 §5.1.3).
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct PathAttributes {
+    /// ORIGIN.
+    pub origin: Origin,
+    /// AS_PATH, always with four octets an AS (RFC 6793).
+    pub as_path: AsPath,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF.
+    pub local_pref: Option<u32>,
+    /// ATOMIC_AGGREGATE.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR.
+    pub aggregator: Option<Aggregator>,
+    /// COMMUNITIES (RFC 1997), sorted, without repetition.
+    pub communities: Vec<Community>,
+    /// ORIGINATOR_ID (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST (RFC 4456).
+    pub cluster_list: Vec<Ipv4Addr>,
+    /// EXTENDED COMMUNITIES (RFC 4360), sorted, without repetition.
+    pub extended_communities: Vec<ExtendedCommunity>,
+    /// LARGE_COMMUNITY (RFC 8092), sorted, without repetition.
+    pub large_communities: Vec<LargeCommunity>,
+    /// Optional transitive attributes that this speaker does not know, by code.
+    pub unknown: Vec<UnknownAttribute>,
+}
+
+/// ORIGIN (RFC 4271 §5.1.1), the preferred first.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Origin {
+    /// 0.
+    #[default]
+    Igp,
+    /// 1.
+    Egp,
+    /// 2.
+    Incomplete,
+}
+
+/// AS_PATH: segments, the nearest first.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct AsPath {
+    /// The segments, none empty.
+    pub segments: Vec<Segment>,
+}
+
+/// One segment.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Segment {
+    /// Its kind.
+    pub kind: SegmentKind,
+    /// 1 to 255 numbers.
+    pub asns: Vec<Asn>,
+}
+
+/// What a segment is. AS_SETs never pass the decoder (RFC 9774).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SegmentKind {
+    /// AS_SEQUENCE.
+    Sequence,
+}
+
+/// AGGREGATOR (RFC 4271 §5.1.7).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Aggregator {
+    /// Who formed the route.
+    pub asn: Asn,
+    /// Its identifier.
+    pub address: Ipv4Addr,
+}
+
+/// An optional transitive attribute passed on as it is, the Partial bit set (RFC 4271 §5).
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct UnknownAttribute {
+    /// Flags as received, Partial set.
+    pub flags: u8,
+    /// Type code.
+    pub code: u8,
+    /// Value.
+    pub value: Vec<u8>,
+}
