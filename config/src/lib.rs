@@ -5,4 +5,4 @@
 
 pub mod settings;
 
-pub use settings::Config;
+pub use settings::{Config, Source};

@@ -108,3 +108,12 @@ pub enum LogFormat {
     /// One JSON object each.
     Json,
 }
+
+/// A file as its caller has read it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// How diagnostics name it.
+    pub name: String,
+    /// What stands in it.
+    pub text: String,
+}

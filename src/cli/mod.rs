@@ -1,0 +1,8 @@
+//! cli.
+
+use std::process::ExitCode;
+
+/// Entry.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
