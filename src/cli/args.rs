@@ -28,6 +28,8 @@ pub(super) enum Command {
     },
     /// Stop the running gateway and wait for its end
     Stop(Stop),
+    /// Check configurations
+    Check(Check),
     /// Show what the running gateway knows
     Show(Show),
     /// Tell a BGP neighbor's session what to do
@@ -52,6 +54,16 @@ pub(super) struct Stop {
     /// Leave our routes in the kernel, whatever `on-stop` says
     #[arg(long)]
     pub(super) keep_routes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// A gateway's main file; `conf.d/*.toml` beside it is read too
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Do not read the files that hold keys and passwords
+    #[arg(long)]
+    pub(super) no_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -175,5 +187,10 @@ mod tests {
     #[test]
     fn a_stop_cannot_both_withdraw_and_keep() {
         assert_eq!(parse("vpngw stop --withdraw --keep-routes").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_check_needs_a_file() {
+        assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
     }
 }

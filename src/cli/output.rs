@@ -30,8 +30,8 @@ pub(super) fn say(text: &str) {
 }
 
 /// Says why it failed, in one sentence.
-pub(super) fn fail(error: &anyhow::Error) {
-    say(&format!("\u{1b}[1;31merror\u{1b}[0m: {error:#}"));
+pub(super) fn fail(sentence: impl fmt::Display) {
+    say(&format!("\u{1b}[1;31merror\u{1b}[0m: {sentence}"));
 }
 
 /// Clears the terminal that stdout is, and goes to its corner.
