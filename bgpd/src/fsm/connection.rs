@@ -23,7 +23,7 @@ pub(super) enum Initiator {
 }
 
 /// How far a connection is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     /// Our OPEN is sent, the neighbor's not yet here.
     OpenSent,
@@ -36,7 +36,7 @@ pub(super) enum State {
     Established { negotiated: Box<Negotiated>, since: Instant },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) initiator: Initiator,
@@ -80,7 +80,7 @@ impl Connection {
 }
 
 /// The timers of RFC 4271 §8 and RFC 9687; `None`: not running.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     pub(super) hold: Option<Instant>,
     pub(super) keepalive: Option<Instant>,

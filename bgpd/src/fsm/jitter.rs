@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A small generator (SplitMix64): its numbers spread timers and guard nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Jitter(u64);
 
 impl Jitter {

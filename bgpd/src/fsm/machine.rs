@@ -29,7 +29,7 @@ const KEEPALIVE: u8 = 4;
 const ROUTE_REFRESH: u8 = 5;
 
 /// One neighbor's machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fsm {
     identity: Identity,
     remote_as: RemoteAs,
@@ -58,7 +58,7 @@ enum Phase {
 }
 
 /// A dial under way; its number is absent between [`Action::Connect`] and [`Fsm::dialling`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Dial(Option<ConnectionId>);
 
 impl Fsm {

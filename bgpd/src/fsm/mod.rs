@@ -76,7 +76,8 @@ pub enum Event<'a> {
     Malformed { connection: ConnectionId, notification: Notification },
     /// Bytes arrived, whole messages or not: life, for the hold timer of an Established session.
     Alive { connection: ConnectionId },
-    /// Bytes left for the neighbor: life, for the send hold timer (RFC 9687). `pending`: more waits.
+    /// Bytes left for the neighbor: life, for the send hold timer (RFC 9687), which every KEEPALIVE starts and only
+    /// this event ends. `pending`: more waits.
     Sent { connection: ConnectionId, pending: bool },
     /// A deadline of [`Fsm::next_timeout`] is reached.
     Timer,
