@@ -3,52 +3,41 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::collision::{Verdict, verdict};
-use super::connection::{Connection, Initiator, State, due};
+use super::connection::{Connection, Initiator, State};
 use super::jitter::Jitter;
-use super::{Action, DownReason, Event, Identity, Negotiated, negotiate};
+use super::{Action, DownReason, Event, Identity, Negotiated, messages, negotiate};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::ConnectionId;
 use crate::view::SessionState;
-use crate::wire::{Context, Notification, Open};
+use crate::wire::{Context, Notification};
 
-const HOLD_TIMER_EXPIRED: Notification = Notification::new(4, 0);
 const CONNECTION_REJECTED: Notification = Notification::new(6, 5);
 const CONNECTION_COLLISION_RESOLUTION: Notification = Notification::new(6, 7);
-const SEND_HOLD_TIMER_EXPIRED: Notification = Notification::new(8, 0);
 
-/// How long a connection waits for one that would win the collision but is not answered (`collision`).
-const CONTEST: Duration = Duration::from_secs(10);
 /// The longest idle hold time; a session that lasted this long has redeemed earlier faults.
 const MAX_IDLE_HOLD: Duration = Duration::from_secs(60);
-
-/// Message types (RFC 4271 §4.1), as RFC 6608 §4 wants them in the data of an FSM error.
-const OPEN: u8 = 1;
-const UPDATE: u8 = 2;
-const KEEPALIVE: u8 = 4;
-const ROUTE_REFRESH: u8 = 5;
 
 /// One neighbor's machine.
 #[derive(Clone, Debug)]
 pub struct Fsm {
-    identity: Identity,
-    remote_as: RemoteAs,
+    pub(super) identity: Identity,
+    pub(super) remote_as: RemoteAs,
     passive: bool,
-    session: SessionSettings,
-    jitter: Jitter,
-    phase: Phase,
+    pub(super) session: SessionSettings,
+    pub(super) jitter: Jitter,
+    pub(super) phase: Phase,
     /// Faults in a row, for the idle hold time.
     faults: u32,
     dial: Option<Dial>,
     /// The ConnectRetryTimer: ends a dial under way, and begins the next where no connection stands.
-    retry: Option<Instant>,
+    pub(super) retry: Option<Instant>,
     /// Oldest first.
-    connections: Vec<Connection>,
+    pub(super) connections: Vec<Connection>,
 }
 
 /// Whether connections are wanted.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Not until [`Event::Start`].
     Stopped,
     /// Not until the IdleHoldTimer ends (RFC 4271 §8.1.1, DampPeerOscillations).
@@ -90,8 +79,8 @@ impl Fsm {
             Event::Closed { connection } => self.closed(now, connection, out),
             Event::Open { connection, open } => self.open(now, connection, open, out),
             Event::Keepalive { connection } => self.keepalive(now, connection, out),
-            Event::Update { connection } => self.routes(now, connection, UPDATE, out),
-            Event::RouteRefresh { connection } => self.routes(now, connection, ROUTE_REFRESH, out),
+            Event::Update { connection } => self.routes(now, connection, messages::UPDATE, out),
+            Event::RouteRefresh { connection } => self.routes(now, connection, messages::ROUTE_REFRESH, out),
             Event::Notification { connection, notification } => self.received(now, connection, notification, out),
             Event::Malformed { connection, notification } => self.refuse(now, connection, notification, out),
             Event::Alive { connection } => self.alive(now, connection),
@@ -142,11 +131,11 @@ impl Fsm {
         self.connections.iter().find(|connection| connection.is_established()).and_then(Connection::negotiated)
     }
 
-    fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
     }
 
-    fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+    pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections.iter_mut().find(|connection| connection.id == id)
     }
 }
@@ -188,7 +177,7 @@ impl Fsm {
 
 /// Connections that come and go.
 impl Fsm {
-    fn begin(&mut self, now: Instant, out: &mut Vec<Action>) {
+    pub(super) fn begin(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.phase = Phase::Wanted;
         if !self.passive {
             self.dial = Some(Dial(None));
@@ -201,7 +190,7 @@ impl Fsm {
         self.retry = (!self.passive).then(|| now + self.jitter.spread(self.session.connect_retry));
     }
 
-    fn abandon_dial(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn abandon_dial(&mut self, out: &mut Vec<Action>) {
         self.retry = None;
         if let Some(Dial(Some(connection))) = self.dial.take() {
             out.push(Action::Close { connection, notification: None });
@@ -269,14 +258,14 @@ impl Fsm {
     }
 
     /// Ends a connection with a NOTIFICATION of ours.
-    fn refuse(&mut self, now: Instant, id: ConnectionId, notification: Notification, out: &mut Vec<Action>) {
+    pub(super) fn refuse(&mut self, now: Instant, id: ConnectionId, notification: Notification, out: &mut Vec<Action>) {
         if let Some(connection) = self.take(id) {
             out.push(Action::Close { connection: id, notification: Some(notification.clone()) });
             self.ended(now, &connection, DownReason::Sent(notification), out);
         }
     }
 
-    fn drop_loser(&mut self, index: usize, out: &mut Vec<Action>) {
+    pub(super) fn drop_loser(&mut self, index: usize, out: &mut Vec<Action>) {
         let connection = self.connections.remove(index).id;
         out.push(Action::Close { connection, notification: Some(CONNECTION_COLLISION_RESOLUTION) });
     }
@@ -315,167 +304,6 @@ impl Fsm {
         let doublings = self.faults.saturating_sub(1).min(16);
         let time = self.session.connect_retry.saturating_mul(1 << doublings);
         self.jitter.spread(time.min(MAX_IDLE_HOLD.max(self.session.connect_retry)))
-    }
-}
-
-/// Messages.
-impl Fsm {
-    fn open(&mut self, now: Instant, id: ConnectionId, open: &Open, out: &mut Vec<Action>) {
-        let Some(connection) = self.connection(id) else { return };
-        if !matches!(connection.state, State::OpenSent) {
-            return self.unexpected(now, id, OPEN, out);
-        }
-        let ends = (connection.local, connection.remote);
-        let initiator = connection.initiator;
-        match negotiate::negotiate(&self.identity, &self.remote_as, &self.session, ends, open) {
-            Err(notification) => self.refuse(now, id, notification, out),
-            Ok(negotiated) => self.resolve_collision(now, id, initiator, Box::new(negotiated), out),
-        }
-    }
-
-    fn resolve_collision(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        initiator: Initiator,
-        negotiated: Box<Negotiated>,
-        out: &mut Vec<Action>,
-    ) {
-        let others = self.connections.iter().filter(|other| other.id != id);
-        let strongest = others.map(|other| verdict(initiator, &negotiated, other, &self.identity)).max();
-        match strongest {
-            Some(Verdict::Loses) => {
-                if let Some(index) = self.connections.iter().position(|connection| connection.id == id) {
-                    self.drop_loser(index, out);
-                }
-            }
-            Some(Verdict::Waits) => {
-                if let Some(connection) = self.connection_mut(id) {
-                    connection.state = State::Contested { negotiated, confirmed: false, until: now + CONTEST };
-                }
-            }
-            Some(Verdict::Wins) | None => {
-                while let Some(index) = self.connections.iter().position(|other| other.id != id) {
-                    self.drop_loser(index, out);
-                }
-                self.confirm(now, id, negotiated, out);
-            }
-        }
-    }
-
-    /// OpenSent to OpenConfirm.
-    fn confirm(&mut self, now: Instant, id: ConnectionId, negotiated: Box<Negotiated>, out: &mut Vec<Action>) {
-        // A second dial could only collide with what both sides now agree on.
-        self.abandon_dial(out);
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
-        out.push(Action::SendKeepalive { connection: id });
-        connection.timers.restart_hold(now, &negotiated);
-        connection.timers.keepalive_sent(now, &negotiated, &self.session, &mut self.jitter);
-        connection.state = State::OpenConfirm(negotiated);
-    }
-
-    /// Lets a contested connection go on whose rival is gone or took too long.
-    fn decide_contests(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let decided = self.connections.iter().position(|connection| match &connection.state {
-            State::Contested { negotiated, until, .. } => {
-                let mut others = self.connections.iter().filter(|other| other.id != connection.id);
-                *until <= now
-                    || others
-                        .all(|other| verdict(connection.initiator, negotiated, other, &self.identity) == Verdict::Wins)
-            }
-            _ => false,
-        });
-        let Some(connection) = decided.and_then(|index| self.connections.get_mut(index)) else { return };
-        let id = connection.id;
-        if let State::Contested { negotiated, confirmed, .. } =
-            std::mem::replace(&mut connection.state, State::OpenSent)
-        {
-            self.confirm(now, id, negotiated, out);
-            if confirmed {
-                self.keepalive(now, id, out);
-            }
-        }
-    }
-
-    fn keepalive(&mut self, now: Instant, id: ConnectionId, out: &mut Vec<Action>) {
-        let Some(connection) = self.connection_mut(id) else { return };
-        match &mut connection.state {
-            State::OpenSent => self.unexpected(now, id, KEEPALIVE, out),
-            State::Contested { confirmed, .. } => *confirmed = true,
-            State::OpenConfirm(negotiated) => {
-                let negotiated = negotiated.clone();
-                connection.timers.restart_hold(now, &negotiated);
-                out.push(Action::Established { connection: id, negotiated: negotiated.clone() });
-                connection.state = State::Established { negotiated, since: now };
-            }
-            State::Established { negotiated, .. } => connection.timers.restart_hold(now, negotiated),
-        }
-    }
-
-    /// An UPDATE or a ROUTE-REFRESH.
-    fn routes(&mut self, now: Instant, id: ConnectionId, kind: u8, out: &mut Vec<Action>) {
-        match self.connection(id) {
-            Some(connection) if connection.is_established() => self.alive(now, id),
-            _ => self.unexpected(now, id, kind, out),
-        }
-    }
-
-    fn alive(&mut self, now: Instant, id: ConnectionId) {
-        if let Some(Connection { state: State::Established { negotiated, .. }, timers, .. }) = self.connection_mut(id) {
-            timers.restart_hold(now, negotiated);
-        }
-    }
-
-    fn sent(&mut self, now: Instant, id: ConnectionId, pending: bool) {
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
-        if let State::OpenConfirm(negotiated) | State::Established { negotiated, .. } = &connection.state {
-            connection.timers.sent(now, pending, negotiated, &self.session);
-        }
-    }
-
-    /// A message that has no place in this state (RFC 6608 §3).
-    fn unexpected(&mut self, now: Instant, id: ConnectionId, kind: u8, out: &mut Vec<Action>) {
-        let Some(connection) = self.connection(id) else { return };
-        let subcode = match connection.state {
-            State::OpenSent => 1,
-            State::Contested { .. } | State::OpenConfirm(_) => 2,
-            State::Established { .. } => 3,
-        };
-        self.refuse(now, id, Notification { data: vec![kind], ..Notification::new(5, subcode) }, out);
-    }
-}
-
-/// Deadlines.
-impl Fsm {
-    fn timer(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if matches!(self.phase, Phase::Damped { until } if until <= now) {
-            self.begin(now, out);
-        }
-        if due(self.retry, now) {
-            self.abandon_dial(out);
-            if self.connections.is_empty() {
-                self.begin(now, out);
-            }
-        }
-        self.decide_contests(now, out);
-        let ids: Vec<_> = self.connections.iter().map(|connection| connection.id).collect();
-        ids.into_iter().for_each(|id| self.connection_timer(now, id, out));
-    }
-
-    fn connection_timer(&mut self, now: Instant, id: ConnectionId, out: &mut Vec<Action>) {
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
-        if due(connection.timers.hold, now) {
-            return self.refuse(now, id, HOLD_TIMER_EXPIRED, out);
-        }
-        if due(connection.timers.send_hold, now) {
-            return self.refuse(now, id, SEND_HOLD_TIMER_EXPIRED, out);
-        }
-        if due(connection.timers.keepalive, now)
-            && let State::OpenConfirm(negotiated) | State::Established { negotiated, .. } = &connection.state
-        {
-            out.push(Action::SendKeepalive { connection: id });
-            connection.timers.keepalive_sent(now, negotiated, &self.session, &mut self.jitter);
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod collision;
 mod connection;
 mod jitter;
 mod machine;
+mod messages;
 mod negotiate;
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,7 @@ pub(super) fn negotiate(
         remote_asn: open.asn,
         families,
         enforce_first_asn: session.enforce_first_asn,
+        enhanced_refresh: false,
         max_message: MAX_MESSAGE,
     };
     Ok(Negotiated {
@@ -75,6 +76,7 @@ pub(super) fn context_before_open(identity: &Identity) -> Context {
         remote_asn: identity.local_asn,
         families: Families::default(),
         enforce_first_asn: false,
+        enhanced_refresh: false,
         max_message: MAX_MESSAGE,
     }
 }
