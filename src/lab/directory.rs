@@ -66,7 +66,6 @@ impl Directory {
     pub fn preshared_key(&self, name: &str) -> anyhow::Result<PathBuf> {
         self.write(&format!("{name}.psk"), &BASE64_STANDARD.encode(random()?))
     }
-
 }
 
 impl Drop for Directory {

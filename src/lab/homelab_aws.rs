@@ -3,7 +3,7 @@
 //! One host stands for each role. Where the real edge translates addresses, the lab's routes one: the home gateway shows
 //! itself to the Internet as 198.51.100.2.
 
-use super::site::{Expectation, Gateway, Link, Node, Site, ip, nets, socket};
+use super::site::{Expectation, Gateway, Link, Node, Port, Site, ip, nets, socket};
 
 const DRAWING: &str = "\
  home LAN 192.168.2.0/24, fd02:2::/64                    203.0.113.0/24           VPC 10.20.0.0/16, fd20::/56
@@ -69,24 +69,47 @@ fn pod(name: &'static str, router_v4: &str, router_v6: &str) -> Node {
 
 fn links() -> Vec<Link> {
     vec![
-        Link::new("vpc")
-            .port("ec2", "vpc0", &["10.20.0.10/24", "fd20::10/64"])
-            .port("instance", "eth0", &["10.20.0.20/24", "fd20::20/64"]),
-        Link::new("internet").port("ec2", "wan0", &["203.0.113.10/24"]).port("edge", "wan0", &["203.0.113.1/24"]),
-        Link::new("lan")
-            .port("edge", "lan0", &["192.168.2.1/24", "fd02:2::1/64"])
-            .port("home", "eth0", &["192.168.2.195/24", "fd02:2::195/64"])
-            .port("node-19", "eth0", &["192.168.2.19/24", "fd02:2::19/64"])
-            .port("node-20", "eth0", &["192.168.2.20/24", "fd02:2::20/64"]),
-        Link::new("pods-195")
-            .port("home", "pod0", &["10.244.0.1/24", "fd00:10:244::1/64"])
-            .port("pod-195", "eth0", &["10.244.0.10/24", "fd00:10:244::10/64"]),
-        Link::new("pods-19")
-            .port("node-19", "pod0", &["10.244.1.1/24", "fd00:10:244:1::1/64"])
-            .port("pod-19", "eth0", &["10.244.1.10/24", "fd00:10:244:1::10/64"]),
-        Link::new("pods-20")
-            .port("node-20", "pod0", &["10.245.1.1/24", "fd00:10:245:1::1/64"])
-            .port("pod-20", "eth0", &["10.245.1.10/24", "fd00:10:245:1::10/64"]),
+        Link::new(
+            "vpc",
+            vec![
+                Port::new("ec2", "vpc0", &["10.20.0.10/24", "fd20::10/64"]),
+                Port::new("instance", "eth0", &["10.20.0.20/24", "fd20::20/64"]),
+            ],
+        ),
+        Link::new(
+            "internet",
+            vec![Port::new("ec2", "wan0", &["203.0.113.10/24"]), Port::new("edge", "wan0", &["203.0.113.1/24"])],
+        ),
+        Link::new(
+            "lan",
+            vec![
+                Port::new("edge", "lan0", &["192.168.2.1/24", "fd02:2::1/64"]),
+                Port::new("home", "eth0", &["192.168.2.195/24", "fd02:2::195/64"]),
+                Port::new("node-19", "eth0", &["192.168.2.19/24", "fd02:2::19/64"]),
+                Port::new("node-20", "eth0", &["192.168.2.20/24", "fd02:2::20/64"]),
+            ],
+        ),
+        Link::new(
+            "pods-195",
+            vec![
+                Port::new("home", "pod0", &["10.244.0.1/24", "fd00:10:244::1/64"]),
+                Port::new("pod-195", "eth0", &["10.244.0.10/24", "fd00:10:244::10/64"]),
+            ],
+        ),
+        Link::new(
+            "pods-19",
+            vec![
+                Port::new("node-19", "pod0", &["10.244.1.1/24", "fd00:10:244:1::1/64"]),
+                Port::new("pod-19", "eth0", &["10.244.1.10/24", "fd00:10:244:1::10/64"]),
+            ],
+        ),
+        Link::new(
+            "pods-20",
+            vec![
+                Port::new("node-20", "pod0", &["10.245.1.1/24", "fd00:10:245:1::1/64"]),
+                Port::new("pod-20", "eth0", &["10.245.1.10/24", "fd00:10:245:1::10/64"]),
+            ],
+        ),
     ]
 }
 
@@ -127,14 +150,15 @@ fn routes() -> Vec<Expectation> {
     let administration = ["10.245.1.0/24", "fd00:10:245:1::/64", "192.168.2.202/32", "fd02:2::202/128"];
     let summaries = ["10.245.0.0/16", "fd00:10:245::/56"];
     let load_balancers = ["192.168.2.192/26", "fd02:2::200/120"];
-    let to_aws = [&["10.244.1.0/24", "fd00:10:244:1::/64"][..], &on_this_host, &summaries, &load_balancers, &originated];
+    let single = ["10.244.1.0/24", "fd00:10:244:1::/64"];
+    let to_aws = [&single[..], &on_this_host, &summaries, &load_balancers, &originated].concat();
     let home_kernel = [&vpc[..], &mlops, &administration, &summaries].concat();
     let home = [&home_kernel[..], &on_this_host, &load_balancers, &originated].concat();
     vec![
         Expectation::Routes { gateway: "home", prefixes: nets(&home) },
         Expectation::KernelRoutes { node: "home", prefixes: nets(&home_kernel) },
-        Expectation::Routes { gateway: "ec2", prefixes: nets(&[&to_aws.concat()[..], &vpc].concat()) },
-        Expectation::KernelRoutes { node: "ec2", prefixes: nets(&to_aws.concat()) },
+        Expectation::Routes { gateway: "ec2", prefixes: nets(&[&to_aws[..], &vpc].concat()) },
+        Expectation::KernelRoutes { node: "ec2", prefixes: nets(&to_aws) },
         Expectation::KernelRoutes { node: "edge", prefixes: nets(&vpc) },
         // Cilium learns nothing and installs nothing.
         Expectation::KernelRoutes { node: "node-19", prefixes: Vec::new() },

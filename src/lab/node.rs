@@ -170,7 +170,8 @@ impl Agent {
     }
 
     async fn routes(&self, protocol: u8) -> anyhow::Result<Vec<KernelRoute>> {
-        let names: BTreeMap<u32, String> = self.links().await?.into_iter().map(|link| (link.index, link.name)).collect();
+        let names: BTreeMap<u32, String> =
+            self.links().await?.into_iter().map(|link| (link.index, link.name)).collect();
         let name = |index: u32| names.get(&index).cloned().unwrap_or_else(|| index.to_string());
         let found = self.kernel(protocol).await?.own_routes().await?;
         let mut routes: Vec<KernelRoute> = found.into_iter().map(|route| kernel_route(route, name)).collect();

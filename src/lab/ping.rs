@@ -54,7 +54,9 @@ fn open(ping: &Ping) -> anyhow::Result<UdpSocket> {
 async fn echo(socket: &UdpSocket, ping: &Ping, sequence: u16) -> anyhow::Result<Duration> {
     let start = Instant::now();
     socket.send(&request(ping.to, sequence)).await.context("send")?;
-    timeout(ping.timeout, answer(socket, sequence)).await.with_context(|| format!("no answer in {:?}", ping.timeout))??;
+    timeout(ping.timeout, answer(socket, sequence))
+        .await
+        .with_context(|| format!("no answer in {:?}", ping.timeout))??;
     Ok(start.elapsed())
 }
 

@@ -169,16 +169,16 @@ impl Node {
 }
 
 impl Link {
-    /// A link without ports.
-    pub fn new(name: &'static str) -> Self {
-        Self { name, ports: Vec::new() }
+    /// A cable where there are two ports.
+    pub fn new(name: &'static str, ports: Vec<Port>) -> Self {
+        Self { name, ports }
     }
+}
 
-    /// With a port.
-    #[must_use]
-    pub fn port(mut self, node: &'static str, interface: &'static str, addresses: &[&str]) -> Self {
-        self.ports.push(Port { node, interface, addresses: nets(addresses) });
-        self
+impl Port {
+    /// An interface with its addresses.
+    pub fn new(node: &'static str, interface: &'static str, addresses: &[&str]) -> Self {
+        Self { node, interface, addresses: nets(addresses) }
     }
 }
 
