@@ -64,3 +64,21 @@ fn every_configuration_names_the_control_socket_that_the_lab_opens() {
         assert!(gateway.config.contains(&socket), "{}", gateway.name);
     }
 }
+
+#[test]
+fn every_configuration_is_one_that_the_gateway_reads() {
+    let keys = config::no_secrets;
+    for gateway in homelab_aws::site().gateways {
+        let env = |name: &str| match name {
+            "LAB" => Some("/lab".to_owned()),
+            name if name.ends_with("_PUBLIC_KEY") => Some("b".repeat(42) + "Y="),
+            _ => None,
+        };
+        let context = config::Context { default_router_id: None, env: &env, secrets: &keys };
+        let source = config::Source { name: format!("{}.toml", gateway.name), text: gateway.config };
+        if let Err(diagnostics) = config::read(&[source], &context) {
+            let text: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+            panic!("{}", text.join("\n"));
+        }
+    }
+}
