@@ -21,7 +21,7 @@ pub use load::{LoadError, Loaded, load};
 use self::args::{Arguments, Command};
 use self::output::{Closed, fail};
 use crate::control::Client;
-use crate::daemon;
+use crate::{daemon, lab};
 
 /// Usage or configuration error.
 const USAGE: u8 = 2;
@@ -53,6 +53,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
+        Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
+        Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)
 }
