@@ -181,6 +181,25 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// `show status`, `neighbor NAME reset`: every command that has none below it, and no hidden one.
+    fn leaves(command: &clap::Command, words: &str) -> Vec<String> {
+        let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+        if below.is_empty() {
+            return vec![words.to_owned()];
+        }
+        let names = command.get_positionals().filter_map(|name| name.get_value_names()).flatten();
+        let words = names.fold(words.to_owned(), |words, name| format!("{words} {name}"));
+        below.iter().flat_map(|below| leaves(below, format!("{words} {}", below.get_name()).trim())).collect()
+    }
+
+    #[test]
+    fn every_command_is_in_the_reference() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
+        let missing: Vec<_> =
+            leaves(&Arguments::command(), "").into_iter().filter(|words| !page.contains(words)).collect();
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
     #[test]
     fn json_and_watch_may_stand_after_what_is_shown() {
         let Command::Show(show) = parse("vpngw show routes 10.1.2.3/8 --json --watch").unwrap().command else {
