@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
 use std::future::{Ready, pending, ready};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, net};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,7 +12,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::request::{Refusal, Request};
@@ -287,6 +287,22 @@ async fn a_body_beyond_the_limit_is_refused() {
 async fn what_is_not_http_is_answered_with_400() {
     let scratch = served(echo);
     assert!(raw(&scratch, b"\x16\x03\x01 hello\r\n\r\n").await.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+}
+
+#[tokio::test]
+async fn an_observe_listener_answers_and_takes_no_command() {
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve_with(Listener::Tcp(listener), Access::ReadOnly, echo));
+    let ask = async |request: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{request} HTTP/1.1\r\nHost: vpngw\r\n\r\n").as_bytes()).await.unwrap();
+        let mut received = String::new();
+        stream.read_to_string(&mut received).await.unwrap();
+        received
+    };
+    assert!(ask("GET /healthz").await.ends_with(r#"{"asked":"Health"}"#));
+    assert!(ask("POST /v1/stop").await.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
 }
 
 // The clock of these tests jumps to the next deadline whenever nothing else can go on.
