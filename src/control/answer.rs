@@ -45,7 +45,7 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
             daemon.neighbor_command(neighbor.clone(), command).await.then(done).ok_or(neighbor)
         }
         Request::Stop(how) => {
-            daemon.stop(how);
+            daemon.stop(how).await;
             Ok(done())
         }
     };
