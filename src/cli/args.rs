@@ -1,6 +1,7 @@
 //! The command line's words.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
@@ -28,6 +29,8 @@ pub(super) enum Command {
     },
     /// Stop the running gateway and wait for its end
     Stop(Stop),
+    /// Check configurations
+    Check(Check),
     /// Show what the running gateway knows
     Show(Show),
     /// Tell a BGP neighbor's session what to do
@@ -42,6 +45,18 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Build a whole site on this machine, in network namespaces
+    Lab {
+        /// Which one
+        #[arg(default_value = "homelab-aws")]
+        site: String,
+        /// End by itself after this time: 60s, 5m
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        duration: Option<Duration>,
+    },
+    /// The part of a lab that lives inside a namespace
+    #[command(hide = true)]
+    LabNode,
 }
 
 #[derive(Args, Debug)]
@@ -52,6 +67,16 @@ pub(super) struct Stop {
     /// Leave our routes in the kernel, whatever `on-stop` says
     #[arg(long)]
     pub(super) keep_routes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// A gateway's main file; `conf.d/*.toml` beside it is read too
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Do not read the files that hold keys and passwords
+    #[arg(long)]
+    pub(super) no_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +159,11 @@ fn prefix(text: &str) -> Result<IpNet, &'static str> {
     control::parse_prefix(text).ok_or("a prefix or an address is expected")
 }
 
+/// As in the configuration: with a unit, or seconds.
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -175,5 +205,17 @@ mod tests {
     #[test]
     fn a_stop_cannot_both_withdraw_and_keep() {
         assert_eq!(parse("vpngw stop --withdraw --keep-routes").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_check_needs_a_file() {
+        assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("2m").unwrap(), Duration::from_secs(120));
+        assert!(duration("soon").is_err());
     }
 }

@@ -3,8 +3,10 @@
 //! 0 done; 1 failed, with one sentence on stderr; 2 usage or configuration error, with everything that is wrong.
 
 mod args;
+mod check;
 mod command;
 mod key;
+mod load;
 mod output;
 mod show;
 mod text;
@@ -14,20 +16,31 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use load::{LoadError, Loaded, load};
+
 use self::args::{Arguments, Command};
 use self::output::{Closed, fail};
 use crate::control::Client;
-use crate::daemon;
+use crate::{daemon, lab};
+
+/// Usage or configuration error.
+const USAGE: u8 = 2;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
-        Err(error) => {
-            fail(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<LoadError>() {
+            Some(refused) => {
+                check::explain(refused);
+                ExitCode::from(USAGE)
+            }
+            None => {
+                fail(format_args!("{error:#}"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -36,9 +49,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run { config } => daemon::run(&config)?,
         Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
+        Command::Check(arguments) => return Ok(check::check(&arguments)),
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
+        Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
+        Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)
 }

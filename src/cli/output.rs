@@ -1,7 +1,12 @@
-//! Where text goes: data to stdout, talk to stderr, colour only to a terminal.
+//! Where text goes: data to stdout, talk to stderr, colour only to a terminal. Data has none.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+
+/// Goes to the terminal's corner and clears it (ECMA-48 CUP and ED).
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Whoever read our stdout has gone (`| head`): no failure, and nothing more to do.
 #[derive(Debug)]
@@ -17,11 +22,16 @@ impl std::error::Error for Closed {}
 
 /// Prints data.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
-        result => Ok(result?),
+        result => result.context("cannot write to stdout"),
     }
+}
+
+/// Prints data in place of what stands on the terminal; under it where there is none.
+pub(super) fn print_again(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() { print(&format!("{CLEAR}{text}")) } else { print(text) }
 }
 
 /// Says something to a person. A closed stderr is not worth an error: nobody listens.
@@ -30,11 +40,6 @@ pub(super) fn say(text: &str) {
 }
 
 /// Says why it failed, in one sentence.
-pub(super) fn fail(error: &anyhow::Error) {
-    say(&format!("\u{1b}[1;31merror\u{1b}[0m: {error:#}"));
-}
-
-/// Clears the terminal that stdout is, and goes to its corner.
-pub(super) fn clear() -> anyhow::Result<()> {
-    if io::IsTerminal::is_terminal(&io::stdout()) { print("\u{1b}[H\u{1b}[2J\u{1b}[3J") } else { Ok(()) }
+pub(super) fn fail(sentence: impl fmt::Display) {
+    say(&format!("\u{1b}[1;31merror\u{1b}[0m: {sentence}"));
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::args::{Show, What};
-use super::output::{clear, print};
+use super::output::{print, print_again};
 use super::text;
 use crate::control::{Answer, Client, segment};
 
@@ -23,8 +23,7 @@ pub(super) async fn show(client: &Client, arguments: &Show) -> anyhow::Result<()
         sleep(WATCH).await;
         // A gateway that restarts is watched on: only the first look may fail.
         let seen = look(client, arguments).await.unwrap_or_else(|error| format!("{error:#}\n"));
-        clear()?;
-        print(&seen)?;
+        print_again(&seen)?;
     }
 }
 
