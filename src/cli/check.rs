@@ -36,7 +36,8 @@ pub(super) fn explain(error: &LoadError) {
     }
 }
 
-fn tell(diagnostics: &[Diagnostic]) {
+/// Prints them.
+pub(super) fn tell(diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics {
         say(&format!("{}\n", diagnostic.render(true)));
     }

@@ -47,7 +47,7 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         }
         Request::Stop(how) => {
             tracing::info!(?how, "told to stop by the control socket");
-            daemon.stop(how);
+            daemon.stop(how).await;
             Ok(done())
         }
     };

@@ -85,10 +85,11 @@ impl AsPath {
 
     /// What an OLD speaker sent, with the numbers that it could not read put back (RFC 6793 §4.2.3).
     pub(super) fn merge(self, as4_path: Self) -> Self {
-        let Some(leading) = self.length().checked_sub(as4_path.length()) else { return self };
-        let mut merged: Self = self.iter().take(leading as usize).collect();
-        merged.segments.extend(as4_path.segments);
-        merged
+        match self.length().checked_sub(as4_path.length()) {
+            None => self,
+            Some(0) => as4_path,
+            Some(leading) => self.iter().take(leading as usize).chain(as4_path.iter()).collect(),
+        }
     }
 
     /// Whether a number needs four octets.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Treatment;
+use super::{AttrError, AttrFault, Treatment};
 
 /// Attribute Flags (RFC 4271 §4.3).
 pub(super) const OPTIONAL: u8 = 0x80;
@@ -133,6 +133,11 @@ pub(super) struct RawAttribute<'a> {
 }
 
 impl RawAttribute<'_> {
+    /// Something wrong with it.
+    pub(super) fn error(&self, fault: AttrFault) -> AttrError {
+        AttrError { code: self.code, fault, attribute: self.whole.to_vec() }
+    }
+
     /// Whether Optional and Transitive are as its specification says. The other bits decide nothing (RFC 7606 §3(c)).
     pub(super) fn flags_are(&self, specified: u8) -> bool {
         self.flags & OPTIONAL_TRANSITIVE == specified

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use config::Source;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wgd::view::PeerState;
 
 use super::timestamp;
 use crate::{daemon, fib};
@@ -151,15 +152,19 @@ pub enum StopRoutes {
 
 impl From<daemon::Status> for Status {
     fn from(status: daemon::Status) -> Self {
-        let tunnels = |state| status.peers.get(state).copied().unwrap_or_default();
+        let peers = |state| status.peers.get(&state).copied().unwrap_or_default();
         let fib = |state| status.fib.get(&state).copied().unwrap_or_default();
         Self {
             router: Router { asn: status.asn.map(|asn| asn.get()), router_id: status.router_id },
             ready: status.ready,
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: status.uptime.as_secs(),
-            tunnels: TunnelCounts { up: tunnels("up"), suspect: tunnels("suspect"), down: tunnels("down") },
-            sessions: SessionCounts { established: status.sessions.0, configured: status.sessions.1 },
+            tunnels: TunnelCounts {
+                up: peers(PeerState::Up),
+                suspect: peers(PeerState::Suspect),
+                down: peers(PeerState::Down),
+            },
+            sessions: SessionCounts { established: status.established, configured: status.sessions },
             routes: RouteCounts {
                 loc_rib: status.loc_rib,
                 fib: FibCounts {
@@ -175,8 +180,8 @@ impl From<daemon::Status> for Status {
     }
 }
 
-impl From<daemon::LogEvent> for Event {
-    fn from(event: daemon::LogEvent) -> Self {
+impl From<daemon::Entry> for Event {
+    fn from(event: daemon::Entry) -> Self {
         Self {
             number: event.number,
             at: timestamp(event.at),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wgd::settings::PublicKey;
+use wgd::view::PeerState;
 
 use super::*;
 use crate::kernel::Link;
@@ -216,8 +217,9 @@ fn the_status_counts_what_there_is() {
         ready: false,
         not_ready: vec!["wg0 is not up".into()],
         uptime: Duration::from_secs(9),
-        peers: BTreeMap::from([("up", 1), ("down", 2)]),
-        sessions: (1, 3),
+        peers: BTreeMap::from([(PeerState::Up, 1), (PeerState::Down, 2)]),
+        established: 1,
+        sessions: 3,
         loc_rib: 7,
         fib: BTreeMap::from([(fib::State::Installed, 6), (fib::State::Failed, 1)]),
     };
@@ -232,7 +234,7 @@ fn the_status_counts_what_there_is() {
 
 #[test]
 fn an_event_says_when_in_utc() {
-    let event = daemon::LogEvent {
+    let event = daemon::Entry {
         number: 3,
         at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500),
         kind: "session-up",
