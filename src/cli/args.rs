@@ -29,7 +29,7 @@ pub(super) enum Command {
     },
     /// Stop the running gateway and wait for its end
     Stop(Stop),
-    /// Check configurations
+    /// Check configurations: each file by itself, and all of them together
     Check(Check),
     /// Show what the running gateway knows
     Show(Show),
@@ -72,11 +72,14 @@ pub(super) struct Stop {
 #[derive(Args, Debug)]
 pub(super) struct Check {
     /// A gateway's main file; `conf.d/*.toml` beside it is read too
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Do not read the files that hold keys and passwords
     #[arg(long)]
     pub(super) no_secrets: bool,
+    /// Print the JSON Schema of a configuration file instead
+    #[arg(long, conflicts_with_all = ["files", "no_secrets"])]
+    pub(super) schema: bool,
 }
 
 #[derive(Args, Debug)]
@@ -227,8 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn a_check_needs_a_file() {
+    fn a_check_needs_a_file_or_the_wish_for_the_schema() {
         assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
+        assert!(parse("vpngw check --schema").is_ok());
     }
 
     #[test]

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn fragments_are_read_after_the_main_file_in_the_order_of_their_names() {
         let files = directory(&[
-            ("vpngw.toml", "[router]\nasn = 64513\n"),
+            ("vpngw.toml", "[router]\nasn = 64513\n[bgp]\nlisten = []\n"),
             ("conf.d/20-log.toml", "[log]\nlevel = \"debug\"\n"),
             ("conf.d/10-control.toml", "[control]\nsocket = \"/run/other.sock\"\n"),
             ("conf.d/.hidden.toml", "not TOML"),
@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn errors_of_all_files_come_at_once() {
-        let files = directory(&[("vpngw.toml", "[router]\nasn = 0\n"), ("conf.d/a.toml", "[log]\nlevle = \"info\"\n")]);
+        let files =
+            directory(&[("vpngw.toml", "[router]\nasn = 0\n[bgp]\n"), ("conf.d/a.toml", "[log]\nlevle = \"info\"\n")]);
         let Err(LoadError::Refused(diagnostics)) = loaded(&files) else { panic!("it was taken") };
         let places = diagnostics.iter().map(|found| (found.file.rsplit('/').next().unwrap(), found.line));
         assert_eq!(places.collect::<Vec<_>>(), [("vpngw.toml", 2), ("a.toml", 2)]);
