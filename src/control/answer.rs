@@ -1,6 +1,5 @@
 //! A [`Request`] to its answer: asks the daemon, converts what it shows.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
@@ -70,11 +69,7 @@ async fn readiness(daemon: &Handle) -> Answer {
 async fn routes(daemon: &Handle, slice: Slice) -> Answer {
     let views = daemon.routes(slice).await;
     let fib = daemon.fib_routes(views.iter().map(|view| view.prefix).collect()).await;
-    apart(move || {
-        let fib: HashMap<IpNet, _> = fib.into_iter().map(|route| (route.prefix, route)).collect();
-        ok(&table(&views, slice, |view| api::Route::new(view, fib.get(&view.prefix))))
-    })
-    .await
+    apart(move || ok(&api::Routes::new(&views, slice.limit, &fib))).await
 }
 
 /// Makes an answer on a thread of its own: 10,000 routes take about 100 ms, and the runtime's thread has dead tunnels to
