@@ -3,6 +3,7 @@
 //! Add: the tunnel's table (acknowledged by every worker), then the kernel route. Remove: the reverse.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -135,6 +136,11 @@ impl Fib {
         todo!()
     }
 
+    /// The addresses to which the tunnel sends its packets now: no route into the tunnel may capture them.
+    pub fn endpoints(&mut self, endpoints: Vec<IpAddr>) {
+        todo!()
+    }
+
     /// A peer's state: a dead peer is a dead next hop.
     pub fn peer(&mut self, peer: PublicKey, alive: bool) {
         todo!()
@@ -150,8 +156,8 @@ impl Fib {
         todo!()
     }
 
-    /// Answer to [`Work::Kernel`]: one result each, in order.
-    pub fn kernel_done(&mut self, results: Vec<Result<(), String>>) {
+    /// Answer to [`Work::Kernel`]: what [`crate::kernel::Kernel::routes`] returned.
+    pub fn kernel_done(&mut self, results: io::Result<Vec<io::Result<()>>>) {
         todo!()
     }
 
