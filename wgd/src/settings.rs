@@ -9,6 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use crate::{curve, peer};
+
 /// A whole tunnel.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
@@ -63,23 +65,31 @@ pub struct PrivateKey(pub Zeroizing<[u8; 32]>);
 #[derive(Clone, Eq, PartialEq)]
 pub struct PresharedKey(pub Zeroizing<[u8; 32]>);
 
-/// Not 32 octets in base64.
+/// Text that is not a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeyError;
+pub enum KeyError {
+    /// Not 32 octets in base64.
+    Malformed,
+    /// A point of low order: whoever claims this public key is believed.
+    LowOrder,
+}
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a key: 32 octets in base64 (44 characters) are expected")
+        f.write_str(match self {
+            Self::Malformed => "not a key: 32 octets in base64 (44 characters) are expected",
+            Self::LowOrder => "not a public key: a point of low order, which no private key belongs to",
+        })
     }
 }
 
 impl std::error::Error for KeyError {}
 
 fn octets(text: &str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    let decoded = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| KeyError)?);
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| KeyError::Malformed)?);
     let mut key = Zeroizing::new([0; 32]);
     if decoded.len() != key.len() {
-        return Err(KeyError);
+        return Err(KeyError::Malformed);
     }
     key.copy_from_slice(&decoded);
     Ok(key)
@@ -88,7 +98,8 @@ fn octets(text: &str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
 impl PublicKey {
     /// From base64, as `wg pubkey` prints it.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
-        octets(text).map(|key| Self(*key))
+        let key = octets(text)?;
+        if curve::is_low_order(&key) { Err(KeyError::LowOrder) } else { Ok(Self(*key)) }
     }
 }
 
@@ -112,8 +123,7 @@ impl PrivateKey {
 
     /// The public key that belongs to it.
     pub fn public_key(&self) -> PublicKey {
-        let secret = boringtun::x25519::StaticSecret::from(*self.0);
-        PublicKey(boringtun::x25519::PublicKey::from(&secret).to_bytes())
+        peer::public_key(self)
     }
 }
 

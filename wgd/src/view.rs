@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::settings::PublicKey;
+use crate::table::Generation;
 
 /// Whether a peer answers.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -17,6 +18,20 @@ pub enum PeerState {
     Suspect,
     /// Watched, and no answer for 25 s, or none yet.
     Down,
+}
+
+/// What a tunnel tells unasked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// Every worker has this generation of the table.
+    TableApplied(Generation),
+    /// A watched peer changed its state. A new one is told as down.
+    PeerState(PublicKey, PeerState),
+    /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
+    /// [`Device::endpoint`](crate::device::Device::endpoint).
+    EndpointWanted(PublicKey, String, u16),
+    /// The worker ended; the tunnel is gone.
+    Failed(String),
 }
 
 /// One peer.
