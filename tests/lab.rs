@@ -3,10 +3,15 @@
 
 mod common;
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
-use common::with_site;
+use anyhow::ensure;
+use common::{DEADLINE, eventually, with_site};
+use vpngw::lab::directory::Directory;
+use vpngw::lab::process::{Process, Signal};
 use vpngw::lab::request::{Fetch, Ping};
 use vpngw::lab::site::{Link, Node, Port, Site, ip, net};
 
@@ -99,4 +104,110 @@ fn the_agent_refuses_to_work_in_the_hosts_own_namespace() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("in a network namespace of its own"), "{said}");
+}
+
+/// Runs `vpngw lab` with a temporary directory by which everything it makes can be told.
+struct UserLab {
+    temporary: Directory,
+    process: Process,
+}
+
+impl UserLab {
+    fn start(arguments: &[&str]) -> Self {
+        let temporary = Directory::create().unwrap();
+        let mut command = Command::new(common::binary());
+        command.arg("lab").args(arguments).env("TMPDIR", temporary.file("tmp"));
+        std::fs::create_dir(temporary.file("tmp")).unwrap();
+        let process = Process::start("lab", command, &temporary.file("lab.log")).unwrap();
+        Self { temporary, process }
+    }
+
+    /// Processes that the lab has started, and itself.
+    fn processes(&self) -> Vec<String> {
+        let mark = format!("TMPDIR={}", self.temporary.file("tmp").display());
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let marked = entries.filter(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment.split(|octet| *octet == 0).any(|variable| variable == mark.as_bytes())
+        });
+        let command =
+            |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        marked.map(command).collect()
+    }
+
+    async fn nothing_is_left(&self) {
+        eventually("the lab's processes are gone", async || {
+            let processes = self.processes();
+            ensure!(processes.is_empty(), "{processes:?}");
+            Ok(())
+        })
+        .await;
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(self.temporary.file("tmp")).unwrap().count()
+    }
+
+    /// Waits until a namespace has been made and a gateway says something.
+    async fn has_begun(&self) {
+        eventually("the lab's first line", async || {
+            let output = self.process.output();
+            ensure!(output.contains(" ok "), "{output}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+#[test]
+fn vpngw_lab_shows_the_whole_site_at_work_and_leaves_nothing() {
+    if !common::can_run(&[]) {
+        return;
+    }
+    block_on(async {
+        let mut lab = UserLab::start(&["homelab-aws", "--for", "60s"]);
+        let status = lab.process.wait(DEADLINE).await.unwrap();
+        let output = lab.process.output();
+        assert!(status.success(), "{status}\n{output}");
+        for shown in
+            ["home LAN 192.168.2.0/24", "tunnel   home - aws", "kernel   ec2", "ping     pod-19 > instance", " 0 lost"]
+        {
+            assert!(output.contains(shown), "no {shown} in\n{output}");
+        }
+        assert_eq!(lab.files(), 0);
+        lab.nothing_is_left().await;
+    });
+}
+
+#[test]
+fn vpngw_lab_ends_clean_on_interrupt() {
+    if !common::can_run(&[]) {
+        return;
+    }
+    block_on(async {
+        let mut lab = UserLab::start(&[]);
+        lab.has_begun().await;
+        lab.process.signal(Signal::Interrupt).unwrap();
+        lab.process.wait(DEADLINE).await.unwrap();
+        assert_eq!(lab.files(), 0);
+        lab.nothing_is_left().await;
+    });
+}
+
+#[test]
+fn processes_of_a_lab_that_is_killed_end_with_it() {
+    if !common::can_run(&[]) {
+        return;
+    }
+    block_on(async {
+        let mut lab = UserLab::start(&[]);
+        lab.has_begun().await;
+        assert!(lab.processes().len() > 10, "{:?}", lab.processes());
+        lab.process.kill().await.unwrap();
+        lab.nothing_is_left().await;
+    });
 }
