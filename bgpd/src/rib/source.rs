@@ -1,0 +1,106 @@
+//! Where paths come from: one session of a neighbor, or ourselves.
+//!
+//! Every session has a source of its own, so that what the last session left can be swept away at leisure while the
+//! next one already brings routes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::bits::Bits;
+use crate::policy::{Policy, Protocol};
+use crate::types::{Asn, BgpIdentifier, Family};
+use crate::wire::Context;
+
+/// The number of a source.
+pub(crate) type SourceId = u32;
+
+/// What passes from or to a neighbor.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Filter {
+    /// Nothing: external, and no policy (RFC 8212).
+    #[default]
+    Nothing,
+    /// Everything: `accept-all`, or internal without a policy.
+    Everything,
+    /// What the policy lets pass.
+    Policy(Arc<Policy>),
+}
+
+impl PartialEq for Filter {
+    /// The very same policy, not an equal one: attribute sets refer to it.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nothing, Self::Nothing) | (Self::Everything, Self::Everything) => true,
+            (Self::Policy(left), Self::Policy(right)) => Arc::ptr_eq(left, right),
+            _ => false,
+        }
+    }
+}
+
+/// What a route's way into the RIB depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// How its routes were learned.
+    pub(crate) protocol: Protocol,
+    /// The neighbor's names, for policies; none for ourselves.
+    pub(crate) names: Arc<[String]>,
+    /// The neighbor's address.
+    pub(crate) address: IpAddr,
+    /// The interface of its link-local addresses, else 0.
+    pub(crate) scope: u32,
+    /// Our end of the session.
+    pub(crate) local: SocketAddr,
+    /// The neighbor's identifier, or ours.
+    pub(crate) router_id: BgpIdentifier,
+    /// The AS that we show the neighbor.
+    pub(crate) local_asn: Asn,
+    /// Our identifier: ORIGINATOR_ID and CLUSTER_LIST must not have it (RFC 4456 §8).
+    pub(crate) local_router_id: BgpIdentifier,
+    /// How its attributes are read.
+    pub(crate) context: Context,
+    /// Next hops need not be on a link of ours.
+    pub(crate) multihop: bool,
+    /// RFC 4456: internal routes of it are reflected to everybody.
+    pub(crate) reflector_client: bool,
+    /// How often our AS may stand in an AS_PATH.
+    pub(crate) allow_own_asn: u8,
+    /// Import policy.
+    pub(crate) import: Filter,
+    /// Destinations that it has a path to: Adj-RIB-In.
+    pub(crate) received: Bits,
+    /// Of these, by family.
+    pub(crate) prefixes: [usize; 2],
+    /// Of these, accepted by policy.
+    pub(crate) accepted: usize,
+}
+
+impl Source {
+    /// A neighbor in another AS.
+    pub(crate) fn is_external(&self) -> bool {
+        self.protocol == Protocol::Bgp && !self.context.internal
+    }
+
+    /// A neighbor in our own AS.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.protocol == Protocol::Bgp && self.context.internal
+    }
+
+    /// The neighbor is a process of this very host.
+    pub(crate) fn is_on_this_host(&self) -> bool {
+        self.address == self.local.ip() || self.address.is_loopback()
+    }
+
+    /// The decision's first step: routes of our own come before learned ones.
+    pub(crate) fn own_preference(&self) -> u8 {
+        match self.protocol {
+            Protocol::Bgp => 0,
+            Protocol::Aggregate => 1,
+            Protocol::Originate => 2,
+        }
+    }
+
+    /// Prefixes of a family in its Adj-RIB-In.
+    pub(crate) fn prefixes_mut(&mut self, family: Family) -> &mut usize {
+        &mut self.prefixes[family as usize]
+    }
+}
