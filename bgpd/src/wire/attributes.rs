@@ -1,7 +1,9 @@
 //! Path attributes, typed (RFC 4271 §5).
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::AsPath;
 use crate::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
 /// Everything a path carries except its next hop, which the session decides about (RFC 4271 §5.1.3).
@@ -45,27 +47,14 @@ pub enum Origin {
     Incomplete,
 }
 
-/// AS_PATH: segments, the nearest first.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub struct AsPath {
-    /// The segments, none empty.
-    pub segments: Vec<Segment>,
-}
-
-/// One segment.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Segment {
-    /// Its kind.
-    pub kind: SegmentKind,
-    /// 1 to 255 numbers.
-    pub asns: Vec<Asn>,
-}
-
-/// What a segment is. AS_SETs never pass the decoder (RFC 9774).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum SegmentKind {
-    /// AS_SEQUENCE.
-    Sequence,
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Igp => "igp",
+            Self::Egp => "egp",
+            Self::Incomplete => "incomplete",
+        })
+    }
 }
 
 /// AGGREGATOR (RFC 4271 §5.1.7).
@@ -77,11 +66,9 @@ pub struct Aggregator {
     pub address: Ipv4Addr,
 }
 
-/// An optional transitive attribute passed on as it is, the Partial bit set (RFC 4271 §5).
+/// An optional transitive attribute that is passed on as it is, the Partial bit set (RFC 4271 §5).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct UnknownAttribute {
-    /// Flags as received, Partial set.
-    pub flags: u8,
     /// Type code.
     pub code: u8,
     /// Value.

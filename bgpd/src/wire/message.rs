@@ -1,9 +1,11 @@
 //! Headers and the choice of the message (RFC 4271 §4.1).
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
-use super::{DecodeError, Notification, Open, Update};
+use super::{DecodeError, HEADER, MAX_MESSAGE, Notification, Open, Update};
 use crate::types::{Asn, Families, Family};
+
+const MARKER: [u8; 16] = [0xFF; 16];
 
 /// One message.
 #[derive(Clone, Debug)]
@@ -23,7 +25,8 @@ pub enum Message<'a> {
 /// ROUTE-REFRESH.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteRefresh {
-    /// `None`: a family this speaker does not carry.
+    /// `None`: to be ignored. A family this speaker does not carry, a subtype or a length it does not know
+    /// (RFC 7313 §5).
     pub family: Option<Family>,
     /// 0 = request, 1 = begin, 2 = end of an enhanced refresh.
     pub subtype: u8,
@@ -34,6 +37,8 @@ pub struct RouteRefresh {
 pub struct Context {
     /// Both sides have four-octet AS numbers (RFC 6793).
     pub four_octet_as: bool,
+    /// Both sides have the enhanced route refresh (RFC 7313).
+    pub enhanced_refresh: bool,
     /// The neighbor is internal.
     pub internal: bool,
     /// The neighbor's AS.
@@ -46,31 +51,133 @@ pub struct Context {
     pub max_message: usize,
 }
 
+/// The type octet of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum MessageType {
+    Open = 1,
+    Update = 2,
+    Notification = 3,
+    Keepalive = 4,
+    RouteRefresh = 5,
+}
+
+impl MessageType {
+    const fn from_octet(octet: u8) -> Option<Self> {
+        Some(match octet {
+            1 => Self::Open,
+            2 => Self::Update,
+            3 => Self::Notification,
+            4 => Self::Keepalive,
+            5 => Self::RouteRefresh,
+            _ => return None,
+        })
+    }
+
+    /// The lengths that it may have, header included (RFC 4271 §6.1; RFC 8654 §4: not OPEN and KEEPALIVE).
+    const fn allows(self, length: usize, max_message: usize) -> bool {
+        match self {
+            Self::Open => length >= 29 && length <= MAX_MESSAGE,
+            Self::Update => length >= 23 && length <= max_message,
+            Self::Notification => length >= 21 && length <= max_message,
+            Self::Keepalive => length == HEADER,
+            Self::RouteRefresh => length >= 23 && length <= max_message,
+        }
+    }
+}
+
 /// The length of the message at the front of `buffer`; `None` while its header or body is incomplete. Marker,
 /// length and type are checked as soon as the header is there.
-#[allow(clippy::todo)]
 pub fn frame_length(buffer: &[u8], max_message: usize) -> Result<Option<usize>, DecodeError> {
-    let _ = (buffer, max_message);
-    todo!()
+    let Some(header) = buffer.first_chunk() else { return Ok(None) };
+    let (_, length) = read_header(header, max_message)?;
+    Ok((buffer.len() >= length).then_some(length))
 }
 
 /// Reads one whole message, header included. Before Established `context` matters for nothing but UPDATE.
-#[allow(clippy::todo)]
 pub fn decode<'a>(frame: &'a [u8], context: &Context) -> Result<Message<'a>, DecodeError> {
-    let _ = (frame, context);
-    todo!()
+    let wrong_length = DecodeError::MessageLength { found: u16::try_from(frame.len()).unwrap_or(u16::MAX) };
+    let Some((header, body)) = frame.split_first_chunk() else { return Err(wrong_length) };
+    let (kind, length) = read_header(header, context.max_message)?;
+    if length != frame.len() {
+        return Err(wrong_length);
+    }
+    Ok(match kind {
+        MessageType::Open => Message::Open(Open::decode(body)?),
+        MessageType::Update => Message::Update(Update::decode(body, context)?),
+        MessageType::Notification => Message::Notification(Notification::decode(body).ok_or(wrong_length)?),
+        MessageType::Keepalive => Message::Keepalive,
+        MessageType::RouteRefresh => Message::RouteRefresh(RouteRefresh::decode(frame, context)?),
+    })
 }
 
 /// Appends a KEEPALIVE.
-#[allow(clippy::todo)]
 pub fn write_keepalive(out: &mut BytesMut) {
-    let _ = out;
-    todo!()
+    let start = begin(MessageType::Keepalive, out);
+    finish(start, out);
 }
 
 /// Appends a ROUTE-REFRESH request.
-#[allow(clippy::todo)]
 pub fn write_route_refresh(family: Family, out: &mut BytesMut) {
-    let _ = (family, out);
-    todo!()
+    let start = begin(MessageType::RouteRefresh, out);
+    let (afi, safi) = family.afi_safi();
+    out.put_u16(afi);
+    out.put_u8(0);
+    out.put_u8(safi);
+    finish(start, out);
+}
+
+/// Appends a header whose length [`finish`] fills in. Returns where it begins.
+pub(super) fn begin(kind: MessageType, out: &mut BytesMut) -> usize {
+    let start = out.len();
+    out.put_slice(&MARKER);
+    out.put_u16(0);
+    out.put_u8(kind as u8);
+    start
+}
+
+/// Fills in the length of the message that begins at `start` and ends here.
+pub(super) fn finish(start: usize, out: &mut BytesMut) {
+    let length = out.len() - start;
+    put_length(length, start + MARKER.len(), out);
+}
+
+/// Overwrites two octets with a length. One that does not fit stands in a message that is then not sent.
+pub(super) fn put_length(length: usize, at: usize, out: &mut BytesMut) {
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    out[at..at + 2].copy_from_slice(&length.to_be_bytes());
+}
+
+/// RFC 4271 §6.1, in its order.
+fn read_header(header: &[u8; HEADER], max_message: usize) -> Result<(MessageType, usize), DecodeError> {
+    let &[ref marker @ .., high, low, kind] = header;
+    if *marker != MARKER {
+        return Err(DecodeError::Marker);
+    }
+    let found = u16::from_be_bytes([high, low]);
+    let length = usize::from(found);
+    if length < HEADER || length > max_message {
+        return Err(DecodeError::MessageLength { found });
+    }
+    let kind = MessageType::from_octet(kind).ok_or(DecodeError::MessageType { found: kind })?;
+    if !kind.allows(length, max_message) {
+        return Err(DecodeError::MessageLength { found });
+    }
+    Ok((kind, length))
+}
+
+impl RouteRefresh {
+    /// Reads a whole message whose length is at least 23.
+    fn decode(frame: &[u8], context: &Context) -> Result<Self, DecodeError> {
+        let ignored = |subtype| Self { family: None, subtype };
+        match frame[HEADER..] {
+            [high, low, subtype @ 0..=2, safi] => {
+                Ok(Self { family: Family::from_afi_safi(u16::from_be_bytes([high, low]), safi), subtype })
+            }
+            [_, _, 1 | 2, ..] if context.enhanced_refresh => {
+                Err(DecodeError::RefreshLength { message: frame.to_vec() })
+            }
+            [_, _, subtype, ..] => Ok(ignored(subtype)),
+            _ => Ok(ignored(0)),
+        }
+    }
 }

@@ -1,20 +1,37 @@
 //! Messages as they stand on the wire (RFC 4271 §4), and errors that carry their treatment (RFC 7606).
+//!
+//! Reading: [`frame_length`] finds a message in a stream, [`decode`] locates its parts without copying, and
+//! [`AttributeBytes::parse`] reads path attributes only for a set not seen before. Nothing here trusts a length.
+//! Writing: every message appends itself, whole, to a `BytesMut`.
 
+mod as_path;
+mod attribute;
 mod attributes;
+mod capability;
 mod error;
 mod message;
 mod nlri;
 mod notification;
 mod open;
+mod parse;
 mod update;
+mod write;
 
-pub use attributes::{Aggregator, AsPath, Origin, PathAttributes, Segment, SegmentKind, UnknownAttribute};
-pub use error::{AttrError, DecodeError, Treatment};
+#[cfg(test)]
+mod tests;
+
+pub use as_path::{AsPath, Segment, SegmentKind};
+pub use attribute::AttrCode;
+pub use attributes::{Aggregator, Origin, PathAttributes, UnknownAttribute};
+pub use capability::Capability;
+pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
 pub use nlri::Nlri;
 pub use notification::Notification;
-pub use open::{Capability, Open};
-pub use update::{AttributeBytes, MpNextHop, ParsedAttributes, Update, write_end_of_rib, write_reach, write_unreach};
+pub use open::Open;
+pub use parse::ParsedAttributes;
+pub use update::{AttributeBytes, MpNextHop, Update};
+pub use write::{write_end_of_rib, write_reach, write_unreach};
 
 /// The longest message without RFC 8654.
 pub const MAX_MESSAGE: usize = 4096;

@@ -1,6 +1,9 @@
 //! Network layer reachability information (RFC 4271 §4.3): prefixes as they stand in a message.
 
-use ipnet::IpNet;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bytes::{BufMut, BytesMut};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::types::Family;
 
@@ -10,22 +13,83 @@ pub struct Nlri<'a> {
     /// What the bytes are.
     pub family: Family,
     /// Checked: every length fits.
-    pub(super) bytes: &'a [u8],
+    bytes: &'a [u8],
 }
 
 impl<'a> Nlri<'a> {
+    /// No prefixes.
+    pub const fn empty(family: Family) -> Self {
+        Self { family, bytes: &[] }
+    }
+
+    /// `None` where a length is too long for the family or for what is left (RFC 7606 §5.3).
+    pub(super) fn check(family: Family, bytes: &'a [u8]) -> Option<Self> {
+        let longest = max_length(family);
+        let mut rest = bytes;
+        while let Some((&length, after)) = rest.split_first() {
+            if length > longest {
+                return None;
+            }
+            rest = after.get(octets(length)..)?;
+        }
+        Some(Self { family, bytes })
+    }
+
     /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// The prefixes in order.
-    #[allow(clippy::todo)]
     pub fn iter(&self) -> impl Iterator<Item = IpNet> + 'a {
-        let _ = self.bytes;
-        #[allow(unreachable_code)]
-        {
-            todo!() as std::iter::Empty<IpNet>
+        let Self { family, bytes: mut rest } = *self;
+        std::iter::from_fn(move || {
+            let (&length, after) = rest.split_first()?;
+            rest = after.get(octets(length)..)?;
+            prefix(family, leading_bits(after), length)
+        })
+    }
+}
+
+/// Octets of a prefix on the wire, without its length.
+pub(super) const fn octets(length: u8) -> usize {
+    length.div_ceil(8) as usize
+}
+
+/// Appends one prefix.
+pub(super) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
+    let length = prefix.prefix_len();
+    out.put_u8(length);
+    match prefix {
+        IpNet::V4(net) => out.put_slice(&net.network().octets()[..octets(length)]),
+        IpNet::V6(net) => out.put_slice(&net.network().octets()[..octets(length)]),
+    }
+}
+
+const fn max_length(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 32,
+        Family::Ipv6 => 128,
+    }
+}
+
+/// The first 128 bits, zeros behind the end.
+fn leading_bits(bytes: &[u8]) -> u128 {
+    match bytes.first_chunk::<16>() {
+        Some(bits) => u128::from_be_bytes(*bits),
+        None => {
+            let mut bits = [0; 16];
+            bits[..bytes.len()].copy_from_slice(bytes);
+            u128::from_be_bytes(bits)
         }
+    }
+}
+
+/// The prefix that the first `length` bits make; `None` where the family has no such length.
+fn prefix(family: Family, bits: u128, length: u8) -> Option<IpNet> {
+    let bits = bits & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+    match family {
+        Family::Ipv4 => Ipv4Net::new(Ipv4Addr::from_bits((bits >> 96) as u32), length).ok().map(IpNet::V4),
+        Family::Ipv6 => Ipv6Net::new(Ipv6Addr::from_bits(bits), length).ok().map(IpNet::V6),
     }
 }

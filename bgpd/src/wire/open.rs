@@ -1,8 +1,16 @@
-//! OPEN and its capabilities (RFC 4271 §4.2, RFC 5492).
+//! OPEN (RFC 4271 §4.2) with its optional parameters (RFC 5492, RFC 9072).
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
-use crate::types::{Asn, BgpIdentifier, Families};
+use super::message::{MessageType, begin, finish};
+use super::{Capability, DecodeError};
+use crate::types::{Asn, BgpIdentifier, Families, Family};
+
+const VERSION: u8 = 4;
+/// The optional parameter that carries capabilities (RFC 5492 §4).
+const CAPABILITIES: u8 = 2;
+/// In the place of the first parameter's type: parameters are in their extended form (RFC 9072 §2).
+const EXTENDED: u8 = 255;
 
 /// An OPEN, its capabilities read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,47 +25,115 @@ pub struct Open {
     pub capabilities: Vec<Capability>,
 }
 
-/// A capability.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Capability {
-    /// 1 (RFC 4760), AFI and SAFI as they came.
-    Multiprotocol { afi: u16, safi: u8 },
-    /// 2 (RFC 2918).
-    RouteRefresh,
-    /// 65 (RFC 6793).
-    FourOctetAs(u32),
-    /// Everything else, kept.
-    Other { code: u8, value: Vec<u8> },
-}
-
-#[allow(clippy::todo)]
 impl Open {
     /// The families of the multiprotocol capabilities; IPv4 where there is none (RFC 4760 §8).
     pub fn families(&self) -> Families {
-        todo!()
+        let mut families = None;
+        for capability in &self.capabilities {
+            if let Capability::Multiprotocol { afi, safi } = capability {
+                let families = families.get_or_insert_with(Families::default);
+                if let Some(family) = Family::from_afi_safi(*afi, *safi) {
+                    families.insert(family);
+                }
+            }
+        }
+        families.unwrap_or(Families::IPV4)
     }
 
     /// Whether the 4-octet AS capability is there.
     pub fn four_octet_as(&self) -> bool {
-        todo!()
+        four_octet_asn(&self.capabilities).is_some()
     }
 
     /// Appends the whole message.
     pub fn write(&self, out: &mut BytesMut) {
-        let _ = out;
-        todo!()
+        let start = begin(MessageType::Open, out);
+        out.put_u8(VERSION);
+        out.put_u16(u16::try_from(self.asn.get()).unwrap_or(Asn::TRANS.get() as u16)); // RFC 6793 §4.2.1
+        out.put_u16(self.hold_time);
+        out.put_slice(&self.router_id.address().octets());
+        let mut capabilities = BytesMut::new();
+        self.capabilities.iter().for_each(|capability| capability.write(&mut capabilities));
+        write_parameters(&capabilities, out);
+        finish(start, out);
+    }
+
+    /// Reads what follows the header.
+    pub(super) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let (&[version, as_high, as_low, hold_high, hold_low, a, b, c, d, length], rest) =
+            body.split_first_chunk().ok_or(DecodeError::OpenMalformed)?;
+        if version != VERSION {
+            return Err(DecodeError::Version { found: version });
+        }
+        let capabilities = read_parameters(length, rest)?;
+        let two_octet_asn = u16::from_be_bytes([as_high, as_low]);
+        let asn = four_octet_asn(&capabilities).unwrap_or(u32::from(two_octet_asn));
+        Ok(Self {
+            asn: Asn::new(asn).filter(|_| two_octet_asn != 0).ok_or(DecodeError::ZeroAsn)?, // RFC 7607 §2
+            hold_time: u16::from_be_bytes([hold_high, hold_low]),
+            router_id: BgpIdentifier::new([a, b, c, d].into()).ok_or(DecodeError::ZeroIdentifier)?,
+            capabilities,
+        })
     }
 }
 
-#[allow(clippy::todo)]
-impl Capability {
-    /// Its code.
-    pub fn code(&self) -> u8 {
-        todo!()
-    }
+fn four_octet_asn(capabilities: &[Capability]) -> Option<u32> {
+    capabilities.iter().find_map(|capability| match capability {
+        Capability::FourOctetAs(asn) => Some(*asn),
+        _ => None,
+    })
+}
 
-    /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `graceful-restart`, `capability 99`.
-    pub fn name(&self) -> String {
-        todo!()
+/// All capabilities in one parameter (RFC 5492 §4), in the extended form where they need it (RFC 9072 §2).
+fn write_parameters(capabilities: &[u8], out: &mut BytesMut) {
+    match u8::try_from(capabilities.len() + 2) {
+        Ok(2) => out.put_u8(0),
+        Ok(length) => {
+            out.put_slice(&[length, CAPABILITIES, length - 2]);
+            out.put_slice(capabilities);
+        }
+        Err(_) => {
+            out.put_slice(&[EXTENDED, EXTENDED]);
+            out.put_u16(capabilities.len() as u16 + 3); // a message has no room for more
+            out.put_u8(CAPABILITIES);
+            out.put_u16(capabilities.len() as u16);
+            out.put_slice(capabilities);
+        }
     }
+}
+
+/// `length` is the octet that says how long `parameters` are.
+fn read_parameters(length: u8, parameters: &[u8]) -> Result<Vec<Capability>, DecodeError> {
+    let (extended, mut rest) = match *parameters {
+        // RFC 9072 §2: `length` then counts for nothing, unless it is 0.
+        [EXTENDED, high, low, ref rest @ ..]
+            if length != 0 && rest.len() == usize::from(u16::from_be_bytes([high, low])) =>
+        {
+            (true, rest)
+        }
+        [EXTENDED, ..] => return Err(DecodeError::OpenMalformed),
+        _ if parameters.len() == usize::from(length) => (false, parameters),
+        _ => return Err(DecodeError::OpenMalformed),
+    };
+    let mut capabilities = Vec::new();
+    while !rest.is_empty() {
+        let (kind, value, after) = split_parameter(extended, rest).ok_or(DecodeError::OpenMalformed)?;
+        match kind {
+            CAPABILITIES => Capability::read_all(value, &mut capabilities)?,
+            found => return Err(DecodeError::OptionalParameter { found }),
+        }
+        rest = after;
+    }
+    Ok(capabilities)
+}
+
+/// Type, value and what follows.
+fn split_parameter(extended: bool, bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (kind, length, rest) = match *bytes {
+        [kind, high, low, ref rest @ ..] if extended => (kind, usize::from(u16::from_be_bytes([high, low])), rest),
+        [kind, length, ref rest @ ..] if !extended => (kind, usize::from(length), rest),
+        _ => return None,
+    };
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some((kind, value, rest))
 }

@@ -1,12 +1,10 @@
 //! UPDATE (RFC 4271 §4.3, RFC 4760): located without copying, attributes read only when asked.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bytes::BytesMut;
-use ipnet::IpNet;
-
-use super::{AttrError, Context, Nlri, PathAttributes, Treatment};
-use crate::types::Family;
+use super::attribute::{OPTIONAL, RawAttribute, RawAttributes};
+use super::{AttrCode, AttrError, AttrFault, Context, DecodeError, Nlri};
+use crate::types::{Families, Family};
 
 /// An UPDATE whose parts are located and whose NLRI are checked.
 #[derive(Clone, Debug)]
@@ -31,87 +29,168 @@ pub struct MpNextHop {
     /// The (global) address.
     pub address: IpAddr,
     /// The link-local address that came with it.
-    pub link_local: Option<std::net::Ipv6Addr>,
+    pub link_local: Option<Ipv6Addr>,
 }
 
-/// The path attributes as bytes.
+/// The path attributes as bytes, and what the rest of their message has to do with them.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeBytes<'a> {
     /// The whole field; lengths not trusted.
-    #[allow(dead_code)]
     pub(super) bytes: &'a [u8],
+    /// The message's own field has NLRI.
+    pub(super) has_nlri: bool,
+    /// MP_REACH_NLRI has NLRI, of a negotiated family or not.
+    pub(super) has_mp_nlri: bool,
+    /// MP_REACH_NLRI or MP_UNREACH_NLRI is among them.
+    has_mp: bool,
+    /// One of these has wrong flags.
+    has_wrong_mp_flags: bool,
 }
 
-/// What came of reading path attributes.
-#[derive(Clone, Debug)]
-pub struct ParsedAttributes {
-    /// Meaningful unless [`ParsedAttributes::treatment`] is stronger than attribute discard.
-    pub attributes: PathAttributes,
-    /// NEXT_HOP, where it stood.
-    pub next_hop: Option<std::net::Ipv4Addr>,
-    /// Everything that was wrong, in order.
-    pub errors: Vec<AttrError>,
-}
-
-#[allow(clippy::todo)]
-impl ParsedAttributes {
-    /// The strongest of the errors (RFC 7606 §3(h)); `None` without errors.
-    pub fn treatment(&self) -> Option<Treatment> {
-        todo!()
+impl<'a> Update<'a> {
+    /// Reads what follows the header.
+    pub(super) fn decode(body: &'a [u8], context: &Context) -> Result<Self, DecodeError> {
+        let (withdrawn, rest) = length_prefixed(body)?;
+        let (attributes, nlri) = length_prefixed(rest)?;
+        let withdrawn = Nlri::check(Family::Ipv4, withdrawn).ok_or(DecodeError::NetworkField)?;
+        let nlri = Nlri::check(Family::Ipv4, nlri).ok_or(DecodeError::NetworkField)?;
+        let mut update = Self {
+            withdrawn,
+            mp_withdrawn: None,
+            nlri,
+            mp_nlri: None,
+            attributes: AttributeBytes::new(attributes, !nlri.is_empty()),
+            ignored_family: false,
+        };
+        if !context.families.ipv4 {
+            update.ignore_own_fields();
+        }
+        update.locate_mp(context.families).map_err(DecodeError::Attribute)?;
+        Ok(update)
     }
-}
 
-#[allow(clippy::todo)]
-impl Update<'_> {
     /// The family whose End-of-RIB this is (RFC 4724 §2).
     pub fn end_of_rib(&self) -> Option<Family> {
-        todo!()
+        if self.ignored_family || !self.withdrawn.is_empty() || !self.nlri.is_empty() {
+            return None;
+        }
+        match self.mp_withdrawn {
+            None if self.attributes.bytes.is_empty() => Some(Family::Ipv4),
+            Some(nlri) if nlri.is_empty() && RawAttributes::new(self.attributes.bytes).count() == 1 => {
+                Some(nlri.family)
+            }
+            _ => None,
+        }
+    }
+
+    /// RFC 4760 §8: without IPv4 unicast the message's own fields have nothing to say.
+    fn ignore_own_fields(&mut self) {
+        self.ignored_family = !self.withdrawn.is_empty() || !self.nlri.is_empty();
+        self.withdrawn = Nlri::empty(Family::Ipv4);
+        self.nlri = Nlri::empty(Family::Ipv4);
+    }
+
+    /// Finds MP_REACH_NLRI and MP_UNREACH_NLRI. What comes behind an attribute that overruns cannot be found; that
+    /// it overruns is for [`AttributeBytes::parse`] to say.
+    fn locate_mp(&mut self, negotiated: Families) -> Result<(), AttrError> {
+        let mut seen_reach = false;
+        let mut seen_unreach = false;
+        for attribute in RawAttributes::new(self.attributes.bytes).flatten().filter(|found| found.code.carries_nlri()) {
+            let reach = attribute.code == AttrCode::MP_REACH_NLRI;
+            let seen = if reach { &mut seen_reach } else { &mut seen_unreach };
+            if std::mem::replace(seen, true) {
+                return Err(attribute.error(AttrFault::Repeated)); // RFC 7606 §3(g)
+            }
+            self.attributes.has_mp = true;
+            self.attributes.has_wrong_mp_flags |= !attribute.flags_are(OPTIONAL);
+            let read =
+                if reach { self.take_reach(&attribute, negotiated) } else { self.take_unreach(&attribute, negotiated) };
+            read.map_err(|fault| attribute.error(fault))?;
+        }
+        Ok(())
+    }
+
+    fn take_reach(&mut self, attribute: &RawAttribute<'a>, negotiated: Families) -> Result<(), AttrFault> {
+        let short = AttrFault::Length { found: attribute.value.len() };
+        let (family, rest) = split_family(attribute.value).ok_or(short)?;
+        let (&length, rest) = rest.split_first().ok_or(short)?;
+        let next_hop_length = AttrFault::NextHopLength { found: length };
+        let (next_hop, rest) = rest.split_at_checked(usize::from(length)).ok_or(next_hop_length)?;
+        let (_reserved, nlri) = rest.split_first().ok_or(short)?; // RFC 4760 §3: ignored
+        self.attributes.has_mp_nlri = !nlri.is_empty();
+        match family.filter(|family| negotiated.contains(*family)) {
+            Some(family) => {
+                let next_hop = MpNextHop::read(family, next_hop).ok_or(next_hop_length)?;
+                self.mp_nlri = Some((next_hop, Nlri::check(family, nlri).ok_or(AttrFault::Nlri)?));
+            }
+            None => self.ignored_family = true, // RFC 4760 §7
+        }
+        Ok(())
+    }
+
+    fn take_unreach(&mut self, attribute: &RawAttribute<'a>, negotiated: Families) -> Result<(), AttrFault> {
+        let short = AttrFault::Length { found: attribute.value.len() };
+        let (family, nlri) = split_family(attribute.value).ok_or(short)?;
+        match family.filter(|family| negotiated.contains(*family)) {
+            Some(family) => self.mp_withdrawn = Some(Nlri::check(family, nlri).ok_or(AttrFault::Nlri)?),
+            None => self.ignored_family = true, // RFC 4760 §7
+        }
+        Ok(())
     }
 }
 
-#[allow(clippy::todo)]
-impl AttributeBytes<'_> {
-    /// The key under which equal attribute sets are the same: all attributes as they came, but
-    /// MP_REACH_NLRI and MP_UNREACH_NLRI. Appends to `key`; a second UPDATE with the same key, read in the
-    /// same context, parses to the same.
+impl MpNextHop {
+    /// `None` where the family has no next hop of that length.
+    fn read(family: Family, octets: &[u8]) -> Option<Self> {
+        if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+            let address = IpAddr::V4(Ipv4Addr::from(octets));
+            return (family == Family::Ipv4).then_some(Self { address, link_local: None });
+        }
+        let (global, rest) = octets.split_first_chunk::<16>()?;
+        let link_local = match rest.len() {
+            0 => None,
+            // RFC 2545 §3: the second address is link-local; anything else in its place says nothing.
+            16 => {
+                rest.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets)).filter(Ipv6Addr::is_unicast_link_local)
+            }
+            _ => return None,
+        };
+        Some(Self { address: IpAddr::V6(Ipv6Addr::from(*global)), link_local })
+    }
+}
+
+impl<'a> AttributeBytes<'a> {
+    const fn new(bytes: &'a [u8], has_nlri: bool) -> Self {
+        Self { bytes, has_nlri, has_mp_nlri: false, has_mp: false, has_wrong_mp_flags: false }
+    }
+
+    /// The key under which equal attribute sets are the same: all attributes as they came, but MP_REACH_NLRI and
+    /// MP_UNREACH_NLRI, and what else decides about them. Appends to `key`; a second UPDATE with the same key, read
+    /// in the same context, parses to the same attributes and treatment.
     pub fn key(&self, key: &mut Vec<u8>) {
-        let _ = key;
-        todo!()
+        key.push(u8::from(self.has_nlri) | u8::from(self.has_mp_nlri) << 1 | u8::from(self.has_wrong_mp_flags) << 2);
+        if !self.has_mp {
+            key.extend_from_slice(self.bytes);
+            return;
+        }
+        for item in RawAttributes::new(self.bytes) {
+            match item {
+                Ok(attribute) if attribute.code.carries_nlri() => {}
+                Ok(attribute) => key.extend_from_slice(attribute.whole),
+                Err(rest) => key.extend_from_slice(rest),
+            }
+        }
     }
-
-    /// Reads them. `has_nlri` and `has_mp_nlri` say which mandatory attributes must be there (RFC 7606 §3(d)).
-    /// Missing LOCAL_PREF from an internal neighbor is an error; LOCAL_PREF from an external one is dropped.
-    pub fn parse(&self, context: &Context, has_nlri: bool, has_mp_nlri: bool) -> ParsedAttributes {
-        let _ = (context, has_nlri, has_mp_nlri);
-        todo!()
-    }
 }
 
-/// Appends one UPDATE that announces as many of `prefixes` (all of one family) as fit, and returns how many.
-/// `attributes` are as they shall stand (AS already prepended, LOCAL_PREF only if internal). IPv4 with an IPv4
-/// next hop goes into the message's own fields, all else into MP_REACH_NLRI. 0 = not even one fits (RFC 8654 §4).
-#[allow(clippy::todo)]
-pub fn write_reach(
-    out: &mut BytesMut,
-    context: &Context,
-    attributes: &PathAttributes,
-    next_hop: MpNextHop,
-    prefixes: &[IpNet],
-) -> usize {
-    let _ = (out, context, attributes, next_hop, prefixes);
-    todo!()
+/// A two-octet length, so many octets, and the rest.
+fn length_prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    let (length, rest) = bytes.split_first_chunk().ok_or(DecodeError::UpdateLengths)?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(DecodeError::UpdateLengths)
 }
 
-/// Appends one UPDATE that withdraws as many of `prefixes` (all of one family) as fit, and returns how many.
-#[allow(clippy::todo)]
-pub fn write_unreach(out: &mut BytesMut, context: &Context, prefixes: &[IpNet]) -> usize {
-    let _ = (out, context, prefixes);
-    todo!()
-}
-
-/// Appends an End-of-RIB (RFC 4724 §2).
-#[allow(clippy::todo)]
-pub fn write_end_of_rib(out: &mut BytesMut, family: Family) {
-    let _ = (out, family);
-    todo!()
+/// AFI and SAFI; the inner `None` is a family that this speaker does not carry.
+fn split_family(value: &[u8]) -> Option<(Option<Family>, &[u8])> {
+    let (&[afi_high, afi_low, safi], rest) = value.split_first_chunk()?;
+    Some((Family::from_afi_safi(u16::from_be_bytes([afi_high, afi_low]), safi), rest))
 }
