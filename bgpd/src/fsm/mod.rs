@@ -1,10 +1,24 @@
-//! The session's state machine (RFC 4271 §8), one per neighbor, with both of its connections and their collision inside. Pure.
+//! The session's state machine (RFC 4271 §8): when to dial, what to agree on, and which connection stays. Pure.
+//!
+//! One [`Fsm`] per neighbor holds every connection with it, because a collision (§6.8) is a question between them.
+//! The caller feeds events and does what the actions say, in order; time comes in, nothing else does. At most
+//! three connections live at once: ours, one of theirs that is agreed on, and one of theirs that just came.
+
+mod collision;
+mod connection;
+mod jitter;
+mod machine;
+mod messages;
+mod negotiate;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub use machine::Fsm;
 
 use crate::types::{Asn, BgpIdentifier, ConnectionId, Families};
-use crate::view::SessionState;
 use crate::wire::{Capability, Context, Notification, Open};
 
 /// What a session has agreed on.
@@ -24,13 +38,13 @@ pub struct Negotiated {
     pub route_refresh: bool,
     /// All it offered.
     pub capabilities: Vec<Capability>,
-    /// The connection's ends.
+    /// Our end of the connection.
     pub local: SocketAddr,
-    /// The connection's ends.
+    /// The neighbor's end.
     pub remote: SocketAddr,
 }
 
-/// What happens to a session.
+/// What happens to a session. An event of a connection that is not (or no longer) the session's is ignored.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Event<'a> {
@@ -38,15 +52,16 @@ pub enum Event<'a> {
     Start,
     /// End every connection with this NOTIFICATION and stay Idle until [`Event::Start`].
     Stop(Notification),
-    /// End every connection with this NOTIFICATION and begin again after the idle hold time.
+    /// End every connection with this NOTIFICATION, forget earlier faults, and dial again after the connect retry
+    /// time. The neighbor may dial in at once.
     Reset(Notification),
     /// A connection came in from this neighbor.
     Accepted { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
-    /// The connection of [`Action::Connect`] stands.
+    /// The connection of [`Action::Connect`] stands. One that was given up meanwhile is answered with a close.
     Connected { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
     /// It failed.
     ConnectFailed { connection: ConnectionId },
-    /// A connection is gone.
+    /// A connection is gone; no [`Action::Close`] follows.
     Closed { connection: ConnectionId },
     /// An OPEN arrived.
     Open { connection: ConnectionId, open: &'a Open },
@@ -60,11 +75,12 @@ pub enum Event<'a> {
     Notification { connection: ConnectionId, notification: &'a Notification },
     /// Bytes that are no message, or an UPDATE that ends the session.
     Malformed { connection: ConnectionId, notification: Notification },
-    /// Bytes arrived, whole messages or not: life, for the hold timer.
+    /// Bytes arrived, whole messages or not: life, for the hold timer of an Established session.
     Alive { connection: ConnectionId },
-    /// Bytes left for the neighbor: life, for the send hold timer (RFC 9687). `pending`: more waits.
+    /// Bytes left for the neighbor: life, for the send hold timer (RFC 9687), which every KEEPALIVE starts and only
+    /// this event ends. `pending`: more waits.
     Sent { connection: ConnectionId, pending: bool },
-    /// A deadline is reached.
+    /// A deadline of [`Fsm::next_timeout`] is reached.
     Timer,
 }
 
@@ -72,25 +88,24 @@ pub enum Event<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(missing_docs)]
 pub enum Action {
-    /// Dial; the number is the caller's to choose and comes back by [`Fsm::dialling`].
+    /// Dial. The caller chooses the connection's number and says it by [`Fsm::dialling`] before the next step.
     Connect,
-    /// Give up a dial that has not come up.
-    CancelConnect,
     /// Send an OPEN.
     SendOpen { connection: ConnectionId, open: Open },
     /// Send a KEEPALIVE.
     SendKeepalive { connection: ConnectionId },
-    /// Send the NOTIFICATION, if any, and close.
+    /// Send the NOTIFICATION, if any, and close; a dial that has not come up is given up.
     Close { connection: ConnectionId, notification: Option<Notification> },
     /// Routes may flow on this connection.
     Established { connection: ConnectionId, negotiated: Box<Negotiated> },
-    /// Routes no longer flow: forget what was learned.
+    /// The Established session ended: forget what was learned.
     Down { reason: DownReason },
+    /// A session did not come up, and no other connection with the neighbor is left.
+    Failed { reason: DownReason },
 }
 
 /// Why a session ended or did not come up; kept as its last error.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[allow(missing_docs)]
 pub enum DownReason {
     /// We sent this.
     Sent(Notification),
@@ -100,59 +115,11 @@ pub enum DownReason {
     Closed,
 }
 
-/// Who we are, and who the neighbor may be.
-#[derive(Clone, Debug)]
+/// Who we are to this neighbor.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
     /// The AS we show.
     pub local_asn: Asn,
     /// Our identifier.
     pub router_id: BgpIdentifier,
-}
-
-/// One neighbor's machine.
-#[derive(Debug)]
-pub struct Fsm {}
-
-#[allow(clippy::todo, unused_variables, clippy::needless_pass_by_ref_mut)]
-impl Fsm {
-    /// Idle. `seed` feeds the jitter (RFC 4271 §10).
-    pub fn new(
-        identity: Identity,
-        remote_as: crate::settings::RemoteAs,
-        passive: bool,
-        session: crate::settings::SessionSettings,
-        seed: u64,
-    ) -> Self {
-        todo!()
-    }
-
-    /// One step. Actions are appended in order.
-    pub fn step(&mut self, now: Instant, event: Event<'_>, out: &mut Vec<Action>) {
-        todo!()
-    }
-
-    /// The number given to the dial of the last [`Action::Connect`].
-    pub fn dialling(&mut self, connection: ConnectionId) {
-        todo!()
-    }
-
-    /// The earliest deadline.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-
-    /// The state of the connection that is furthest.
-    pub fn state(&self) -> SessionState {
-        todo!()
-    }
-
-    /// The codec's context of a connection: what is negotiated, or before that what any OPEN needs.
-    pub fn context(&self, connection: ConnectionId) -> Context {
-        todo!()
-    }
-
-    /// What is negotiated, while Established.
-    pub fn negotiated(&self) -> Option<&Negotiated> {
-        todo!()
-    }
 }

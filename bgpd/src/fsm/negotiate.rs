@@ -1,0 +1,117 @@
+//! What we offer in our OPEN, and what both OPENs agree on (RFC 4271 §4.2 and §6.2, RFC 5492, RFC 6286).
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Identity, Negotiated};
+use crate::settings::{RemoteAs, SessionSettings};
+use crate::types::{Asn, Families, Family, HoldTime};
+use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
+
+const BAD_PEER_AS: Notification = Notification::new(2, 2);
+const BAD_BGP_IDENTIFIER: Notification = Notification::new(2, 3);
+const UNACCEPTABLE_HOLD_TIME: Notification = Notification::new(2, 6);
+
+/// Our OPEN on a connection from `local`.
+pub(super) fn offer(identity: &Identity, session: &SessionSettings, local: IpAddr) -> Open {
+    let mut capabilities: Vec<_> = offered_families(session, local).iter().map(multiprotocol).collect();
+    capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::FourOctetAs(identity.local_asn.get()));
+    Open {
+        asn: identity.local_asn,
+        hold_time: session.hold_time.seconds(),
+        router_id: identity.router_id,
+        capabilities,
+    }
+}
+
+/// What the neighbor's OPEN and ours agree on, or the NOTIFICATION that refuses it.
+pub(super) fn negotiate(
+    identity: &Identity,
+    remote_as: &RemoteAs,
+    session: &SessionSettings,
+    (local, remote): (SocketAddr, SocketAddr),
+    open: &Open,
+) -> Result<Negotiated, Notification> {
+    let internal = open.asn == identity.local_asn;
+    if !admits(remote_as, open.asn, internal) {
+        return Err(BAD_PEER_AS);
+    }
+    // RFC 6286 §2.3: external neighbors may have our identifier.
+    if internal && open.router_id == identity.router_id {
+        return Err(BAD_BGP_IDENTIFIER);
+    }
+    let hold_time = agreed_hold_time(session.hold_time, open.hold_time).ok_or(UNACCEPTABLE_HOLD_TIME)?;
+    let offered = offered_families(session, local.ip());
+    let families = offered.intersection(open.families());
+    if families.is_empty() {
+        return Err(unsupported_capability(offered));
+    }
+    let context = Context {
+        four_octet_as: open.four_octet_as(),
+        internal,
+        remote_asn: open.asn,
+        families,
+        enforce_first_asn: session.enforce_first_asn,
+        enhanced_refresh: false,
+        max_message: MAX_MESSAGE,
+    };
+    Ok(Negotiated {
+        context,
+        hold_time: hold_time.duration().unwrap_or_default(),
+        asn: open.asn,
+        router_id: open.router_id,
+        families,
+        route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
+        capabilities: open.capabilities.clone(),
+        local,
+        remote,
+    })
+}
+
+/// The codec's context while nothing is agreed on: enough to read an OPEN.
+pub(super) fn context_before_open(identity: &Identity) -> Context {
+    Context {
+        four_octet_as: true,
+        internal: false,
+        remote_asn: identity.local_asn,
+        families: Families::default(),
+        enforce_first_asn: false,
+        enhanced_refresh: false,
+        max_message: MAX_MESSAGE,
+    }
+}
+
+fn admits(remote_as: &RemoteAs, asn: Asn, internal: bool) -> bool {
+    match remote_as {
+        _ if asn == Asn::TRANS => false, // RFC 6793 §9: reserved, nobody's number
+        RemoteAs::OneOf(asns) => asns.contains(&asn),
+        RemoteAs::External => !internal,
+        RemoteAs::Internal => internal,
+    }
+}
+
+/// The smaller of both (RFC 4271 §4.2); zero from the neighbor only where we offer it too (§6.2 lets us refuse).
+fn agreed_hold_time(ours: HoldTime, theirs: u16) -> Option<HoldTime> {
+    let theirs = HoldTime::new(theirs)?;
+    (theirs.seconds() != 0 || ours.seconds() == 0).then(|| ours.min(theirs))
+}
+
+/// As configured, else the family of the session's own addresses.
+fn offered_families(session: &SessionSettings, local: IpAddr) -> Families {
+    session.families.unwrap_or_else(|| Families::from_iter([Family::of_address(&local)]))
+}
+
+fn multiprotocol(family: Family) -> Capability {
+    let (afi, safi) = family.afi_safi();
+    Capability::Multiprotocol { afi, safi }
+}
+
+/// RFC 5492 §3: the data lists what was missed, as it stands in an OPEN.
+fn unsupported_capability(offered: Families) -> Notification {
+    let data = offered.iter().flat_map(|family| {
+        let (afi, safi) = family.afi_safi();
+        let [high, low] = afi.to_be_bytes();
+        [1, 4, high, low, 0, safi]
+    });
+    Notification { data: data.collect(), ..Notification::new(2, 7) }
+}
