@@ -1,1 +1,108 @@
-//! net.
+//! The thread `bgp`: sockets in, [`Speaker`], sockets out (RFC 4271 §8.2.1).
+//!
+//! One OS thread with a current-thread tokio runtime owns the speaker and every socket. Each connection, listener
+//! and dial is a task of that thread that waits for its socket and then gives the speaker one turn; no
+//! turn awaits anything, so a slow reader makes neither a KEEPALIVE nor a timer late, and between a session and the
+//! speaker there is neither channel nor lock.
+
+mod accept;
+mod connection;
+mod dial;
+mod shell;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::settings::Settings;
+use crate::speaker::{Event, FibChange, Speaker};
+
+/// Calls that wait for the thread; when full, the caller waits.
+const CALLS: usize = 64;
+/// Batches of [`FibChange`]; when full, the speaker keeps what is dirty and merges it.
+const FIB_BATCHES: usize = 64;
+/// Events; when full, the speaker keeps them in order.
+const EVENTS: usize = 1024;
+
+/// A handle on the thread, which owns the speaker. The thread ends with [`Bgp::stop`], or with its last handle.
+#[derive(Clone, Debug)]
+pub struct Bgp {
+    requests: mpsc::Sender<Request>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What the speaker tells the rest of the program. A dropped receiver loses what would have come.
+#[derive(Debug)]
+pub struct Outputs {
+    /// The FIB's work, in batches.
+    pub fib: mpsc::Receiver<Vec<FibChange>>,
+    /// What happened.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// What handles ask of the thread.
+enum Request {
+    Call(Call),
+    Stop,
+}
+
+type Call = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+
+impl Bgp {
+    /// Starts the thread. `listeners` are already bound and listening; `seed` feeds the jitter of timers.
+    ///
+    /// # Errors
+    /// Where the thread or its runtime cannot be made, or a listener does not take its options.
+    pub fn start(settings: Settings, listeners: Vec<TcpListener>, seed: u64) -> io::Result<(Self, Outputs)> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let listeners = {
+            let _context = runtime.enter(); // where tokio registers the listeners
+            listeners.into_iter().map(accept::Listener::new).collect::<io::Result<Vec<_>>>()?
+        };
+        let (requests, asked) = mpsc::channel(CALLS);
+        let (fib_sender, fib) = mpsc::channel(FIB_BATCHES);
+        let (event_sender, events) = mpsc::channel(EVENTS);
+        let thread = std::thread::Builder::new().name("bgp".to_owned()).spawn(move || {
+            let speaker = Speaker::new(Instant::now(), settings, seed);
+            shell::run(&runtime, speaker, listeners, asked, shell::Outlets { fib: fib_sender, events: event_sender });
+        })?;
+        Ok((Self { requests, thread: Arc::new(Mutex::new(Some(thread))) }, Outputs { fib, events }))
+    }
+
+    /// Runs a closure on the speaker between two turns: the one way for queries, commands and inputs. `None` when
+    /// the thread is gone.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let call = Request::Call(Box::new(move |speaker, now| {
+            // A caller that no longer waits has no use for the answer.
+            let _ = answer.send(f(speaker, now));
+        }));
+        self.requests.send(call).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Ends all sessions (Cease 6/2), waits until the NOTIFICATIONs are out and the connections drained, at most
+    /// two seconds, and joins the thread.
+    pub async fn stop(self) {
+        // Fails only where the thread is already gone.
+        let _ = self.requests.send(Request::Stop).await;
+        self.requests.closed().await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("thread bgp panicked");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! What the tasks of the thread `bgp` share: the speaker, the connections, the ways out. Runs on thread `bgp`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::pending;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, LocalSet, spawn_local, yield_now};
+use tokio::time::{sleep_until, timeout};
+
+use super::Request;
+use super::accept::{self, Listener};
+use super::connection::{self, Connection};
+use super::{dial, socket};
+use crate::speaker::{Action, Event, FibChange, Input, Speaker};
+use crate::types::ConnectionId;
+
+/// How long [`super::Bgp::stop`] waits for connections to drain.
+const STOP: Duration = Duration::from_secs(2);
+/// Prefixes in one message to the FIB.
+const FIB_BATCH: usize = 256;
+/// Accepted connections that the speaker has not adopted, those it refused included; beyond: closed unheard.
+const MAX_UNADOPTED: usize = 256;
+
+/// The ways out of the thread.
+pub(super) struct Outlets {
+    pub(super) fib: mpsc::Sender<Vec<FibChange>>,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+/// The thread's main function; returns when it is asked to stop.
+pub(super) fn run(
+    runtime: &Runtime,
+    speaker: Speaker,
+    listeners: Vec<Listener>,
+    requests: mpsc::Receiver<Request>,
+    outlets: Outlets,
+) {
+    let core = Core { speaker, dials: HashMap::new(), connections: HashMap::new(), paused: Vec::new() };
+    let shell = Rc::new(Shell {
+        core: RefCell::new(core),
+        listeners,
+        outlets,
+        full: Cell::new(Full::default()),
+        armed: Cell::new(None),
+        rearm: Notify::new(),
+        gone: Notify::new(),
+        accepted: Cell::new(0),
+        buffer: Cell::default(),
+    });
+    // The timer is a task like the connections, so that those which became readable before it get their turn
+    // first: no hold timer runs out over bytes that are already here.
+    LocalSet::new().block_on(runtime, async move {
+        if spawn_local(shell.serve(requests)).await.is_err() {
+            tracing::error!("thread bgp panicked");
+        }
+    });
+}
+
+/// Shared by all tasks of the thread. Nothing stays borrowed while a task waits.
+pub(super) struct Shell {
+    core: RefCell<Core>,
+    pub(super) listeners: Vec<Listener>,
+    outlets: Outlets,
+    full: Cell<Full>,
+    /// The deadline for which [`Shell::serve`] sleeps.
+    armed: Cell<Option<Instant>>,
+    /// There is an earlier one.
+    rearm: Notify,
+    /// A connection has ended.
+    gone: Notify,
+    /// The number of the last accepted connection.
+    accepted: Cell<u64>,
+    /// A buffer for whoever has its turn.
+    buffer: Cell<BytesMut>,
+}
+
+struct Core {
+    speaker: Speaker,
+    dials: HashMap<ConnectionId, AbortHandle>,
+    connections: HashMap<ConnectionId, Rc<Connection>>,
+    /// Those that wait until they may read.
+    paused: Vec<ConnectionId>,
+}
+
+/// Outlets that had no room.
+#[derive(Clone, Copy, Default)]
+struct Full {
+    fib: bool,
+    events: bool,
+}
+
+/// The turns of the speaker.
+impl Shell {
+    async fn serve(self: Rc<Self>, mut requests: mpsc::Receiver<Request>) {
+        let accepting: Vec<_> =
+            (0..self.listeners.len()).map(|index| spawn_local(accept::serve(self.clone(), index))).collect();
+        self.settle();
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(Request::Call(call)) => {
+                        call(&mut self.core.borrow_mut().speaker, Instant::now());
+                        self.settle();
+                    }
+                    Some(Request::Stop) | None => break,
+                },
+                () = self.deadline() => {
+                    yield_now().await; // lets sockets go first that the kernel knows to be readable
+                    self.input(Input::Timer);
+                }
+                () = self.rearm.notified() => {}
+                () = self.room() => self.settle(),
+            }
+        }
+        accepting.iter().for_each(|task| task.abort());
+        self.input(Input::Stop);
+        if timeout(STOP, self.drained()).await.is_err() {
+            tracing::warn!("connections were cut that did not drain in time");
+        }
+    }
+
+    /// Gives the speaker something, and does what follows.
+    pub(super) fn input(self: &Rc<Self>, input: Input<'_>) {
+        self.core.borrow_mut().speaker.input(Instant::now(), input);
+        self.settle();
+    }
+
+    /// Appends what a connection has to send, up to a length and a message more; `false`: that was all.
+    pub(super) fn transmit(self: &Rc<Self>, connection: ConnectionId, out: &mut BytesMut, length: usize) -> bool {
+        let mut more = true;
+        while more && out.len() < length {
+            more = self.core.borrow_mut().speaker.poll_transmit(Instant::now(), connection, out);
+        }
+        self.settle(); // what is sent moves deadlines
+        more
+    }
+
+    /// Whether a connection may read. If not, it is woken when it may.
+    pub(super) fn may_read(&self, connection: ConnectionId) -> bool {
+        let core = &mut *self.core.borrow_mut();
+        let may_read = core.speaker.may_read(connection);
+        if !may_read && !core.paused.contains(&connection) {
+            core.paused.push(connection);
+        }
+        may_read
+    }
+
+    /// Does all that the speaker wants done.
+    fn settle(self: &Rc<Self>) {
+        let core = &mut *self.core.borrow_mut();
+        while let Some(action) = core.speaker.poll_action() {
+            self.act(core, action);
+        }
+        while let Some(connection) = core.speaker.poll_writable() {
+            if let Some(connection) = core.connections.get(&connection) {
+                connection.wake_to_send();
+            }
+        }
+        let (speaker, connections) = (&core.speaker, &core.connections);
+        core.paused.retain(|id| match connections.get(id) {
+            Some(connection) if speaker.may_read(*id) => {
+                connection.wake();
+                false
+            }
+            other => other.is_some(),
+        });
+        self.full.set(Full {
+            events: pour(&self.outlets.events, || core.speaker.poll_event()),
+            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
+        });
+        let next = core.speaker.next_timeout();
+        if next.is_some_and(|next| self.armed.get().is_none_or(|armed| next < armed)) {
+            self.rearm.notify_one();
+        }
+    }
+
+    fn act(self: &Rc<Self>, core: &mut Core, action: Action) {
+        match action {
+            Action::Connect(connect) => {
+                let connection = connect.connection;
+                let task = spawn_local(dial::run(self.clone(), connect));
+                core.dials.insert(connection, task.abort_handle());
+            }
+            Action::Close { connection } => {
+                if let Some(dial) = core.dials.remove(&connection) {
+                    dial.abort();
+                } else if let Some(connection) = core.connections.get(&connection) {
+                    connection.close();
+                }
+            }
+            Action::Adopt { connection, socket } => {
+                if let Some(connection) = core.connections.get(&connection) {
+                    connection.adopt(socket);
+                }
+            }
+            Action::ListenKeys(keys) => self.listeners.iter().for_each(|listener| listener.set_keys(&keys)),
+        }
+    }
+}
+
+/// What [`Shell::serve`] waits for.
+impl Shell {
+    async fn deadline(&self) {
+        let next = self.core.borrow().speaker.next_timeout();
+        self.armed.set(next);
+        match next {
+            Some(next) => sleep_until(next.into()).await,
+            None => pending().await,
+        }
+    }
+
+    /// Until an outlet that was full has room again.
+    async fn room(&self) {
+        let Full { fib, events } = self.full.get();
+        // What it returns does not matter: the next turn finds out.
+        tokio::select! {
+            _ = self.outlets.fib.reserve(), if fib => {}
+            _ = self.outlets.events.reserve(), if events => {}
+            () = pending(), if !fib && !events => {}
+        }
+    }
+
+    async fn drained(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.core.borrow().connections.is_empty() {
+                return;
+            }
+            gone.await;
+        }
+    }
+}
+
+/// Connections that come and go.
+impl Shell {
+    /// Takes a connection in, or closes it where too many are undecided.
+    pub(super) fn accepted(self: &Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        let undecided = self.core.borrow().connections.values().filter(|connection| !connection.is_adopted()).count();
+        if undecided >= MAX_UNADOPTED {
+            tracing::warn!(undecided, "a connection was closed because too many are undecided");
+            return Ok(());
+        }
+        let (bare_local, remote) = (stream.local_addr()?, socket::canonical(stream.peer_addr()?));
+        let local = socket::canonical(bare_local);
+        let interface = socket::arrival_interface(&stream, bare_local);
+        socket::prepare_connection(&stream, remote.ip())?;
+        self.accepted.set(self.accepted.get() + 1);
+        let connection = ConnectionId(self.accepted.get());
+        self.open(Connection::new(connection, stream, remote, false));
+        self.input(Input::Accepted { connection, local, remote, interface });
+        Ok(())
+    }
+
+    /// A dial of this thread has come to its end.
+    pub(super) fn dialled(self: &Rc<Self>, connection: ConnectionId, result: io::Result<TcpStream>) {
+        self.core.borrow_mut().dials.remove(&connection);
+        let ends = result.and_then(|stream| Ok((stream.local_addr()?, stream.peer_addr()?, stream)));
+        match ends {
+            Ok((local, remote, stream)) => {
+                self.open(Connection::new(connection, stream, remote, true));
+                self.input(Input::Connected { connection, local, remote });
+            }
+            Err(error) => self.input(Input::ConnectFailed { connection, error: error.to_string() }),
+        }
+    }
+
+    fn open(self: &Rc<Self>, connection: Connection) {
+        let connection = Rc::new(connection);
+        self.core.borrow_mut().connections.insert(connection.id, connection.clone());
+        spawn_local(connection::run(self.clone(), connection));
+    }
+
+    /// A connection is gone, whoever ended it.
+    pub(super) fn ended(self: &Rc<Self>, connection: ConnectionId, error: Option<io::Error>) {
+        self.core.borrow_mut().connections.remove(&connection);
+        self.input(Input::Closed { connection, error: error.map(|error| error.to_string()) });
+        self.gone.notify_waiters();
+    }
+
+    /// An empty buffer, to be given back by [`Shell::return_buffer`] unless it is still in use: connections without
+    /// anything under way hold none.
+    pub(super) fn take_buffer(&self) -> BytesMut {
+        self.buffer.take()
+    }
+
+    pub(super) fn return_buffer(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        self.buffer.set(buffer);
+    }
+}
+
+/// Moves values into a channel while it has room; whether it is full. Without a receiver they are dropped.
+fn pour<T>(outlet: &mpsc::Sender<T>, mut next: impl FnMut() -> Option<T>) -> bool {
+    loop {
+        let permit = match outlet.try_reserve() {
+            Ok(permit) => Some(permit),
+            Err(TrySendError::Closed(())) => None,
+            Err(TrySendError::Full(())) => return true,
+        };
+        match (next(), permit) {
+            (None, _) => return false,
+            (Some(value), Some(permit)) => permit.send(value),
+            (Some(_), None) => {}
+        }
+    }
+}
