@@ -61,11 +61,6 @@ impl AdjRibOut {
         self.pending.insert_all(&self.told);
     }
 
-    /// Whether there is something to send.
-    pub(crate) fn has_pending(&self) -> bool {
-        self.position < self.window.len() || !self.pending.is_empty() || !self.end_of_rib.is_empty()
-    }
-
     /// Destinations `64 * index …` that may not be forgotten yet.
     pub(crate) fn held(&self, index: u32) -> u64 {
         self.told.word(index) | self.pending.word(index)
@@ -92,11 +87,6 @@ impl AdjRibOut {
             }
         }
         Pending::Run(set)
-    }
-
-    /// Puts back what had no room.
-    pub(crate) fn put_back(&mut self, destinations: &[DestinationId]) {
-        destinations.iter().for_each(|destination| self.mark(*destination));
     }
 
     /// Takes what is pending from the cursor on. `false`: nothing there.

@@ -75,11 +75,6 @@ impl Bits {
         }
     }
 
-    /// Takes all members out.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// The first member that is not below `from`.
     pub(crate) fn next(&self, from: u32) -> Option<u32> {
         let index = from / WORD;

@@ -143,11 +143,14 @@ pub(crate) fn order<T>(paths: &mut Vec<(Candidate, T)>) {
     let mut groups: Vec<std::collections::VecDeque<(Candidate, T)>> = Vec::new();
     for (candidate, path) in paths.drain(..) {
         match groups.last_mut() {
-            Some(group) if group[0].0.rank.neighbor_as == candidate.rank.neighbor_as => group.push_back((candidate, path)),
+            Some(group) if group[0].0.rank.neighbor_as == candidate.rank.neighbor_as => {
+                group.push_back((candidate, path))
+            }
             _ => groups.push([(candidate, path)].into()),
         }
     }
-    while let Some(best) = (0..groups.len()).min_by(|left, right| compare(&groups[*left][0].0, &groups[*right][0].0).0) {
+    while let Some(best) = (0..groups.len()).min_by(|left, right| compare(&groups[*left][0].0, &groups[*right][0].0).0)
+    {
         paths.extend(groups[best].pop_front());
         if groups[best].is_empty() {
             groups.swap_remove(best);
@@ -162,7 +165,10 @@ pub(crate) fn reason<T>(paths: &[(Candidate, T)], position: usize) -> Option<Ste
     match compare(best, this) {
         (Ordering::Less, step) => Some(step),
         // It loses within its own AS to one that the best beats.
-        _ => paths[..position].iter().rfind(|(other, _)| other.rank.neighbor_as == this.rank.neighbor_as).map(|(other, _)| compare(other, this).1),
+        _ => paths[..position]
+            .iter()
+            .rfind(|(other, _)| other.rank.neighbor_as == this.rank.neighbor_as)
+            .map(|(other, _)| compare(other, this).1),
     }
 }
 

@@ -45,7 +45,8 @@ impl Rib {
             && let Some(destination) = self.fib.pop()
         {
             let choice = self.choice(destination);
-            let was_told = if choice.is_some() { !self.fib.told.insert(destination) } else { self.fib.told.remove(destination) };
+            let was_told =
+                if choice.is_some() { !self.fib.told.insert(destination) } else { self.fib.told.remove(destination) };
             if choice.is_some() || was_told {
                 changes.push(FibChange { prefix: self.destinations.at(destination).prefix, choice });
             }
@@ -53,13 +54,14 @@ impl Rib {
         changes
     }
 
-    /// Every destination with a best path is to be told again: the rules of choosing changed.
-    pub(crate) fn mark_fib(&mut self) {
+    /// How many equal paths are installed from now on: every choice may be another.
+    pub(crate) fn set_multipath(&mut self, multipath: u8) {
+        self.multipath = usize::from(multipath);
         self.fib.dirty.insert_all(&self.best);
     }
 
-    /// Why a destination is not installed as it is.
-    pub(crate) fn choice(&self, id: DestinationId) -> Option<FibChoice> {
+    /// What the FIB shall have for a destination.
+    fn choice(&self, id: DestinationId) -> Option<FibChoice> {
         self.best(id)?;
         let destination = self.destinations.at(id);
         let ranking = self.rank(destination);
@@ -130,9 +132,13 @@ impl Rib {
 fn never_installed(prefix: &IpNet) -> Option<&'static str> {
     match prefix.network() {
         IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.is_multicast() => Some("multicast is not installed"),
-        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.octets()[0] >= 240 => Some("class E is not installed"),
+        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.octets()[0] >= 240 => {
+            Some("class E is not installed")
+        }
         IpAddr::V4(address) if prefix.prefix_len() >= 8 && address.is_loopback() => Some("loopback is not installed"),
-        IpAddr::V4(address) if prefix.prefix_len() >= 16 && address.is_link_local() => Some("link-local is not installed"),
+        IpAddr::V4(address) if prefix.prefix_len() >= 16 && address.is_link_local() => {
+            Some("link-local is not installed")
+        }
         IpAddr::V6(address) if prefix.prefix_len() >= 8 && address.is_multicast() => Some("multicast is not installed"),
         IpAddr::V6(address) if prefix.prefix_len() >= 128 && address.is_loopback() => Some("loopback is not installed"),
         IpAddr::V6(address) if prefix.prefix_len() >= 10 && address.is_unicast_link_local() => {
@@ -146,13 +152,15 @@ fn never_installed(prefix: &IpNet) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn destinations_of_no_route_are_never_installed_but_what_contains_them_is() {
         let never = |text: &str| never_installed(&text.parse().unwrap()).is_some();
-        for text in ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/4", "239.1.0.0/16", "240.0.0.0/4", "255.255.255.255/32"] {
+        for text in ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/4", "239.1.0.0/16", "240.0.0.0/4", "255.255.255.255/32"]
+        {
             assert!(never(text), "{text}");
         }
         for text in ["169.254.0.0/16", "fe80::/10", "fe80::1/128", "ff02::/16", "::1/128", "::ffff:10.0.0.0/104"] {

@@ -76,7 +76,10 @@ impl Seed {
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         let start = self.pair(u64::from(owner), bytes.len() as u64);
-        words.iter().chain([&last]).fold(start, |state, word| fold(state ^ u64::from_le_bytes(*word), self.0 ^ MULTIPLIER))
+        words
+            .iter()
+            .chain([&last])
+            .fold(start, |state, word| fold(state ^ u64::from_le_bytes(*word), self.0 ^ MULTIPLIER))
     }
 
     fn pair(self, left: u64, right: u64) -> u64 {
@@ -91,6 +94,7 @@ const fn fold(left: u64, right: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

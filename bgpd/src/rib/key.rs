@@ -58,7 +58,10 @@ impl<'a> Key<'a> {
         let (next_hop, attributes) = rest.split_at_checked(usize::from(length))?;
         let next_hop = match length {
             0 => None,
-            4 => next_hop.try_into().ok().map(|octets: [u8; 4]| MpNextHop { address: Ipv4Addr::from(octets).into(), link_local: None }),
+            4 => next_hop
+                .try_into()
+                .ok()
+                .map(|octets: [u8; 4]| MpNextHop { address: Ipv4Addr::from(octets).into(), link_local: None }),
             _ => next_hop.split_first_chunk::<16>().map(|(address, link_local)| MpNextHop {
                 address: Ipv6Addr::from(*address).into(),
                 link_local: <[u8; 16]>::try_from(link_local).ok().map(Ipv6Addr::from),

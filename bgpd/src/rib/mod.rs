@@ -11,6 +11,7 @@ mod decision;
 mod destinations;
 mod fib;
 mod hash;
+mod import;
 mod key;
 mod next_hops;
 mod select;
@@ -18,13 +19,10 @@ mod sets;
 mod slab;
 mod source;
 mod update;
+mod walk;
 
 #[cfg(test)]
 mod tests;
-
-use std::collections::VecDeque;
-
-use ipnet::IpNet;
 
 use self::bits::Bits;
 use self::destinations::Destinations;
@@ -32,17 +30,17 @@ use self::hash::Seed;
 use self::next_hops::NextHops;
 use self::sets::Sets;
 use self::slab::Slab;
-use crate::types::Family;
 use crate::wire::Origin;
 
-pub(crate) use self::adj_out::AdjRibOut;
+pub(crate) use self::adj_out::{AdjRibOut, Pending};
 pub(crate) use self::decision::Rank;
 pub(crate) use self::destinations::{DestinationId, Path};
 pub(crate) use self::key::{Key, Received, is_martian};
-pub(crate) use self::next_hops::Request;
-pub(crate) use self::select::Verdict;
+pub(crate) use self::next_hops::{NextHopId, Request};
+pub(crate) use self::select::{Ranking, Verdict};
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId};
+pub(crate) use self::update::Answered;
 
 /// What a decision changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +77,8 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
+    /// For keys.
+    scratch: Vec<u8>,
 }
 
 impl Rib {
@@ -96,6 +96,7 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
+            scratch: Vec::new(),
         }
     }
 }

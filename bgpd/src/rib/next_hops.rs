@@ -49,7 +49,13 @@ struct Ceiling(Vec<IpNet>);
 
 impl Ceiling {
     fn new(prefixes: &[IpNet]) -> Self {
-        Self(IpNet::aggregate(&prefixes.to_vec()).into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+        Self(
+            IpNet::aggregate(&prefixes.to_vec())
+                .into_iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+        )
     }
 
     fn covers(&self, prefix: &IpNet) -> bool {
@@ -125,6 +131,11 @@ impl NextHops {
         Some(id)
     }
 
+    /// What the host said last.
+    pub(crate) fn state(&self, next_hop: NextHop) -> Option<&NextHopState> {
+        self.records.get(*self.numbers.get(&next_hop)?)?.state.as_ref()
+    }
+
     /// Sources that have paths there.
     pub(crate) fn users(&self, id: NextHopId) -> impl Iterator<Item = SourceId> {
         self.records[id].users.iter().map(|(source, _)| *source)
@@ -137,6 +148,7 @@ impl NextHops {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::IpAddr;
 

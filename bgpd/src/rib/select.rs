@@ -15,7 +15,7 @@ pub(crate) enum Verdict<'a> {
     /// A route of ours, or accepted, but not to be used now.
     Ineligible(Ineligible<'a>),
     /// Kept as it came, not accepted.
-    Rejected(&'a Outcome),
+    Rejected,
 }
 
 /// Why an accepted path is not used.
@@ -46,7 +46,9 @@ pub(crate) struct Ranking<'a> {
 impl Rib {
     /// The set of the best path.
     pub(crate) fn best(&self, destination: DestinationId) -> Option<SetId> {
-        self.best.contains(destination).then(|| self.destinations.at(destination).paths().first().map(|path| path.set))?
+        self.best
+            .contains(destination)
+            .then(|| self.destinations.at(destination).paths().first().map(|path| path.set))?
     }
 
     /// Whether a decision is due.
@@ -65,7 +67,11 @@ impl Rib {
             }
             if now != due.best_before || (again && had_best) {
                 let origin = |set: Option<SetId>| set.map(|set| self.sets.at(set).rank.origin);
-                changes.push(Change { destination: due.destination, before: origin(due.best_before), now: origin(now) });
+                changes.push(Change {
+                    destination: due.destination,
+                    before: origin(due.best_before),
+                    now: origin(now),
+                });
             }
         }
         self.touched = touched;
@@ -87,7 +93,11 @@ impl Rib {
                 best
             }
         };
-        if best.is_some() { self.best.insert(id) } else { self.best.remove(id) };
+        if best.is_some() {
+            self.best.insert(id)
+        } else {
+            self.best.remove(id)
+        };
         let record = self.destinations.at_mut(id);
         record.touched = false;
         (best, std::mem::take(&mut record.again))
@@ -110,7 +120,7 @@ impl Rib {
         decision::order(&mut eligible);
         others.sort_by_key(|(path, verdict)| {
             let source = &self.sources[self.sets.at(path.set).source];
-            (matches!(verdict, Verdict::Rejected(_)), source.address, source.local)
+            (matches!(verdict, Verdict::Rejected), source.address, source.local)
         });
         Ranking { eligible, others }
     }
@@ -125,7 +135,7 @@ impl Rib {
     pub(crate) fn verdict(&self, destination: &Destination, path: Path) -> Verdict<'_> {
         let set = self.sets.at(path.set);
         if !set.is_accepted() {
-            return Verdict::Rejected(&set.outcome);
+            return Verdict::Rejected;
         }
         if set.own().is_some() {
             return Verdict::Eligible { metric: 0 };
@@ -140,7 +150,12 @@ impl Rib {
         }
     }
 
-    fn obstacle<'a>(&self, destination: &Destination, set: &AttributeSet, next_hop: &'a Tracked) -> Option<Ineligible<'a>> {
+    fn obstacle<'a>(
+        &self,
+        destination: &Destination,
+        set: &AttributeSet,
+        next_hop: &'a Tracked,
+    ) -> Option<Ineligible<'a>> {
         let source = &self.sources[set.source];
         let Some(state) = &next_hop.state else { return Some(Ineligible::Unresolved(next_hop)) };
         if state.local {
@@ -199,7 +214,7 @@ impl fmt::Display for Outcome {
         match (self.rejected, self.rule) {
             (None, Some(rule)) => write!(f, "rule {} of policy {policy}", rule + 1),
             (None, None) => f.write_str("accepted without a policy"),
-            (Some(Rejection::OwnAs(asn)), _) => write!(f, "our AS {asn} is in AS_PATH"),
+            (Some(Rejection::OwnAs), _) => f.write_str("our own AS is in AS_PATH"),
             (Some(Rejection::OwnOriginatorId), _) => f.write_str("ORIGINATOR_ID is our own"),
             (Some(Rejection::OwnClusterId), _) => f.write_str("our cluster is in CLUSTER_LIST"),
             (Some(Rejection::NoPolicy), _) => f.write_str("no import policy (RFC 8212)"),

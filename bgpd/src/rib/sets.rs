@@ -20,8 +20,10 @@ use crate::wire::PathAttributes;
 pub(crate) type SetId = u32;
 
 /// What import policy said of a path, and what it changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
+    /// Which of the source's policies it was.
+    pub(crate) generation: u32,
     /// Why the path is not used.
     pub(crate) rejected: Option<Rejection>,
     /// The policy that was asked.
@@ -35,8 +37,8 @@ pub(crate) struct Outcome {
 /// Why a path is kept, but not used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Rejection {
-    /// Our AS stands in AS_PATH (RFC 4271 §9.1.2).
-    OwnAs(Asn),
+    /// Our AS stands in AS_PATH too often (RFC 4271 §9.1.2).
+    OwnAs,
     /// ORIGINATOR_ID is ours (RFC 4456 §8).
     OwnOriginatorId,
     /// CLUSTER_LIST has our cluster (RFC 4456 §8).
@@ -47,13 +49,20 @@ pub(crate) enum Rejection {
     Policy,
 }
 
+/// Between outcomes of one source: the generation stands for the policy.
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
-        let same_policy = match (&self.policy, &other.policy) {
-            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
-            (left, right) => left.is_none() && right.is_none(),
-        };
-        same_policy && self.rejected == other.rejected && self.rule == other.rule && self.changes == other.changes
+        (self.generation, self.rejected, self.rule, &self.changes)
+            == (other.generation, other.rejected, other.rule, &other.changes)
+    }
+}
+
+impl Outcome {
+    /// Makes the changes.
+    pub(crate) fn apply(&self, asn: Asn, attributes: &mut PathAttributes) {
+        if let Some(policy) = &self.policy {
+            policy.apply(&self.changes, asn, attributes);
+        }
     }
 }
 
@@ -141,9 +150,7 @@ impl AttributeSet {
     /// As they stand in the Loc-RIB: after import policy.
     pub(crate) fn attributes(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
         let (mut attributes, next_hop) = self.received(source);
-        if let Some(policy) = &self.outcome.policy {
-            policy.apply(&self.outcome.changes, source.local_asn, &mut attributes);
-        }
+        self.outcome.apply(source.local_asn, &mut attributes);
         (attributes, next_hop)
     }
 
@@ -208,10 +215,5 @@ impl Sets {
     /// A set whose number is held.
     pub(crate) fn at(&self, id: SetId) -> &AttributeSet {
         &self.records[id]
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
     }
 }

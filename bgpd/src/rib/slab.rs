@@ -19,16 +19,6 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// How many records.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Every number is below this.
-    pub(crate) fn end(&self) -> u32 {
-        (self.len + self.free.len()) as u32
-    }
-
     /// Stores a record.
     pub(crate) fn insert(&mut self, record: T) -> u32 {
         self.len += 1;
@@ -37,7 +27,7 @@ impl<T> Slab<T> {
             return id;
         }
         let id = self.len as u32 - 1; // nothing is free: numbers 0 to len - 2 are taken
-        if id as usize % CHUNK == 0 {
+        if (id as usize).is_multiple_of(CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
         self.chunks[id as usize / CHUNK].push(Some(record));
@@ -96,7 +86,7 @@ mod tests {
         assert_eq!(numbers, (0..5000).collect::<Vec<_>>());
         assert_eq!(slab.remove(17), Some(17));
         assert_eq!(slab.remove(17), None);
-        assert_eq!((slab.len(), slab.end()), (4999, 5000));
+        assert_eq!(slab.len, 4999);
         assert_eq!(slab.insert(90), 17);
         assert_eq!(slab[17], 90);
         assert_eq!(slab.insert(91), 5000);

@@ -3,13 +3,15 @@
 //! Every session has a source of its own, so that what the last session left can be swept away at leisure while the
 //! next one already brings routes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::Outcome;
 use super::bits::Bits;
 use crate::policy::{Policy, Protocol};
-use crate::types::{Asn, BgpIdentifier, Family};
-use crate::wire::Context;
+use crate::settings::Settings;
+use crate::types::{Asn, BgpIdentifier, Families, Family};
+use crate::wire::{Context, MAX_MESSAGE};
 
 /// The number of a source.
 pub(crate) type SourceId = u32;
@@ -24,6 +26,13 @@ pub(crate) enum Filter {
     Everything,
     /// What the policy lets pass.
     Policy(Arc<Policy>),
+}
+
+impl Filter {
+    /// Whether routes with equal attributes can get different answers.
+    pub(crate) fn looks_at_prefix(&self) -> bool {
+        matches!(self, Self::Policy(policy) if policy.looks_at_prefix())
+    }
 }
 
 impl PartialEq for Filter {
@@ -52,6 +61,8 @@ pub(crate) struct Source {
     pub(crate) local: SocketAddr,
     /// The neighbor's identifier, or ours.
     pub(crate) router_id: BgpIdentifier,
+    /// Our AS.
+    pub(crate) asn: Asn,
     /// The AS that we show the neighbor.
     pub(crate) local_asn: Asn,
     /// Our identifier: ORIGINATOR_ID and CLUSTER_LIST must not have it (RFC 4456 §8).
@@ -66,6 +77,10 @@ pub(crate) struct Source {
     pub(crate) allow_own_asn: u8,
     /// Import policy.
     pub(crate) import: Filter,
+    /// Counts its changes.
+    pub(crate) generation: u32,
+    /// What it has said so far.
+    pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
     /// Of these, by family.
@@ -75,6 +90,40 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Ourselves, and what a session begins with.
+    pub(crate) fn new(protocol: Protocol, names: Arc<[String]>, settings: &Settings) -> Self {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            protocol,
+            names,
+            address: nowhere,
+            scope: 0,
+            local: SocketAddr::new(nowhere, 0),
+            router_id: settings.router_id,
+            asn: settings.asn,
+            local_asn: settings.asn,
+            local_router_id: settings.router_id,
+            context: Context {
+                four_octet_as: true,
+                enhanced_refresh: false,
+                internal: true,
+                remote_asn: settings.asn,
+                families: Families::ALL,
+                enforce_first_asn: false,
+                max_message: MAX_MESSAGE,
+            },
+            multihop: false,
+            reflector_client: false,
+            allow_own_asn: 0,
+            import: Filter::Everything,
+            generation: 0,
+            outcomes: Vec::new(),
+            received: Bits::default(),
+            prefixes: [0; 2],
+            accepted: 0,
+        }
+    }
+
     /// A neighbor in another AS.
     pub(crate) fn is_external(&self) -> bool {
         self.protocol == Protocol::Bgp && !self.context.internal
@@ -99,8 +148,8 @@ impl Source {
         }
     }
 
-    /// Prefixes of a family in its Adj-RIB-In.
-    pub(crate) fn prefixes_mut(&mut self, family: Family) -> &mut usize {
-        &mut self.prefixes[family as usize]
+    /// How many prefixes of a family are in its Adj-RIB-In.
+    pub(crate) fn prefixes_of(&self, family: Family) -> usize {
+        self.prefixes[family as usize]
     }
 }

@@ -2,10 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::{DestinationId, Path, Request, Rib, SetId, Source, SourceId, Touched};
-use super::{AttributeSet, Forward};
+use super::destinations::Destination;
+use super::{AttributeSet, DestinationId, Forward, NextHopId, Path, Request, Rib, SetId, Source, SourceId, Touched};
 use crate::speaker::NextHopState;
 use crate::types::{Family, NextHop};
+use crate::wire::Origin;
 
 impl Rib {
     /// A new session, or ourselves.
@@ -54,7 +55,7 @@ impl Rib {
             self.empty.remove(destination);
             let source = &mut self.sources[source];
             source.received.insert(destination);
-            *source.prefixes_mut(family) += 1;
+            source.prefixes[family as usize] += 1;
         }
         let accepted_before = before.is_some_and(|before| self.sets.at(before).is_accepted());
         let accepted_now = self.sets.at(set).is_accepted();
@@ -84,7 +85,7 @@ impl Rib {
         let accepted = self.sets.at(path.set).is_accepted();
         let source = &mut self.sources[source];
         source.received.remove(destination);
-        *source.prefixes_mut(family) -= 1;
+        source.prefixes[family as usize] -= 1;
         source.accepted -= usize::from(accepted);
         self.release(path.set);
         true
@@ -111,29 +112,9 @@ impl Rib {
         Some(self.destinations.at(destination).paths()[position])
     }
 
-    /// A set with this key that `is_it` likes.
-    pub(crate) fn find_set(&self, source: SourceId, key: &[u8], is_it: impl Fn(&AttributeSet) -> bool) -> Option<SetId> {
-        self.sets.find(source, key, is_it)
-    }
-
-    /// Stores a set, to be carried by a path at once.
-    pub(crate) fn insert_set(&mut self, set: AttributeSet) -> SetId {
-        self.sets.insert(set)
-    }
-
     /// A set whose number is held.
     pub(crate) fn set(&self, id: SetId) -> &AttributeSet {
         self.sets.at(id)
-    }
-
-    /// Sets in use.
-    pub(crate) fn set_count(&self) -> usize {
-        self.sets.len()
-    }
-
-    /// A set of `source` will lead there.
-    pub(crate) fn hold_next_hop(&mut self, next_hop: NextHop, source: SourceId) -> Forward {
-        Forward::To(self.next_hops.hold(next_hop, source))
     }
 
     /// The next thing to ask of the host.
@@ -160,28 +141,67 @@ impl Rib {
     }
 }
 
-/// What the host says of a next hop, and whom it concerns.
+/// Whom the host's answer concerns.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The next hop.
+    pub(crate) next_hop: NextHopId,
+    /// Neighbors must hear of its paths again even where the best path stays.
+    pub(crate) again: bool,
+    /// Sources that have paths there.
+    pub(crate) sources: Vec<SourceId>,
+}
+
+/// Looking things up.
 impl Rib {
-    /// Takes an answer. What comes back are the sources whose paths there must be decided again, and whether neighbors
-    /// must hear of them even where the best path stays; nothing where nothing changed.
-    pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<(u32, Vec<SourceId>)> {
-        let id = self.next_hops.answer(next_hop, state)?;
-        Some((id, self.next_hops.users(id).collect()))
+    /// The prefix of a destination whose number is held.
+    pub(crate) fn prefix(&self, destination: DestinationId) -> IpNet {
+        self.destinations.at(destination).prefix
     }
 
-    /// Makes decisions due for at most `limit` destinations from `from` on, where `source` has a path by this next hop.
-    /// What comes back is where to go on.
-    pub(crate) fn touch_next_hop(&mut self, next_hop: u32, source: SourceId, from: DestinationId, limit: usize) -> Option<DestinationId> {
-        let mut from = from;
-        for _ in 0..limit {
-            let destination = self.sources.get(source)?.received.next(from)?;
-            from = destination.checked_add(1)?;
-            let path = self.path_of(source, destination);
-            if path.is_some_and(|path| self.sets.at(path.set).forward == Forward::To(next_hop)) {
-                self.touch(destination, true);
-            }
+    /// A destination whose number is held.
+    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
+        self.destinations.at(id)
+    }
+
+    /// The first destination from `from` on that has a best path.
+    pub(crate) fn next_best(&self, from: DestinationId) -> Option<DestinationId> {
+        self.best.next(from)
+    }
+
+    /// ORIGIN of the best path.
+    pub(crate) fn best_origin(&self, destination: DestinationId) -> Option<Origin> {
+        self.best(destination).map(|set| self.sets.at(set).rank.origin)
+    }
+
+    /// What the host says of the next hop of a set.
+    pub(crate) fn next_hop_state(&self, set: &AttributeSet) -> Option<&NextHopState> {
+        match set.forward {
+            Forward::To(id) => self.next_hops.at(id).state.as_ref(),
+            Forward::Nowhere | Forward::Martian => None,
         }
-        Some(from)
+    }
+}
+
+/// Next hops.
+impl Rib {
+    /// Takes an answer. Nothing comes back where nothing changed.
+    pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<Answered> {
+        let told_otherwise = |before: &NextHopState| (before.tunnel, before.local) != (state.tunnel, state.local);
+        let again = self.next_hops.state(next_hop).is_some_and(told_otherwise);
+        let id = self.next_hops.answer(next_hop, state)?;
+        Some(Answered { next_hop: id, again, sources: self.next_hops.users(id).collect() })
+    }
+
+    /// The first destination from `from` on that `source` has a path to; `None` also where the source is gone.
+    pub(crate) fn next_received(&self, source: SourceId, from: DestinationId) -> Option<DestinationId> {
+        self.sources.get(source)?.received.next(from)
+    }
+
+    /// Whether `source` has its path to a destination by this next hop.
+    pub(crate) fn leads_to(&self, next_hop: NextHopId, source: SourceId, destination: DestinationId) -> bool {
+        let path = self.path_of(source, destination);
+        path.is_some_and(|path| self.sets.at(path.set).forward == Forward::To(next_hop))
     }
 }
 
