@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::super::{Bgp, Outputs};
 use crate::Settings;
@@ -127,4 +127,9 @@ pub(super) fn listener(address: impl Into<IpAddr>) -> (TcpListener, SocketAddr) 
     let listener = TcpListener::bind((address.into(), 0)).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+/// The /24 prefixes from 11.0.0.0 on.
+pub(super) fn many_prefixes(count: u32) -> impl Iterator<Item = IpNet> {
+    (0..count).filter_map(|number| Ipv4Net::new((0x0B00_0000 + (number << 8)).into(), 24).ok()).map(IpNet::V4)
 }

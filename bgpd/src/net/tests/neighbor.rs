@@ -32,8 +32,13 @@ pub(super) struct RawNeighbor {
 impl RawNeighbor {
     /// Dials from an address of its own.
     pub(super) fn dial(from: impl Into<IpAddr>, to: SocketAddr) -> Self {
+        Self::dial_with_receive_buffer(from, to, 256 * 1024)
+    }
+
+    pub(super) fn dial_with_receive_buffer(from: impl Into<IpAddr>, to: SocketAddr, size: usize) -> Self {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(from.into(), 0).into()).unwrap();
+        socket.set_recv_buffer_size(size).unwrap();
         socket.connect(&to.into()).unwrap();
         Self::over(socket.into())
     }

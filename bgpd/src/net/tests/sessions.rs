@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
-use super::gateway::listener;
+use super::gateway::{listener, many_prefixes};
 use super::neighbor::Heard;
 use super::*;
 use crate::settings::{NeighborSettings, Password};
@@ -134,8 +134,6 @@ async fn a_slow_reader_makes_no_keepalive_late() {
     let (listening, at) = listener(ONE);
     let unused = |last_octet| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last_octet), 1));
     let waits = |neighbor: &mut NeighborSettings| neighbor.passive = true;
-    let prefixes =
-        (0..100_000_u32).map(|number| Ipv4Net::new((0x0B00_0000 + (number << 8)).into(), 24).unwrap().into());
     let settings = settings(64513, 1)
         .neighbor("slow", unused(3), waits)
         .neighbor("quick", unused(4), |neighbor| {
@@ -143,7 +141,7 @@ async fn a_slow_reader_makes_no_keepalive_late() {
             neighbor.session.hold_time = HoldTime::new(3).unwrap();
             neighbor.session.export = None; // only KEEPALIVEs
         })
-        .originating(prefixes);
+        .originating(many_prefixes(100_000));
     let gateway = Gateway::start(settings, vec![listening]);
     let watched = tokio::task::spawn_blocking(move || {
         let mut slow = RawNeighbor::dial(Ipv4Addr::new(127, 0, 0, 3), at);
