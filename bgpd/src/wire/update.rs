@@ -99,7 +99,7 @@ impl<'a> Update<'a> {
             let reach = attribute.code == AttrCode::MP_REACH_NLRI;
             let seen = if reach { &mut seen_reach } else { &mut seen_unreach };
             if std::mem::replace(seen, true) {
-                return Err(attribute.error(AttrFault::Repeated)); // RFC 7606 §3(g)
+                return Err(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
             }
             self.attributes.has_mp = true;
             self.attributes.has_wrong_mp_flags |= !attribute.flags_are(OPTIONAL);
@@ -136,6 +136,12 @@ impl<'a> Update<'a> {
             None => self.ignored_family = true, // RFC 4760 §7
         }
         Ok(())
+    }
+}
+
+impl From<IpAddr> for MpNextHop {
+    fn from(address: IpAddr) -> Self {
+        Self { address, link_local: None }
     }
 }
 
