@@ -95,10 +95,14 @@ fn effective(next_hop: MpNextHop, scope: u32) -> NextHop {
     }
 }
 
-/// Addresses that lead nowhere: 0/8, 127/8, classes D and E (RFC 4271 §6.3), and what is like them in IPv6.
-pub(crate) fn is_martian(next_hop: &NextHop) -> bool {
+/// Addresses that lead nowhere: 0/8, 127/8, classes D and E (RFC 4271 §6.3), and what is like them in IPv6. Over a
+/// session on the loopback interface, its addresses do lead to the neighbor.
+pub(crate) fn is_martian(next_hop: &NextHop, source: &Source) -> bool {
+    if next_hop.address.is_loopback() {
+        return !source.address.is_loopback();
+    }
     match next_hop.address {
-        IpAddr::V4(address) => address.octets()[0] == 0 || address.is_loopback() || address.octets()[0] >= 224,
-        IpAddr::V6(address) => address.is_unspecified() || address.is_loopback() || address.is_multicast(),
+        IpAddr::V4(address) => address.octets()[0] == 0 || address.octets()[0] >= 224,
+        IpAddr::V6(address) => address.is_unspecified() || address.is_multicast(),
     }
 }

@@ -142,6 +142,7 @@ impl Speaker {
             not_best: None,
             attributes,
             next_hop: next_hop.map(|next_hop| next_hop.address),
+            wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
             age: self.age(now, path),
             policy: policy_view(&set.outcome),
             rejected: None,
