@@ -1,2 +1,7 @@
-//! vpngw.
-fn main() {}
+//! `vpngw`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vpngw::cli::main()
+}

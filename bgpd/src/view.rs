@@ -34,6 +34,8 @@ pub struct PathView {
     pub attributes: PathAttributes,
     /// The next hop of this path; absent for our own routes without one.
     pub next_hop: Option<IpAddr>,
+    /// The WireGuard peer behind the next hop, as [`crate::speaker::NextHopState`] names it.
+    pub wireguard_peer: Option<String>,
     /// How long this path is as it is.
     pub age: Duration,
     /// The policy rule that accepted it.

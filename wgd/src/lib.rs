@@ -1,1 +1,24 @@
-#![doc = "wgd"]
+//! A userspace WireGuard tunnel: a pure core ([`device`]), and the worker thread that moves packets (`net`).
+//!
+//! The kernel sees one device; which peer a packet takes is this crate's choice alone. Its table maps a prefix to
+//! a [`table::Group`] of peers: whom to send to, who stands by, and from whom a packet may come.
+
+pub mod batch;
+pub mod device;
+pub mod mss;
+pub mod packet;
+pub mod settings;
+pub mod table;
+pub mod view;
+
+mod backoff;
+mod curve;
+mod drops;
+mod liveness;
+mod message;
+mod peer;
+
+#[cfg(feature = "net")]
+pub mod net;
+
+pub use settings::Settings;

@@ -85,15 +85,11 @@ impl AsPath {
 
     /// What an OLD speaker sent, with the numbers that it could not read put back (RFC 6793 §4.2.3).
     pub(super) fn merge(self, as4_path: Self) -> Self {
-        let Some(leading) = self.length().checked_sub(as4_path.length()) else { return self };
-        let mut merged: Self = self.iter().take(leading as usize).collect();
-        merged.segments.extend(as4_path.segments);
-        merged
-    }
-
-    /// Whether a number needs four octets.
-    pub(super) fn needs_four_octets(&self) -> bool {
-        self.iter().any(needs_four_octets)
+        match self.length().checked_sub(as4_path.length()) {
+            None => self,
+            Some(0) => as4_path,
+            Some(leading) => self.iter().take(leading as usize).chain(as4_path.iter()).collect(),
+        }
     }
 
     /// Octets on the wire, with so many an AS number.
@@ -122,7 +118,7 @@ impl AsPath {
         Ok(path)
     }
 
-    /// Reads AS4_PATH, which has room for one number at least and whose confederation segments are dropped (RFC 6793 §6).
+    /// Reads AS4_PATH (RFC 6793 §6): one number at least; confederation segments are dropped.
     pub(super) fn read_as4(bytes: &[u8]) -> Result<Self, AttrFault> {
         if bytes.len() < 6 {
             return Err(AttrFault::Length { found: bytes.len() });

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use super::Treatment;
+use super::{AttrError, AttrFault, Treatment};
 
 /// Attribute Flags (RFC 4271 §4.3).
 pub(super) const OPTIONAL: u8 = 0x80;
 pub(super) const TRANSITIVE: u8 = 0x40;
 pub(super) const PARTIAL: u8 = 0x20;
 pub(super) const EXTENDED_LENGTH: u8 = 0x10;
+pub(super) const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 /// An attribute's type code.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -97,7 +98,6 @@ const fn row(code: AttrCode, name: &'static str, flags: u8, length: Length, malf
 }
 
 const WELL_KNOWN: u8 = TRANSITIVE;
-const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 use Length::{AsnAnd, Exactly, Inside, Multiple};
 use Treatment::{AttributeDiscard, SessionReset, TreatAsWithdraw};
@@ -133,6 +133,11 @@ pub(super) struct RawAttribute<'a> {
 }
 
 impl RawAttribute<'_> {
+    /// Something wrong with it.
+    pub(super) fn error(&self, fault: AttrFault) -> AttrError {
+        AttrError { code: self.code, fault, attribute: self.whole.to_vec() }
+    }
+
     /// Whether Optional and Transitive are as its specification says. The other bits decide nothing (RFC 7606 §3(c)).
     pub(super) fn flags_are(&self, specified: u8) -> bool {
         self.flags & OPTIONAL_TRANSITIVE == specified

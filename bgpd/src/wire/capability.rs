@@ -139,10 +139,10 @@ static KNOWN: [Known; 12] = [
     known(75, "software-version", |value| !value.is_empty()),
 ];
 
-/// A length and a host name, a length and a domain name.
+/// A length and a host name, a length and a domain name (draft-walton-bgp-hostname-capability §3).
 fn is_fqdn(value: &[u8]) -> bool {
-    let after_name = |value: &[u8]| {
-        value.split_first().and_then(|(&length, rest)| rest.get(usize::from(length)..).map(<[u8]>::to_vec))
-    };
-    after_name(value).and_then(|rest| after_name(&rest)).is_some_and(|rest| rest.is_empty())
+    fn after_name(value: &[u8]) -> Option<&[u8]> {
+        value.split_first().and_then(|(&length, rest)| rest.get(usize::from(length)..))
+    }
+    after_name(value).and_then(after_name).is_some_and(<[u8]>::is_empty)
 }

@@ -127,6 +127,10 @@ pub enum DecodeError {
 }
 
 impl AttrError {
+    pub(super) const fn without_bytes(code: AttrCode, fault: AttrFault) -> Self {
+        Self { code, fault, attribute: Vec::new() }
+    }
+
     /// What follows, when the UPDATE announces something (else see [`super::ParsedAttributes::treatment`]).
     pub fn treatment(&self) -> Treatment {
         match self.fault {

@@ -53,6 +53,15 @@ impl Notification {
     /// Name of code and subcode, and the shutdown communication: `Cease/Administrative Shutdown: "bye"`. One that
     /// cannot be read is shown in hex; what a Hard Reset carries (RFC 8538 §3) stands in parentheses.
     pub fn text(&self) -> String {
+        let mut text = self.text_of_this();
+        if let (CEASE, HARD_RESET, [code, subcode, data @ ..]) = (self.code, self.subcode, &self.data[..]) {
+            let carried = Self { code: *code, subcode: *subcode, data: data.to_vec() };
+            let _ = write!(text, " ({})", carried.text_of_this());
+        }
+        text
+    }
+
+    fn text_of_this(&self) -> String {
         let mut text = match (code_name(self.code), subcode_name(self.code, self.subcode)) {
             (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
             (Some(code), None) if self.subcode == 0 => code.to_owned(),
@@ -64,9 +73,6 @@ impl Notification {
         } else if self.carries_message() && self.data.first().is_some_and(|length| *length != 0) {
             text.push_str(": 0x");
             text.extend(self.data.iter().map(|octet| format!("{octet:02x}")));
-        } else if let (CEASE, HARD_RESET, [code, subcode, data @ ..]) = (self.code, self.subcode, &self.data[..]) {
-            let inner = Self { code: *code, subcode: *subcode, data: data.to_vec() };
-            let _ = write!(text, " ({})", inner.text());
         }
         text
     }

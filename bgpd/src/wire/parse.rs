@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::as_path::{AsnWidth, read_asn};
-use super::attribute::{OPTIONAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
+use super::attribute::{OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
 use super::{
     Aggregator, AsPath, AttrCode, AttrError, AttrFault, AttributeBytes, Context, DecodeError, Origin, PathAttributes,
     Treatment, UnknownAttribute,
@@ -59,12 +59,6 @@ impl AttributeBytes<'_> {
     }
 }
 
-impl RawAttribute<'_> {
-    pub(super) fn error(&self, fault: AttrFault) -> AttrError {
-        AttrError { code: self.code, fault, attribute: self.whole.to_vec() }
-    }
-}
-
 fn overrun(rest: &[u8]) -> AttrError {
     let code = AttrCode(rest.get(1).copied().unwrap_or(0));
     AttrError { code, fault: AttrFault::Overrun, attribute: rest.to_vec() }
@@ -104,8 +98,9 @@ impl<'a> Reader<'a> {
         if self.is_ignored(attribute.code) {
             return;
         }
-        let result = if self.mark_seen(attribute.code) { self.read(attribute) } else { Err(AttrFault::Repeated) };
-        if let Err(fault) = result {
+        if !self.mark_seen(attribute.code) {
+            self.errors.push(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
+        } else if let Err(fault) = self.read(attribute) {
             self.errors.push(attribute.error(fault));
         }
     }
@@ -144,6 +139,9 @@ impl<'a> Reader<'a> {
         }
         if !row.length.allows(attribute.value.len(), self.width().octets()) {
             return Err(AttrFault::Length { found: attribute.value.len() });
+        }
+        if attribute.flags & PARTIAL != 0 && row.flags == OPTIONAL_TRANSITIVE {
+            self.attributes.partial.insert(attribute.code);
         }
         self.read_value(attribute)
     }
@@ -220,7 +218,7 @@ impl<'a> Reader<'a> {
         ];
         for (code, needed) in mandatory {
             if needed && !self.has_seen(code) {
-                self.errors.push(AttrError { code, fault: AttrFault::Missing, attribute: Vec::new() });
+                self.errors.push(AttrError::without_bytes(code, AttrFault::Missing));
             }
         }
     }

@@ -99,7 +99,7 @@ impl<'a> Update<'a> {
             let reach = attribute.code == AttrCode::MP_REACH_NLRI;
             let seen = if reach { &mut seen_reach } else { &mut seen_unreach };
             if std::mem::replace(seen, true) {
-                return Err(attribute.error(AttrFault::Repeated)); // RFC 7606 §3(g)
+                return Err(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
             }
             self.attributes.has_mp = true;
             self.attributes.has_wrong_mp_flags |= !attribute.flags_are(OPTIONAL);
@@ -139,6 +139,12 @@ impl<'a> Update<'a> {
     }
 }
 
+impl From<IpAddr> for MpNextHop {
+    fn from(address: IpAddr) -> Self {
+        Self { address, link_local: None }
+    }
+}
+
 impl MpNextHop {
     /// `None` where the family has no next hop of that length.
     fn read(family: Family, octets: &[u8]) -> Option<Self> {
@@ -162,6 +168,12 @@ impl MpNextHop {
 impl<'a> AttributeBytes<'a> {
     const fn new(bytes: &'a [u8], has_nlri: bool) -> Self {
         Self { bytes, has_nlri, has_mp_nlri: false, has_mp: false, has_wrong_mp_flags: false }
+    }
+
+    /// Attributes by what [`AttributeBytes::key`] wrote, to be read again. Nothing for anything else.
+    pub fn from_key(key: &'a [u8]) -> Self {
+        let (flags, bytes) = key.split_first().map_or((0, key), |(flags, bytes)| (*flags, bytes));
+        Self { has_mp_nlri: flags & 2 != 0, has_wrong_mp_flags: flags & 4 != 0, ..Self::new(bytes, flags & 1 != 0) }
     }
 
     /// The key under which equal attribute sets are the same: all attributes as they came, but MP_REACH_NLRI and

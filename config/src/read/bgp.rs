@@ -1,0 +1,203 @@
+//! `[bgp]`: neighbors, listen ranges and prefixes of our own.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use bgpd::settings::{
+    Aggregate, DynamicNeighborSettings, NeighborSettings, Originate, Password, RemoteAs, SessionSettings,
+};
+use bgpd::types::Family;
+
+use super::Names;
+use crate::raw::{Entry, Keys};
+use crate::value::{
+    AtLeastOne, Interval, NeighborAddress, NeighborAsn, Port, Prefix, SecretFile, SpeakerAsn, Text, Via, Within,
+};
+
+/// `[bgp]`.
+pub(crate) struct Bgp {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) multipath: u8,
+    pub(crate) neighbors: Vec<Entry<Neighbor>>,
+    pub(crate) dynamic: Vec<Entry<Dynamic>>,
+    pub(crate) originate: Vec<Entry<Originate>>,
+    pub(crate) aggregates: Vec<Entry<Aggregate>>,
+}
+
+/// `[[bgp.neighbor]]`.
+pub(crate) struct Neighbor {
+    pub(crate) name: String,
+    /// `via` is not resolved yet.
+    pub(crate) settings: NeighborSettings,
+    pub(crate) via: Option<Via>,
+}
+
+/// `[[bgp.dynamic-neighbor]]`.
+pub(crate) struct Dynamic {
+    pub(crate) name: String,
+    pub(crate) settings: DynamicNeighborSettings,
+}
+
+pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
+    let everywhere = vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 179))];
+    let listen =
+        keys.or("listen", everywhere, "Where neighbors may dial in; `[::]` takes both families, `[]` is nowhere.");
+    let multipath = keys.or("multipath", Within::<u8, 1, 64>(8), "How many equal paths are installed.");
+    let mut names = Names::default();
+    let neighbors =
+        keys.tables("neighbor", "A neighbor with an address of its own.", |keys| neighbor(keys, &mut names));
+    let dynamic = keys.tables(
+        "dynamic-neighbor",
+        "Neighbors that dial in from a range; their sessions are named NAME/ADDRESS. The longest range wins, then the AS.",
+        |keys| dynamic(keys, &mut names),
+    );
+    let originate = keys.tables("originate", "A prefix of our own. It passes the export policies too.", originate);
+    let aggregates =
+        keys.tables("aggregate", "A summary, announced while something more specific is accepted.", aggregate);
+    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates }
+}
+
+fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
+    let name = names.claim(keys, "What people and commands call it.");
+    let address: Option<NeighborAddress> =
+        keys.required("address", "Its address; a link-local one with its interface, `fe80::1%eth0`.");
+    let asn = keys.required("asn", "Its AS; `external` is any but ours, `internal` is ours.");
+    let port = keys.or("port", Within(179), "The port we dial.");
+    let local_address = keys.optional("local-address", "The address we dial from; absent: chosen by the kernel.");
+    let passive = keys.or("passive", false, "Wait for it to dial.");
+    let shutdown = keys.or("shutdown", false, "Administratively down.");
+    let via = keys.optional(
+        "via",
+        "The WireGuard peer with which the session lives and dies; `auto`: the one whose `allowed-ips` hold the address. \
+         A connection that arrives another way is refused.",
+    );
+    let session = session(keys);
+    let Port { 0: port } = port;
+    let address = address?;
+    let settings = NeighborSettings {
+        address: address.address,
+        zone: address.zone,
+        port,
+        local_address,
+        passive,
+        shutdown,
+        via: None,
+        asn: remote_as(&[asn?]),
+        session,
+    };
+    Some(Neighbor { name: name?, settings, via })
+}
+
+fn dynamic(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Dynamic> {
+    let name = names.claim(keys, "What people and commands call them.");
+    let range: Option<AtLeastOne<Prefix>> = keys.required("range", "Where they may come from.");
+    let asn: Option<AtLeastOne<NeighborAsn>> = keys.required("asn", "What AS they may have.");
+    let limit = keys.required("limit", "How many sessions at most.");
+    let session = session(keys);
+    let limit: Within<usize, 1, 65535> = limit?;
+    let settings = DynamicNeighborSettings {
+        range: range?.0.into_iter().map(|prefix| prefix.0).collect(),
+        asn: remote_as(&asn?.0),
+        limit: limit.0,
+        session,
+    };
+    Some(Dynamic { name: name?, settings })
+}
+
+/// A word stands for more than any number, so it wins; a check refuses it in company.
+fn remote_as(allowed: &[NeighborAsn]) -> RemoteAs {
+    let numbers = allowed.iter().map(|asn| match asn {
+        NeighborAsn::Number(asn) => Ok(*asn),
+        NeighborAsn::External => Err(RemoteAs::External),
+        NeighborAsn::Internal => Err(RemoteAs::Internal),
+    });
+    numbers.collect::<Result<_, _>>().map_or_else(|word| word, RemoteAs::OneOf)
+}
+
+fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
+    let default = SessionSettings::default();
+    let text = |text: Text| text.0;
+    let seconds = |interval: Interval| interval.0;
+    SessionSettings {
+        description: keys.optional("description", "For people.").map(text),
+        local_asn: keys.optional("local-asn", "The AS we show in place of our own.").map(|asn: SpeakerAsn| asn.0),
+        families: keys
+            .optional("families", "What is offered; absent: what the session's addresses can carry.")
+            .map(|families: AtLeastOne<Family>| families.0.into_iter().collect()),
+        import: keys.optional(
+            "import",
+            "What is taken; absent: nothing from an external neighbor (RFC 8212), everything from an internal one.",
+        ),
+        export: keys.optional(
+            "export",
+            "What is announced, our own prefixes too; absent: nothing to an external neighbor (RFC 8212), everything to \
+             an internal one.",
+        ),
+        hold_time: keys.or(
+            "hold-time",
+            default.hold_time,
+            "The hold time we offer. 0, no hold timer at all, is taken from the neighbor only where it stands here too.",
+        ),
+        keepalive: keys
+            .optional("keepalive", "Between our KEEPALIVEs; absent: a third of the negotiated hold time.")
+            .map(seconds),
+        connect_retry: keys.or("connect-retry", Interval(default.connect_retry), "Between two tries to connect.").0,
+        send_hold_time: keys
+            .optional(
+                "send-hold-time",
+                "How long the neighbor may read nothing (RFC 9687); absent: the greater of 8 minutes and twice the hold \
+                 time.",
+            )
+            .map(seconds),
+        password: keys
+            .optional("password-file", "File with the TCP-MD5 password.")
+            .map(|password: SecretFile<Password>| password.0),
+        ttl_security: keys
+            .optional("ttl-security", "How many hops away at most (RFC 5082), 1 = directly connected.")
+            .map(|hops: Within<u8, 1, 254>| hops.0),
+        ebgp_multihop: keys
+            .optional("ebgp-multihop", "TTL towards an external neighbor that is not directly connected.")
+            .map(|ttl: Within<u8, 1, 255>| ttl.0),
+        max_prefixes: keys
+            .optional("max-prefixes", "How many prefixes of one family are accepted; more end the session.")
+            .map(|limit: Within<u32, 1, { u32::MAX }>| limit.0),
+        next_hop_self: keys.or(
+            "next-hop-self",
+            default.next_hop_self,
+            "Announce ourselves as next hop; `auto` is RFC 4271's rule, and on internal sessions where the next hop lies \
+             behind a tunnel.",
+        ),
+        route_reflector_client: keys.or(
+            "route-reflector-client",
+            default.route_reflector_client,
+            "Reflect internal routes to this internal neighbor (RFC 4456).",
+        ),
+        enforce_first_asn: keys.or(
+            "enforce-first-asn",
+            default.enforce_first_asn,
+            "Refuse routes whose first AS is not the neighbor's; false towards a route server.",
+        ),
+        allow_own_asn: keys
+            .or(
+                "allow-own-asn",
+                Within::<u8, 0, 255>(default.allow_own_asn),
+                "How often our own AS may stand in a received path.",
+            )
+            .0,
+    }
+}
+
+fn originate(keys: &mut Keys<'_, '_>) -> Option<Originate> {
+    let prefix = keys.required("prefix", "What is announced.");
+    let next_hop = keys.optional("next-hop", "Where our kernel sends it; absent: the kernel already knows.");
+    let discard = keys.or("discard", false, "Install a discard route for it.");
+    let Prefix(prefix) = prefix?;
+    Some(Originate { prefix, next_hop, discard })
+}
+
+fn aggregate(keys: &mut Keys<'_, '_>) -> Option<Aggregate> {
+    let prefix = keys.required("prefix", "The summary.");
+    let discard = keys.or("discard", true, "Install a discard route for the parts that nobody announces.");
+    let summary_only = keys.or("summary-only", true, "Announce the summary in place of what is more specific.");
+    let Prefix(prefix) = prefix?;
+    Some(Aggregate { prefix, discard, summary_only })
+}

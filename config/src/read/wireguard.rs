@@ -1,0 +1,88 @@
+//! `[wireguard]` and its peers.
+
+use ipnet::IpNet;
+use wgd::settings::{PeerSettings, PrivateKey};
+
+use super::Names;
+use crate::raw::{Entry, Keys};
+use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Mtu, Prefix, SecretFile, Within};
+
+/// `[wireguard]`.
+pub(crate) struct Tunnel {
+    pub(crate) interface: String,
+    pub(crate) private_key: Option<PrivateKey>,
+    pub(crate) listen_port: u16,
+    pub(crate) addresses: Vec<IpNet>,
+    pub(crate) mtu: u16,
+    pub(crate) clamp_mss: bool,
+    pub(crate) peers: Vec<Entry<Peer>>,
+    /// Of all peers, also of those that could not be read.
+    pub(crate) names: Names,
+}
+
+/// `[[wireguard.peer]]`.
+pub(crate) struct Peer {
+    pub(crate) settings: PeerSettings,
+    pub(crate) static_routes: bool,
+    pub(crate) routed_ips: Vec<IpNet>,
+}
+
+pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
+    let interface = keys.or("interface", InterfaceName("wg0".to_owned()), "Name of the device.");
+    let private_key = keys.required("private-key-file", "File with our private key, as `wg genkey` writes it.");
+    let listen_port = keys.or("listen-port", Within::<u16, 0, 65535>(51820), "UDP port; 0: any.");
+    let addresses: Option<Vec<InterfaceAddress>> = keys.optional("addresses", "Addresses of the device.");
+    let mtu = keys.or("mtu", Mtu::Auto, "MTU of the device; `auto` is 1420, which fits any path of 1500 octets.");
+    let clamp_mss = keys.or("clamp-mss", true, "Lower the MSS of TCP connections to what fits `mtu`.");
+    let mut names = Names::default();
+    let peers =
+        keys.tables("peer", "A peer. One whose public key is our own is skipped.", |keys| peer(keys, &mut names));
+    Tunnel {
+        interface: interface.0,
+        private_key: private_key.map(|key: SecretFile<_>| key.0),
+        listen_port: listen_port.0,
+        addresses: addresses.into_iter().flatten().map(|address| address.0).collect(),
+        mtu: octets(mtu),
+        clamp_mss,
+        peers,
+        names,
+    }
+}
+
+/// A path of 1500 octets less IPv6, UDP and WireGuard itself.
+fn octets(mtu: Mtu) -> u16 {
+    match mtu {
+        Mtu::Auto => 1420,
+        Mtu::Octets(octets) => octets,
+    }
+}
+
+fn peer(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Peer> {
+    let name = names.claim(keys, "What people and `via` call it.");
+    let public_key = keys.required("public-key", "Who it is, as `wg pubkey` writes it.");
+    let preshared_key = keys.optional("preshared-key-file", "File with the preshared key, as `wg genpsk` writes it.");
+    let endpoint = keys.optional("endpoint", "Where it is; absent: learned from its packets.");
+    let keepalive: Option<IntervalOrNever> = keys.optional(
+        "persistent-keepalive",
+        "Sent when nothing else is; absent: 10 s for a peer that a neighbor's `via` names, else never.",
+    );
+    let allowed_ips =
+        keys.optional("allowed-ips", "Always allowed; a path whose next hop lies in here is this peer's.");
+    let static_routes =
+        keys.or("static-routes", false, "Make kernel routes of `allowed-ips`, for a tunnel without BGP.");
+    let routed_ips = keys.optional("routed-ips", "The ceiling of what BGP may add; absent: nothing.");
+    let settings = PeerSettings {
+        name: name?,
+        public_key: public_key?,
+        preshared_key: preshared_key.map(|key: SecretFile<_>| key.0),
+        endpoint,
+        persistent_keepalive: keepalive.and_then(|keepalive| keepalive.0),
+        allowed_ips: prefixes(allowed_ips),
+        watched: false,
+    };
+    Some(Peer { settings, static_routes, routed_ips: prefixes(routed_ips) })
+}
+
+fn prefixes(list: Option<Vec<Prefix>>) -> Vec<IpNet> {
+    list.unwrap_or_default().into_iter().map(|prefix| prefix.0).collect()
+}

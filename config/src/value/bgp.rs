@@ -1,0 +1,63 @@
+//! What only BGP's keys hold.
+
+use std::ops::RangeInclusive;
+
+use bgpd::settings::NextHopSelf;
+
+use super::prefix::lengths_of;
+use super::{Value, Written};
+use crate::raw::{Node, Wrongs};
+
+impl Value for NextHopSelf {
+    fn allowed() -> String {
+        "\"auto\", true or false".to_owned()
+    }
+
+    fn schema() -> String {
+        "\"enum\": [\"auto\", true, false]".to_owned()
+    }
+
+    fn read(node: Node<'_>) -> Result<Self, Wrongs> {
+        match (node.boolean(), node.text()?.as_deref()) {
+            (Some(true), _) => Ok(Self::Always),
+            (Some(false), _) => Ok(Self::Never),
+            (_, Some("auto")) => Ok(Self::Auto),
+            _ => Err(node.not_allowed(Self::allowed()).into()),
+        }
+    }
+}
+
+impl Written for NextHopSelf {
+    fn written(&self) -> String {
+        match self {
+            Self::Auto => "\"auto\"",
+            Self::Always => "true",
+            Self::Never => "false",
+        }
+        .to_owned()
+    }
+}
+
+/// How many AS numbers a path has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PathLength(pub(crate) RangeInclusive<u32>);
+
+impl Value for PathLength {
+    fn allowed() -> String {
+        "a number, \"le N\", \"ge N\" or \"ge N le M\"".to_owned()
+    }
+
+    fn schema() -> String {
+        "\"type\": [\"integer\", \"string\"]".to_owned()
+    }
+
+    fn read(node: Node<'_>) -> Result<Self, Wrongs> {
+        let range = match node.text()? {
+            Some(text) => lengths_of(&text).filter(|lengths| *lengths != (None, None)),
+            None => node.integer().and_then(|n| u32::try_from(n).ok()).map(|n| (Some(n), Some(n))),
+        };
+        let range = range.map(|(least, most)| least.unwrap_or(0)..=most.unwrap_or(u32::MAX));
+        let range = range.filter(|range| !range.is_empty());
+        range.map(Self).ok_or_else(|| node.not_allowed(Self::allowed()).into())
+    }
+}

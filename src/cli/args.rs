@@ -1,0 +1,221 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
+
+use crate::control;
+
+/// A BGP and WireGuard VPN gateway.
+#[derive(Debug, Parser)]
+#[command(name = "vpngw", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    /// Control socket of the running gateway
+    #[arg(long, global = true, value_name = "PATH", env = "VPNGW_SOCKET", default_value = "/run/vpngw/vpngw.sock")]
+    pub(super) socket: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the gateway
+    Run {
+        /// Its configuration; `conf.d/*.toml` beside it is read too
+        #[arg(long, value_name = "FILE", default_value = "/etc/vpngw/vpngw.toml")]
+        config: PathBuf,
+    },
+    /// Stop the running gateway and wait for its end
+    Stop(Stop),
+    /// Check configurations
+    Check(Check),
+    /// Show what the running gateway knows
+    Show(Show),
+    /// Tell a BGP neighbor's session what to do
+    Neighbor {
+        /// Name or address, as `show neighbors` has it
+        name: String,
+        #[command(subcommand)]
+        command: NeighborCommand,
+    },
+    /// Make WireGuard keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Build a whole site on this machine, in network namespaces
+    Lab {
+        /// Which one
+        #[arg(default_value = "homelab-aws")]
+        site: String,
+        /// End by itself after this time: 60s, 5m
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        duration: Option<Duration>,
+    },
+    /// The part of a lab that lives inside a namespace
+    #[command(hide = true)]
+    LabNode,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Stop {
+    /// Remove our routes and the device, whatever `on-stop` says
+    #[arg(long, conflicts_with = "keep_routes")]
+    pub(super) withdraw: bool,
+    /// Leave our routes in the kernel, whatever `on-stop` says
+    #[arg(long)]
+    pub(super) keep_routes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// A gateway's main file; `conf.d/*.toml` beside it is read too
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Do not read the files that hold keys and passwords
+    #[arg(long)]
+    pub(super) no_secrets: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// Print JSON, as docs/schema has it
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show it again every second
+    #[arg(long, global = true)]
+    pub(super) watch: bool,
+    #[command(subcommand)]
+    pub(super) what: What,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum What {
+    /// The gateway in short
+    Status,
+    /// BGP neighbors, a line each
+    Neighbors,
+    /// One BGP neighbor
+    Neighbor {
+        /// Name or address
+        name: String,
+    },
+    /// The Loc-RIB: every path, and why it is or is not used
+    Routes {
+        /// Only this prefix and what is inside it
+        #[arg(value_parser = prefix)]
+        prefix: Option<IpNet>,
+    },
+    /// What a neighbor sent, before policy
+    Received {
+        /// Name or address
+        name: String,
+    },
+    /// What a neighbor was told
+    Advertised {
+        /// Name or address
+        name: String,
+    },
+    /// What the kernel and the tunnel were told
+    Fib,
+    /// WireGuard peers
+    Peers,
+    /// What happened last
+    Events,
+    /// The configuration files as they were read
+    Config,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NeighborCommand {
+    /// End the session and start it again
+    Reset,
+    /// Ask for all its routes again
+    Refresh,
+    /// Send it all routes again
+    Resend,
+    /// End the session and keep it down
+    Disable {
+        /// Told to the neighbor
+        message: Option<String>,
+    },
+    /// Undo `disable`
+    Enable,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// A new private key
+    Generate,
+    /// The public key of the private key on stdin
+    Public,
+    /// A new preshared key
+    Preshared,
+}
+
+fn prefix(text: &str) -> Result<IpNet, &'static str> {
+    control::parse_prefix(text).ok_or("a prefix or an address is expected")
+}
+
+/// As in the configuration: with a unit, or seconds.
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn json_and_watch_may_stand_after_what_is_shown() {
+        let Command::Show(show) = parse("vpngw show routes 10.1.2.3/8 --json --watch").unwrap().command else {
+            panic!()
+        };
+        assert!(show.json && show.watch);
+        let What::Routes { prefix } = show.what else { panic!() };
+        assert_eq!(prefix.unwrap().to_string(), "10.0.0.0/8");
+    }
+
+    #[test]
+    fn an_address_is_the_longest_prefix() {
+        assert_eq!(prefix("fd00::1").unwrap().to_string(), "fd00::1/128");
+        assert!(prefix("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn the_socket_may_stand_last() {
+        assert_eq!(parse("vpngw show fib --socket /s").unwrap().socket, PathBuf::from("/s"));
+    }
+
+    #[test]
+    fn a_stop_cannot_both_withdraw_and_keep() {
+        assert_eq!(parse("vpngw stop --withdraw --keep-routes").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_check_needs_a_file() {
+        assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("2m").unwrap(), Duration::from_secs(120));
+        assert!(duration("soon").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! The command line: argv to a subcommand, its outcome to an exit code.
+//!
+//! 0 done; 1 failed, with one sentence on stderr; 2 usage or configuration error, with everything that is wrong.
+
+mod args;
+mod check;
+mod command;
+mod key;
+mod load;
+mod output;
+mod show;
+mod text;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use load::{LoadError, Loaded, load};
+
+use self::args::{Arguments, Command};
+use self::output::{Closed, fail};
+use crate::control::Client;
+use crate::{daemon, lab};
+
+/// Usage or configuration error.
+const USAGE: u8 = 2;
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<LoadError>() {
+            Some(refused) => {
+                check::explain(refused);
+                ExitCode::from(USAGE)
+            }
+            None => {
+                fail(format_args!("{error:#}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let client = Client::new(arguments.socket);
+    match arguments.command {
+        Command::Run { config } => daemon::run(&config)?,
+        Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
+        Command::Check(arguments) => return Ok(check::check(&arguments)),
+        Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
+        Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
+        Command::Key { command } => key::key(&command)?,
+        Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
+        Command::LabNode => return lab::node::run(),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The client needs a runtime, the rest of the command line none.
+fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,145 @@
+//! What is not a table: one thing at a time, `name: value` lines as `wg show` has them.
+
+use std::fmt::Write as _;
+
+use super::table::state;
+use super::tame;
+use super::units::{bytes, duration};
+use crate::control::api::{ConfigFiles, LastError, Neighbor, Peer, PeerState, Peers, Status};
+
+/// How many prefixes of BGP a peer shows before the rest is counted.
+const SHOWN_PREFIXES: usize = 16;
+
+pub(in crate::cli) fn status(status: &Status) -> String {
+    let router = &status.router;
+    let fib = &status.routes.fib;
+    let tunnels = &status.tunnels;
+    let mut lines = Lines::new("vpngw", &status.version);
+    lines.add(
+        "state",
+        if status.ready { "ready".into() } else { format!("not ready: {}", status.not_ready.join("; ")) },
+    );
+    lines.add("uptime", duration(status.uptime_seconds));
+    lines.maybe("as", router.asn);
+    lines.maybe("router id", router.router_id);
+    lines.add("peers", counts([("up", tunnels.up), ("suspect", tunnels.suspect), ("down", tunnels.down)]));
+    lines.add("sessions", format!("{} of {} established", status.sessions.established, status.sessions.configured));
+    lines.add("loc-rib", format!("{} prefixes", status.routes.loc_rib));
+    let states = [
+        ("installed", fib.installed),
+        ("pending", fib.pending),
+        ("failed", fib.failed),
+        ("stale", fib.stale),
+        ("foreign", fib.foreign),
+    ];
+    lines.add("fib", counts(states));
+    lines.text
+}
+
+/// Those that are not zero.
+fn counts<const N: usize>(counts: [(&str, usize); N]) -> String {
+    let some = counts.iter().filter(|(_, count)| *count > 0);
+    let text = some.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".into() } else { text }
+}
+
+pub(in crate::cli) fn neighbor(neighbor: &Neighbor) -> String {
+    let mut lines = Lines::new("neighbor", &neighbor.name);
+    lines.maybe("description", neighbor.description.as_ref());
+    lines.add("address", neighbor.address.to_string());
+    lines.maybe("as", neighbor.asn);
+    lines.maybe("router id", neighbor.router_id);
+    let uptime = neighbor.uptime_seconds.map(|seconds| format!(" for {}", duration(seconds)));
+    lines.add("state", format!("{}{}", state(neighbor.state), uptime.unwrap_or_default()));
+    lines.maybe("note", neighbor.note.as_ref());
+    lines.maybe("via peer", neighbor.via.as_ref());
+    lines.list("families", neighbor.families.iter().map(|family| format!("{family:?}").to_lowercase()));
+    lines.maybe("hold time", neighbor.hold_time_seconds.map(|seconds| format!("{seconds}s")));
+    lines.list("capabilities", neighbor.capabilities.iter());
+    let Neighbor { received, accepted, advertised, .. } = neighbor;
+    lines.add("prefixes", format!("{received} received, {accepted} accepted, {advertised} advertised"));
+    lines.maybe("last error", neighbor.last_error.as_ref().map(last_error));
+    lines.text
+}
+
+fn last_error(error: &LastError) -> String {
+    let who = if error.sent { "sent" } else { "received" };
+    let code = match (error.code, error.subcode) {
+        (Some(code), Some(subcode)) => format!(", {who} {code}/{subcode}"),
+        _ => String::new(),
+    };
+    let data = if error.data_hex.is_empty() { String::new() } else { format!(", data {}", error.data_hex) };
+    format!("{}{code}{data}, at {}", error.text, error.at)
+}
+
+pub(in crate::cli) fn peers(answer: &Peers) -> String {
+    answer.peers.iter().map(peer).collect::<Vec<_>>().join("\n")
+}
+
+fn peer(peer: &Peer) -> String {
+    let mut lines = Lines::new("peer", &peer.name);
+    lines.add("public key", peer.public_key.clone());
+    lines.add("endpoint", peer.endpoint.map_or_else(|| "not known yet".into(), |endpoint| endpoint.to_string()));
+    let state = match peer.state {
+        PeerState::Up => "up",
+        PeerState::Suspect => "suspect: no answer for 15 s",
+        PeerState::Down => "down",
+    };
+    lines.add("state", state.into());
+    let handshake = peer.handshake_age_seconds.map(|age| format!("{} ago", duration(age)));
+    lines.add("latest handshake", handshake.unwrap_or_else(|| "never".into()));
+    lines.list("allowed ips", peer.allowed_ips.iter());
+    lines.list("allowed by bgp", from_bgp(peer).into_iter());
+    let (received, sent) = (bytes(peer.receive_bytes), bytes(peer.transmit_bytes));
+    lines.add("transfer", format!("{received} received, {sent} sent"));
+    lines.list("dropped", peer.drops.iter().map(|(reason, count)| format!("{count} {reason}")));
+    lines.maybe("path mtu", peer.mtu);
+    lines.list("offloads", peer.offloads.iter());
+    lines.text
+}
+
+fn from_bgp(peer: &Peer) -> Vec<String> {
+    let prefixes = &peer.allowed_ips_from_bgp;
+    let mut shown: Vec<String> = prefixes.iter().take(SHOWN_PREFIXES).map(ToString::to_string).collect();
+    if prefixes.len() > SHOWN_PREFIXES {
+        shown.push(format!("and {} more", prefixes.len() - SHOWN_PREFIXES));
+    }
+    shown
+}
+
+pub(in crate::cli) fn config(answer: &ConfigFiles) -> String {
+    let files = answer.files.iter().map(|file| {
+        let text: Vec<String> = file.text.lines().map(|line| tame(&line.replace('\t', "    "))).collect();
+        format!("# {}\n{}\n", tame(&file.name), text.join("\n"))
+    });
+    files.collect::<Vec<_>>().join("\n")
+}
+
+/// A first line, and under it what has a value.
+struct Lines {
+    text: String,
+}
+
+impl Lines {
+    fn new(what: &str, name: &str) -> Self {
+        Self { text: format!("{what}: {}\n", tame(name)) }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "  {name}: {}", tame(&value));
+    }
+
+    fn maybe(&mut self, name: &str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.add(name, value.to_string());
+        }
+    }
+
+    fn list(&mut self, name: &str, values: impl Iterator<Item = impl ToString>) {
+        let values: Vec<String> = values.map(|value| value.to_string()).collect();
+        if !values.is_empty() {
+            self.add(name, values.join(", "));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A [`Request`] to its answer: asks the daemon, converts what it shows.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use bgpd::speaker::Slice;
+use bgpd::view::RouteView;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::api;
+use super::request::{Refusal, Request};
+use crate::daemon::Handle;
+
+/// An answer as it is sent: a slice is at most a few megabytes.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Answers a request.
+pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
+    let answered = match request {
+        Request::Health => Ok(ok(&health(&daemon).await)),
+        Request::Readiness => Ok(readiness(&daemon).await),
+        Request::Status => Ok(ok(&api::Status::from(daemon.status().await))),
+        Request::Routes(slice) => Ok(ok(&routes(&daemon, slice).await)),
+        Request::Received { neighbor, slice } => {
+            let views = daemon.received(neighbor.clone(), slice).await;
+            views.map(|views| ok(&table(&views, slice, |view| api::ReceivedRoute::from(view)))).ok_or(neighbor)
+        }
+        Request::Advertised { neighbor, slice } => {
+            let views = daemon.advertised(neighbor.clone(), slice).await;
+            views.map(|views| ok(&table(&views, slice, |view| api::AdvertisedRoute::from(view)))).ok_or(neighbor)
+        }
+        Request::Neighbors => Ok(ok(&neighbors(&daemon).await)),
+        Request::Neighbor(name) => find(neighbors(&daemon).await, &name).map(|found| ok(&found)).ok_or(name),
+        Request::Peers => Ok(ok(&peers(&daemon).await)),
+        Request::Fib { after, limit } => Ok(ok(&fib(&daemon, after, limit).await)),
+        Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
+        Request::Config => Ok(ok(&config(&daemon))),
+        Request::Command { neighbor, command } => {
+            daemon.neighbor_command(neighbor.clone(), command).await.then(done).ok_or(neighbor)
+        }
+        Request::Stop(how) => {
+            daemon.stop(how).await;
+            Ok(done())
+        }
+    };
+    answered.unwrap_or_else(|name| refuse(&Refusal::no_such_neighbor(&name)))
+}
+
+async fn health(daemon: &Handle) -> api::Health {
+    // The question is the check: who cannot answer it is not healthy.
+    daemon.status().await;
+    api::Health { healthy: true }
+}
+
+async fn readiness(daemon: &Handle) -> Answer {
+    let status = daemon.status().await;
+    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(code, &api::Readiness { ready: status.ready, not_ready: status.not_ready })
+}
+
+async fn routes(daemon: &Handle, slice: Slice) -> api::Routes {
+    let views = daemon.routes(slice).await;
+    let fib = daemon.fib_routes(views.iter().map(|view| view.prefix).collect()).await;
+    let fib: HashMap<IpNet, _> = fib.into_iter().map(|route| (route.prefix, route)).collect();
+    table(&views, slice, |view| api::Route::new(view, fib.get(&view.prefix)))
+}
+
+fn table<R>(views: &[RouteView], slice: Slice, convert: impl FnMut(&RouteView) -> R) -> api::Table<R> {
+    api::Table::slice(views, slice.limit, |view| view.prefix, convert)
+}
+
+async fn neighbors(daemon: &Handle) -> api::Neighbors {
+    let views = daemon.neighbors().await;
+    let now = SystemTime::now();
+    api::Neighbors { neighbors: views.iter().map(|view| api::Neighbor::new(view, now)).collect() }
+}
+
+/// By name, else by address.
+fn find(neighbors: api::Neighbors, name: &str) -> Option<api::Neighbor> {
+    let mut neighbors = neighbors.neighbors;
+    let by_name = neighbors.iter().position(|neighbor| neighbor.name == name);
+    let place = by_name.or_else(|| {
+        let address: IpAddr = name.parse().ok()?;
+        neighbors.iter().position(|neighbor| neighbor.address == address)
+    })?;
+    Some(neighbors.swap_remove(place))
+}
+
+async fn peers(daemon: &Handle) -> api::Peers {
+    api::Peers { peers: daemon.peers().await.iter().map(api::Peer::from).collect() }
+}
+
+async fn fib(daemon: &Handle, after: Option<IpNet>, limit: usize) -> api::Fib {
+    let views = daemon.fib(after, limit).await;
+    let links = daemon.links().await;
+    api::Table::slice(&views, limit, |view| view.prefix, |view| api::FibRoute::new(view, &links))
+}
+
+async fn events(daemon: &Handle, after: u64) -> api::Events {
+    api::Events { events: daemon.events(after).await.into_iter().map(api::Event::from).collect() }
+}
+
+fn config(daemon: &Handle) -> api::ConfigFiles {
+    api::ConfigFiles { files: daemon.config().iter().map(api::ConfigFile::from).collect() }
+}
+
+fn ok(value: &impl Serialize) -> Answer {
+    json(StatusCode::OK, value)
+}
+
+fn done() -> Answer {
+    with_status(StatusCode::NO_CONTENT, Full::default())
+}
+
+/// The error as JSON.
+pub(super) fn refuse(refusal: &Refusal) -> Answer {
+    let mut answer = json(refusal.status, &api::Error { error: refusal.error.clone() });
+    if let Some(allow) = refusal.allow {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    answer
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(text) => {
+            let mut answer = with_status(status, Full::from(text));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            answer
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            with_status(StatusCode::INTERNAL_SERVER_ERROR, Full::default())
+        }
+    }
+}
+
+fn with_status(status: StatusCode, body: Full<Bytes>) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,155 @@
+//! BGP neighbors.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
+use bgpd::view;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, before};
+
+/// `GET /v1/neighbors`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Neighbors {
+    /// By name.
+    pub neighbors: Vec<Neighbor>,
+}
+
+/// A BGP neighbor. `GET /v1/neighbors/NAME`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Neighbor {
+    /// As configured; `NAME/ADDRESS` for one that dialled in.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its AS: from its OPEN, else as configured where that is one number.
+    pub asn: Option<u32>,
+    /// Its BGP Identifier, from its OPEN.
+    pub router_id: Option<Ipv4Addr>,
+    /// State of the session.
+    pub state: SessionState,
+    /// What stands in the way of the session or of its routes.
+    pub note: Option<String>,
+    /// Since Established.
+    pub uptime_seconds: Option<u64>,
+    /// Negotiated.
+    pub families: Vec<Family>,
+    /// Prefixes it sent.
+    pub received: usize,
+    /// Of these, let in by the import policy.
+    pub accepted: usize,
+    /// Prefixes it was told.
+    pub advertised: usize,
+    /// Why the last session, or try, ended.
+    pub last_error: Option<LastError>,
+    /// Negotiated; null before, 0 = none.
+    pub hold_time_seconds: Option<u64>,
+    /// Names of the capabilities it sent.
+    pub capabilities: Vec<String>,
+    /// The WireGuard peer with which the session lives and dies.
+    pub via: Option<String>,
+    /// Always null: this version has no BFD.
+    pub bfd: (),
+}
+
+/// The states of RFC 4271 §8.2.2.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum SessionState {
+    Idle,
+    Connect,
+    Active,
+    OpenSent,
+    OpenConfirm,
+    Established,
+}
+
+/// The end of a session.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct LastError {
+    /// We ended it; else the neighbor or the network did.
+    pub sent: bool,
+    /// Error code of the NOTIFICATION (RFC 4271 §4.5); null where there was none.
+    pub code: Option<u8>,
+    /// Error subcode.
+    pub subcode: Option<u8>,
+    /// In one line.
+    pub text: String,
+    /// Data of the NOTIFICATION.
+    pub data_hex: String,
+    /// When, in UTC (RFC 3339).
+    pub at: String,
+}
+
+/// Body of `POST /v1/neighbors/NAME/disable`; may be left out.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disable {
+    /// Told to the neighbor (RFC 9003).
+    pub message: Option<String>,
+}
+
+impl Neighbor {
+    /// `now`: when the view was made.
+    pub(crate) fn new(view: &view::NeighborView, now: SystemTime) -> Self {
+        Self {
+            name: view.name.clone(),
+            description: view.description.clone(),
+            address: view.address,
+            asn: view.asn.map(|asn| asn.get()),
+            router_id: view.router_id.map(|id| id.address()),
+            state: view.state.into(),
+            note: view.note.clone(),
+            uptime_seconds: view.uptime.map(|uptime| uptime.as_secs()),
+            families: Family::list(view.families),
+            received: view.received,
+            accepted: view.accepted,
+            advertised: view.advertised,
+            last_error: view.last_error.as_ref().map(|error| LastError::new(error, now)),
+            hold_time_seconds: view.hold_time.map(|time| time.as_secs()),
+            capabilities: view.capabilities.clone(),
+            via: view.via.clone(),
+            bfd: (),
+        }
+    }
+}
+
+impl LastError {
+    fn new(view: &view::LastError, now: SystemTime) -> Self {
+        let notification = view.notification.as_ref();
+        Self {
+            sent: view.sent,
+            code: notification.map(|notification| notification.code),
+            subcode: notification.map(|notification| notification.subcode),
+            text: view.text.clone(),
+            data_hex: notification.map(|notification| hex(&notification.data)).unwrap_or_default(),
+            at: before(now, view.age),
+        }
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+impl From<view::SessionState> for SessionState {
+    fn from(state: view::SessionState) -> Self {
+        match state {
+            view::SessionState::Idle => Self::Idle,
+            view::SessionState::Connect => Self::Connect,
+            view::SessionState::Active => Self::Active,
+            view::SessionState::OpenSent => Self::OpenSent,
+            view::SessionState::OpenConfirm => Self::OpenConfirm,
+            view::SessionState::Established => Self::Established,
+        }
+    }
+}

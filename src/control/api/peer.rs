@@ -1,0 +1,88 @@
+//! WireGuard peers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wgd::view;
+
+/// `GET /v1/peers`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Peers {
+    /// In the order of the configuration.
+    pub peers: Vec<Peer>,
+}
+
+/// A WireGuard peer.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Peer {
+    /// As configured.
+    pub name: String,
+    /// In base64.
+    pub public_key: String,
+    /// Where it was heard last, else where it is said to be.
+    pub endpoint: Option<SocketAddr>,
+    /// Whether it answers.
+    pub state: PeerState,
+    /// Since the last completed handshake.
+    pub handshake_age_seconds: Option<u64>,
+    /// Allowed by the configuration.
+    #[schemars(with = "Vec<String>")]
+    pub allowed_ips: Vec<IpNet>,
+    /// Allowed because BGP has a path there.
+    #[schemars(with = "Vec<String>")]
+    pub allowed_ips_from_bgp: Vec<IpNet>,
+    /// Octets of its datagrams.
+    pub receive_bytes: u64,
+    /// Octets of datagrams to it.
+    pub transmit_bytes: u64,
+    /// Dropped packets by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// The path's; null where it was not probed.
+    pub mtu: Option<u32>,
+    /// Offloads in use.
+    pub offloads: Vec<String>,
+}
+
+/// Whether a WireGuard peer answers.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// It answers, or nobody watches it.
+    Up,
+    /// No answer for 15 s.
+    Suspect,
+    /// No answer for 25 s, or none yet.
+    Down,
+}
+
+impl From<&view::PeerView> for Peer {
+    fn from(view: &view::PeerView) -> Self {
+        Self {
+            name: view.name.clone(),
+            public_key: view.public_key.to_string(),
+            endpoint: view.endpoint,
+            state: view.state.into(),
+            handshake_age_seconds: view.handshake_age.map(|age| age.as_secs()),
+            allowed_ips: view.allowed_ips.clone(),
+            allowed_ips_from_bgp: view.allowed_ips_from_bgp.clone(),
+            receive_bytes: view.receive_bytes,
+            transmit_bytes: view.transmit_bytes,
+            drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
+            mtu: None,
+            offloads: Vec::new(),
+        }
+    }
+}
+
+impl From<view::PeerState> for PeerState {
+    fn from(state: view::PeerState) -> Self {
+        match state {
+            view::PeerState::Up => Self::Up,
+            view::PeerState::Suspect => Self::Suspect,
+            view::PeerState::Down => Self::Down,
+        }
+    }
+}

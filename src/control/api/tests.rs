@@ -1,0 +1,247 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use bgpd::types::{Asn, BgpIdentifier, Community, ExtendedCommunity, Families, LargeCommunity};
+use bgpd::view::{self, NeighborView, PathView, PolicyView, RouteView};
+use bgpd::wire::{AsPath, Notification, Origin, PathAttributes, Segment, SegmentKind};
+use ipnet::IpNet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wgd::settings::PublicKey;
+use wgd::view::PeerState;
+
+use super::*;
+use crate::kernel::Link;
+use crate::{daemon, fib};
+
+/// As JSON; and what is read back is the same.
+fn shown<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) -> Value {
+    let text = serde_json::to_string(value).unwrap();
+    assert_eq!(&serde_json::from_str::<T>(&text).unwrap(), value);
+    serde_json::from_str(&text).unwrap()
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn path() -> PathView {
+    let asns = [64512, 4_200_000_000].map(|number| Asn::new(number).unwrap()).to_vec();
+    PathView {
+        neighbor: "homelab".into(),
+        neighbor_address: Some("169.254.64.2".parse().unwrap()),
+        best: true,
+        multipath: true,
+        not_best: None,
+        attributes: PathAttributes {
+            origin: Origin::Incomplete,
+            as_path: AsPath { segments: vec![Segment { kind: SegmentKind::Sequence, asns }] },
+            local_pref: Some(200),
+            communities: vec![Community(64513 << 16 | 100)],
+            large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
+            extended_communities: vec![ExtendedCommunity(0x0002_FC00_0000_0064)],
+            ..PathAttributes::default()
+        },
+        next_hop: Some("169.254.64.2".parse().unwrap()),
+        wireguard_peer: Some("homelab".into()),
+        age: Duration::from_millis(61_999),
+        policy: Some(PolicyView { name: "from-home".into(), rule: 1, line: 42 }),
+        rejected: None,
+    }
+}
+
+fn route(paths: Vec<PathView>) -> RouteView {
+    RouteView { prefix: net("10.244.0.0/24"), paths }
+}
+
+fn fib_route(state: fib::State, error: Option<&str>) -> fib::RouteView {
+    fib::RouteView {
+        prefix: net("10.244.0.0/24"),
+        table: 254,
+        hops: vec![(None, 7), (Some("fe80::1".parse().unwrap()), 2)],
+        discard: false,
+        state,
+        error: error.map(Into::into),
+        tunnel: Some([vec!["homelab".into()], vec![], vec!["homelab".into(), "other".into()]]),
+    }
+}
+
+#[test]
+fn a_route_is_shown_with_every_field() {
+    let installed = fib_route(fib::State::Installed, None);
+    let expected = json!({
+        "prefix": "10.244.0.0/24", "family": "ipv4", "installed": true, "not_installed": null,
+        "paths": [{
+            "neighbor": "homelab", "neighbor_address": "169.254.64.2", "best": true, "multipath": true, "not_best": null,
+            "stale": false, "as_path": [64512, 4_200_000_000_u32], "as_path_text": "64512 4200000000",
+            "origin": "incomplete", "next_hop": "169.254.64.2", "local_pref": 200, "med": null,
+            "communities": ["64513:100"], "large_communities": ["1:2:3"],
+            "extended_communities": ["0x0002fc0000000064"], "path_id": null, "age_seconds": 61,
+            "policy": {"name": "from-home", "rule": 1, "line": 42}, "wireguard_peer": "homelab",
+        }],
+    });
+    assert_eq!(shown(&Route::new(&route(vec![path()]), Some(&installed))), expected);
+}
+
+#[test]
+fn a_route_that_is_not_in_the_kernel_says_why() {
+    let why = |paths: Vec<PathView>, fib: Option<fib::RouteView>| Route::new(&route(paths), fib.as_ref()).not_installed;
+    let state = |state, error| why(vec![path()], Some(fib_route(state, error)));
+    assert_eq!(state(fib::State::Installed, None), None);
+    assert_eq!(state(fib::State::Stale, None), None);
+    assert_eq!(state(fib::State::Pending, None).unwrap(), "on its way to the kernel");
+    assert_eq!(state(fib::State::Failed, Some("Network is down")).unwrap(), "Network is down");
+    assert_eq!(state(fib::State::Foreign, None).unwrap(), "somebody else's route stands in its place");
+    assert_eq!(why(vec![path()], None).unwrap(), "not yet given to the kernel");
+    assert_eq!(why(vec![PathView { neighbor_address: None, ..path() }], None).unwrap(), "our own, left to the kernel");
+    assert_eq!(why(vec![PathView { best: false, ..path() }], None).unwrap(), "no usable path");
+}
+
+#[test]
+fn a_received_path_says_whether_it_was_let_in() {
+    let refused = PathView { rejected: Some("no rule of from-home matches".into()), ..path() };
+    let received = shown(&ReceivedRoute::from(&route(vec![path(), refused])));
+    assert_eq!(received["paths"][0]["accepted"], json!(true));
+    assert_eq!(received["paths"][0]["rejected"], Value::Null);
+    assert_eq!(received["paths"][1]["accepted"], json!(false));
+    assert_eq!(received["paths"][1]["rejected"], json!("no rule of from-home matches"));
+    assert_eq!(received["paths"][1]["as_path_text"], json!("64512 4200000000"));
+}
+
+#[test]
+fn a_built_in_policy_has_no_line() {
+    let policy = PolicyView { name: "accept-all".into(), rule: 1, line: 0 };
+    assert_eq!(shown(&Policy::from(&policy)), json!({"name": "accept-all", "rule": 1, "line": null}));
+}
+
+#[test]
+fn a_full_slice_says_where_to_go_on() {
+    let views = [route(vec![]), RouteView { prefix: net("10.244.1.0/24"), paths: vec![] }];
+    let slice = |limit| Table::slice(&views, limit, |view| view.prefix, |view| AdvertisedRoute::from(view));
+    assert_eq!(shown(&slice(2))["next"], json!("10.244.1.0/24"));
+    assert_eq!(shown(&slice(3)).get("next"), None);
+}
+
+fn neighbor() -> NeighborView {
+    NeighborView {
+        name: "homelab".into(),
+        description: None,
+        address: "169.254.64.2".parse().unwrap(),
+        asn: Asn::new(64512),
+        router_id: BgpIdentifier::new("10.0.0.1".parse().unwrap()),
+        state: view::SessionState::OpenConfirm,
+        uptime: None,
+        families: Families::ALL,
+        received: 3,
+        accepted: 2,
+        advertised: 1,
+        hold_time: Some(Duration::from_secs(90)),
+        capabilities: vec!["route-refresh".into()],
+        via: Some("homelab".into()),
+        note: None,
+        last_error: Some(view::LastError {
+            sent: true,
+            notification: Some(Notification { code: 6, subcode: 4, data: vec![0, 0xAB] }),
+            text: "Cease/Administrative Reset".into(),
+            age: Duration::from_secs(60),
+        }),
+    }
+}
+
+#[test]
+fn a_neighbor_is_shown_with_every_field() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_060);
+    let expected = json!({
+        "name": "homelab", "description": null, "address": "169.254.64.2", "asn": 64512, "router_id": "10.0.0.1",
+        "state": "open_confirm", "note": null, "uptime_seconds": null, "families": ["ipv4", "ipv6"],
+        "received": 3, "accepted": 2, "advertised": 1,
+        "last_error": {"sent": true, "code": 6, "subcode": 4, "text": "Cease/Administrative Reset", "data_hex": "00ab",
+                       "at": "2027-01-15T08:00:00Z"},
+        "hold_time_seconds": 90, "capabilities": ["route-refresh"], "via": "homelab", "bfd": null,
+    });
+    assert_eq!(shown(&Neighbor::new(&neighbor(), now)), expected);
+}
+
+#[test]
+fn a_connection_that_just_broke_has_no_code() {
+    let mut view = neighbor();
+    view.last_error.as_mut().unwrap().notification = None;
+    let error = shown(&Neighbor::new(&view, SystemTime::now()).last_error);
+    assert_eq!((&error["code"], &error["subcode"], &error["data_hex"]), (&Value::Null, &Value::Null, &json!("")));
+}
+
+#[test]
+fn a_peer_is_shown_with_every_field() {
+    let view = wgd::view::PeerView {
+        name: "homelab".into(),
+        public_key: PublicKey([0; 32]),
+        endpoint: Some("203.0.113.7:51820".parse().unwrap()),
+        state: wgd::view::PeerState::Suspect,
+        handshake_age: Some(Duration::from_secs(63)),
+        allowed_ips: vec![net("169.254.64.2/32")],
+        allowed_ips_from_bgp: vec![net("10.244.0.0/24")],
+        receive_bytes: 1,
+        transmit_bytes: u64::MAX,
+        drops: BTreeMap::from([("source", 3)]),
+    };
+    let expected = json!({
+        "name": "homelab", "public_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "endpoint": "203.0.113.7:51820", "state": "suspect", "handshake_age_seconds": 63,
+        "allowed_ips": ["169.254.64.2/32"], "allowed_ips_from_bgp": ["10.244.0.0/24"],
+        "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": null, "offloads": [],
+    });
+    assert_eq!(shown(&Peer::from(&view)), expected);
+}
+
+#[test]
+fn a_fib_route_names_its_interfaces() {
+    let links = [Link { index: 7, name: "wg0".into(), up: true, running: true, mtu: 1420 }];
+    let expected = json!({
+        "prefix": "10.244.0.0/24", "table": 254, "discard": false, "state": "failed", "error": "Network is down",
+        "next_hops": [{"address": null, "interface": "wg0", "weight": 1},
+                      {"address": "fe80::1", "interface": "#2", "weight": 1}],
+        "tunnel": {"send": ["homelab"], "backup": [], "accept": ["homelab", "other"]}, "vpc": [],
+    });
+    let view = fib_route(fib::State::Failed, Some("Network is down"));
+    assert_eq!(shown(&FibRoute::new(&view, &links)), expected);
+}
+
+#[test]
+fn the_status_counts_what_there_is() {
+    let status = daemon::Status {
+        asn: Asn::new(64513),
+        router_id: Some("10.20.0.10".parse().unwrap()),
+        ready: false,
+        not_ready: vec!["wg0 is not up".into()],
+        uptime: Duration::from_secs(9),
+        peers: BTreeMap::from([(PeerState::Up, 1), (PeerState::Down, 2)]),
+        established: 1,
+        sessions: 3,
+        loc_rib: 7,
+        fib: BTreeMap::from([(fib::State::Installed, 6), (fib::State::Failed, 1)]),
+    };
+    let expected = json!({
+        "router": {"asn": 64513, "router_id": "10.20.0.10"}, "ready": false, "not_ready": ["wg0 is not up"],
+        "version": env!("CARGO_PKG_VERSION"), "uptime_seconds": 9,
+        "tunnels": {"up": 1, "suspect": 0, "down": 2}, "sessions": {"established": 1, "configured": 3},
+        "routes": {"loc_rib": 7, "fib": {"installed": 6, "pending": 0, "failed": 1, "stale": 0, "foreign": 0}},
+    });
+    assert_eq!(shown(&Status::from(status)), expected);
+}
+
+#[test]
+fn an_event_says_when_in_utc() {
+    let event = daemon::Entry {
+        number: 3,
+        at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500),
+        kind: "session-up",
+        subject: "homelab".into(),
+        text: "established".into(),
+    };
+    let expected = json!({"number": 3, "at": "2027-01-15T08:00:00Z", "kind": "session-up", "subject": "homelab",
+                          "text": "established"});
+    assert_eq!(shown(&Event::from(event)), expected);
+}

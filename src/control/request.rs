@@ -1,0 +1,210 @@
+//! What is asked: method, path, query and body to a [`Request`], pure.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use bgpd::speaker::{Command, Slice};
+use hyper::{Method, StatusCode, Uri};
+use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+
+use super::{Access, api};
+use crate::daemon;
+
+/// How many prefixes a slice has: its default, and what may be asked.
+const DEFAULT_LIMIT: usize = 1000;
+const LIMITS: RangeInclusive<usize> = 1..=10_000;
+
+/// Something to answer.
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    Health,
+    Readiness,
+    Status,
+    Routes(Slice),
+    Received { neighbor: String, slice: Slice },
+    Advertised { neighbor: String, slice: Slice },
+    Neighbors,
+    Neighbor(String),
+    Peers,
+    Fib { after: Option<IpNet>, limit: usize },
+    Events { after: u64 },
+    Config,
+    Command { neighbor: String, command: Command },
+    Stop(daemon::Stop),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// For the header `Allow`, with status 405 (RFC 9110 §15.5.6).
+    pub(super) allow: Option<&'static str>,
+    /// One sentence.
+    pub(super) error: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, allow: None, error: error.into() }
+    }
+
+    fn bad(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    fn method(method: &Method, allow: &'static str) -> Self {
+        let error = format!("method {method} is not allowed here: {allow}");
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, allow: Some(allow), error }
+    }
+
+    fn no_such_path(uri: &Uri) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+    }
+
+    pub(super) fn no_such_neighbor(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no neighbor {name}"))
+    }
+}
+
+const READ: &str = "GET, HEAD";
+const WRITE: &str = "POST";
+
+/// Whether the path changes something when it is posted to.
+fn is_command(path: &[&str]) -> bool {
+    matches!(path, ["v1", "stop"] | ["v1", "neighbors", _, "reset" | "refresh" | "resend" | "disable" | "enable"])
+}
+
+impl Request {
+    /// Reads a request. `body` is empty where there is none.
+    pub(super) fn parse(access: Access, method: &Method, uri: &Uri, body: &[u8]) -> Result<Self, Refusal> {
+        let segments = segments(uri)?;
+        let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let read = method == Method::GET || method == Method::HEAD;
+        match access {
+            Access::ReadOnly if !read => Err(Refusal::method(method, READ)),
+            _ if is_command(&path) => match *method {
+                Method::POST => Self::command(&path, uri, body),
+                _ => Err(Refusal::method(method, WRITE)),
+            },
+            _ if read => Self::question(&path, uri),
+            _ => Self::question(&path, uri).and_then(|_| Err(Refusal::method(method, READ))),
+        }
+    }
+
+    fn question(path: &[&str], uri: &Uri) -> Result<Self, Refusal> {
+        let mut query = Query::parse(uri)?;
+        let request = match *path {
+            ["healthz"] => Self::Health,
+            ["readyz"] => Self::Readiness,
+            ["v1", "status"] => Self::Status,
+            ["v1", "routes"] => Self::Routes(query.slice()?),
+            ["v1", "received", name] => Self::Received { neighbor: name.into(), slice: query.slice()? },
+            ["v1", "advertised", name] => Self::Advertised { neighbor: name.into(), slice: query.slice()? },
+            ["v1", "neighbors"] => Self::Neighbors,
+            ["v1", "neighbors", name] => Self::Neighbor(name.into()),
+            ["v1", "peers"] => Self::Peers,
+            ["v1", "fib"] => Self::Fib { after: query.prefix("after")?, limit: query.limit()? },
+            ["v1", "events"] => Self::Events { after: query.take("after", "a number")?.unwrap_or_default() },
+            ["v1", "config"] => Self::Config,
+            _ => return Err(Refusal::no_such_path(uri)),
+        };
+        query.finish()?;
+        Ok(request)
+    }
+
+    fn command(path: &[&str], uri: &Uri, body: &[u8]) -> Result<Self, Refusal> {
+        Query::parse(uri)?.finish()?;
+        let neighbor = |name: &str, command| Self::Command { neighbor: name.into(), command };
+        Ok(match *path {
+            ["v1", "stop"] => Self::Stop(read::<api::Stop>(body)?.into()),
+            ["v1", "neighbors", name, "reset"] => neighbor(name, Command::Reset),
+            ["v1", "neighbors", name, "refresh"] => neighbor(name, Command::Refresh),
+            ["v1", "neighbors", name, "resend"] => neighbor(name, Command::Resend),
+            ["v1", "neighbors", name, "disable"] => {
+                neighbor(name, Command::Disable(read::<api::Disable>(body)?.message))
+            }
+            ["v1", "neighbors", name, "enable"] => neighbor(name, Command::Enable),
+            _ => return Err(Refusal::no_such_path(uri)),
+        })
+    }
+}
+
+/// The path's segments, decoded after the cut: a name may hold an encoded slash.
+fn segments(uri: &Uri) -> Result<Vec<String>, Refusal> {
+    uri.path().split('/').skip(1).map(decode).collect()
+}
+
+fn decode(text: &str) -> Result<String, Refusal> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| Refusal::bad(format!("{text} is not UTF-8")))
+}
+
+/// No body means all defaults.
+fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("the body is not what is expected: {error}")))
+}
+
+/// `NAME=VALUE&…`; every parameter must be taken.
+struct Query<'a> {
+    parameters: Vec<(&'a str, String)>,
+}
+
+impl<'a> Query<'a> {
+    fn parse(uri: &'a Uri) -> Result<Self, Refusal> {
+        let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let parameter = |pair: &'a str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            decode(value).map(|value| (name, value))
+        };
+        Ok(Self { parameters: pairs.map(parameter).collect::<Result<_, _>>()? })
+    }
+
+    fn slice(&mut self) -> Result<Slice, Refusal> {
+        Ok(Slice { after: self.prefix("after")?, limit: self.limit()?, within: self.prefix("prefix")? })
+    }
+
+    fn limit(&mut self) -> Result<usize, Refusal> {
+        let allowed = format!("{} to {}", LIMITS.start(), LIMITS.end());
+        match self.take("limit", &allowed)? {
+            None => Ok(DEFAULT_LIMIT),
+            Some(limit) if LIMITS.contains(&limit) => Ok(limit),
+            Some(limit) => Err(not_allowed("limit", limit, &allowed)),
+        }
+    }
+
+    fn prefix(&mut self, name: &str) -> Result<Option<IpNet>, Refusal> {
+        let allowed = "a prefix or an address";
+        let Some(text) = self.take::<String>(name, allowed)? else { return Ok(None) };
+        parse_prefix(&text).map(Some).ok_or_else(|| not_allowed(name, text, allowed))
+    }
+
+    fn take<T: FromStr>(&mut self, name: &str, allowed: &str) -> Result<Option<T>, Refusal> {
+        let Some(place) = self.parameters.iter().position(|(known, _)| *known == name) else { return Ok(None) };
+        let (_, text) = self.parameters.remove(place);
+        text.parse().map(Some).map_err(|_| not_allowed(name, text, allowed))
+    }
+
+    fn finish(self) -> Result<(), Refusal> {
+        match self.parameters.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Refusal::bad(format!("parameter {name} is unknown here, or given twice"))),
+        }
+    }
+}
+
+fn not_allowed(name: &str, found: impl Display, allowed: &str) -> Refusal {
+    Refusal::bad(format!("{name}={found} is not allowed: {allowed}"))
+}
+
+/// A prefix, its host bits cleared, or an address as the longest prefix.
+pub(crate) fn parse_prefix(text: &str) -> Option<IpNet> {
+    let prefix = text.parse::<IpNet>().map(|prefix| prefix.trunc());
+    prefix.or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
+}

@@ -1,0 +1,193 @@
+//! What the control API may ask of the running gateway.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgpd::Speaker;
+use bgpd::net::Bgp;
+use bgpd::speaker::{Command, Input, Slice};
+use bgpd::types::Asn;
+use bgpd::view::{NeighborView, RouteView, SessionState};
+use config::Source;
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot};
+use wgd::view::{PeerState, PeerView};
+
+use super::gateway::{Call, Gateway};
+use super::journal::Entry;
+use crate::fib;
+use crate::kernel::Link;
+
+/// Asks the speaker's thread and the gateway's task. Cheap to clone. When the gateway is stopping, answers are empty.
+#[derive(Clone)]
+pub struct Handle {
+    calls: mpsc::Sender<Call>,
+    bgp: Option<Bgp>,
+    sources: Arc<Vec<Source>>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// As `on-stop` says.
+    AsConfigured,
+    /// Routes and device removed.
+    Withdraw,
+    /// Kernel routes and device stay.
+    KeepRoutes,
+}
+
+/// The gateway in short.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Our AS, where there is a speaker.
+    pub asn: Option<Asn>,
+    /// Our identifier.
+    pub router_id: Option<Ipv4Addr>,
+    /// Everything that does not wait for others is up.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready: Vec<String>,
+    /// Since the start.
+    pub uptime: Duration,
+    /// WireGuard peers by state.
+    pub peers: BTreeMap<PeerState, usize>,
+    /// Sessions that are Established.
+    pub established: usize,
+    /// Sessions that are configured or have dialled in.
+    pub sessions: usize,
+    /// Destinations in the Loc-RIB.
+    pub loc_rib: usize,
+    /// The FIB by state.
+    pub fib: BTreeMap<fib::State, usize>,
+}
+
+impl Handle {
+    pub(super) fn new(calls: mpsc::Sender<Call>, bgp: Option<Bgp>, sources: Arc<Vec<Source>>) -> Self {
+        Self { calls, bgp, sources }
+    }
+
+    /// The gateway in short.
+    pub async fn status(&self) -> Status {
+        let speaker = self
+            .speaker(|speaker, now| {
+                let neighbors = speaker.neighbors(now);
+                let up = neighbors.iter().filter(|neighbor| neighbor.state == SessionState::Established).count();
+                let settings = speaker.settings();
+                (settings.asn, settings.router_id.address(), up, neighbors.len(), speaker.destinations())
+            })
+            .await;
+        let (asn, router_id, established, sessions, loc_rib) = match speaker {
+            Some((asn, router_id, up, all, destinations)) => (Some(asn), Some(router_id), up, all, destinations),
+            None => Default::default(),
+        };
+        let host = self.gateway(|gateway| {
+            let mut peers = BTreeMap::new();
+            for peer in gateway.peers() {
+                *peers.entry(peer.state).or_insert(0) += 1;
+            }
+            (gateway.started.elapsed(), peers, gateway.fib.counts(), gateway.stopping.is_some())
+        });
+        let Some((uptime, peers, fib, stopping)) = host.await else {
+            return Status { not_ready: vec!["stopping".to_owned()], ..Status::default() };
+        };
+        let not_ready = if stopping { vec!["stopping".to_owned()] } else { Vec::new() };
+        let ready = not_ready.is_empty();
+        Status { asn, router_id, ready, not_ready, uptime, peers, established, sessions, loc_rib, fib }
+    }
+
+    /// Every BGP neighbor, by name.
+    pub async fn neighbors(&self) -> Vec<NeighborView> {
+        self.speaker(|speaker, now| speaker.neighbors(now)).await.unwrap_or_default()
+    }
+
+    /// A slice of the Loc-RIB.
+    pub async fn routes(&self, slice: Slice) -> Vec<RouteView> {
+        self.speaker(move |speaker, now| speaker.routes(now, slice)).await.unwrap_or_default()
+    }
+
+    /// A slice of what a neighbor (name or address) has sent; `None`: no such neighbor.
+    pub async fn received(&self, neighbor: String, slice: Slice) -> Option<Vec<RouteView>> {
+        self.speaker(move |speaker, now| speaker.received(now, &neighbor, slice)).await.flatten()
+    }
+
+    /// A slice of what a neighbor was told; `None`: no such neighbor.
+    pub async fn advertised(&self, neighbor: String, slice: Slice) -> Option<Vec<RouteView>> {
+        self.speaker(move |speaker, now| speaker.advertised(now, &neighbor, slice)).await.flatten()
+    }
+
+    /// A slice of the FIB.
+    pub async fn fib(&self, after: Option<IpNet>, limit: usize) -> Vec<fib::RouteView> {
+        self.gateway(move |gateway| gateway.fib.routes(after, limit)).await.unwrap_or_default()
+    }
+
+    /// Those of these destinations that the FIB knows.
+    pub async fn fib_routes(&self, prefixes: Vec<IpNet>) -> Vec<fib::RouteView> {
+        let find = move |gateway: &mut Gateway| prefixes.iter().filter_map(|p| gateway.fib.route(p)).collect();
+        self.gateway(find).await.unwrap_or_default()
+    }
+
+    /// Every WireGuard peer, in file order.
+    pub async fn peers(&self) -> Vec<PeerView> {
+        self.gateway(|gateway| gateway.peers()).await.unwrap_or_default()
+    }
+
+    /// The kernel's links, for the names behind indices.
+    pub async fn links(&self) -> Vec<Link> {
+        match self.gateway(|gateway| gateway.kernel.clone()).await {
+            Some(kernel) => kernel.links().await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// What happened after the entry with this number.
+    pub async fn events(&self, after: u64) -> Vec<Entry> {
+        self.gateway(move |gateway| gateway.journal.after(after)).await.unwrap_or_default()
+    }
+
+    /// The configuration files as read.
+    pub fn config(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// A command for a neighbor (name or address); false: no such neighbor.
+    pub async fn neighbor_command(&self, neighbor: String, command: Command) -> bool {
+        self.speaker(move |speaker, now| {
+            let known = speaker
+                .neighbors(now)
+                .into_iter()
+                .find(|view| view.name == neighbor || view.address.to_string() == neighbor);
+            known.map(|view| speaker.input(now, Input::Command { neighbor: view.name, command })).is_some()
+        })
+        .await
+        .unwrap_or(false)
+    }
+
+    /// Stops the gateway; returns when it has begun to.
+    pub async fn stop(&self, how: Stop) {
+        self.gateway(move |gateway| gateway.stopping = Some(how)).await;
+    }
+
+    async fn speaker<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.bgp.as_ref()?.call(question).await
+    }
+
+    async fn gateway<T: Send + 'static>(&self, question: impl FnOnce(&mut Gateway) -> T + Send + 'static) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let call: Call = Box::new(move |gateway| drop(answer.send(question(gateway))));
+        self.calls.send(call).await.ok()?;
+        answered.await.ok()
+    }
+}

@@ -1,0 +1,31 @@
+//! The composition root: builds the engines, wires them, starts and stops them in order.
+//!
+//! Threads: `vpngw` (this one: the FIB, the control API, timers; a current-thread runtime), `bgp` (the speaker),
+//! `kernel` (netlink), `wg-…` (packets). Each owns its state; the others hold handles that send.
+
+mod gateway;
+mod handle;
+mod journal;
+mod log;
+mod news;
+mod start;
+
+pub use handle::{Handle, Status, Stop};
+pub use journal::{Journal, Entry};
+
+use anyhow::{Context as _, Result};
+use config::{Config, Source};
+
+/// Runs the gateway until it is told to stop. Behind `vpngw run`. `sources` are the files that `config` was read from.
+///
+/// # Errors
+/// One sentence: what could not be opened or made, or which part of the gateway ended.
+pub fn run(config: Config, sources: Vec<Source>) -> Result<()> {
+    log::init(&config.log)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let (gateway, inputs) = start::start(config, sources).await?;
+        gateway.run(inputs).await
+    })
+}

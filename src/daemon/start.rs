@@ -1,0 +1,138 @@
+//! Starting, in order: the kernel's thread, the device, the tunnel, the speaker, and last the control socket, which
+//! appears when everything that does not wait for others is up.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use bgpd::net::Bgp;
+use config::settings::Wireguard;
+use config::{Config, Source};
+use tokio::sync::mpsc;
+use tracing::info;
+use wgd::net::{Io, Tunnel};
+
+use super::gateway::{CALLS, Gateway, Inputs};
+use super::handle::Handle;
+use super::news::Mailbox;
+use crate::control::{self, Access, Listener};
+use crate::fib::{self, Fib};
+use crate::host;
+use crate::kernel::{Address, Kernel};
+
+pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gateway, Inputs)> {
+    host::forwarding(config.kernel.forwarding)?;
+    let (kernel, kernel_events) = Kernel::start(config.kernel.protocol).context("cannot open netlink")?;
+    let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
+    let mailbox = Mailbox::default();
+    let device = match &config.wireguard {
+        Some(wireguard) => Some(device(wireguard, &config, &kernel, &mailbox).await?),
+        None => None,
+    };
+    let own = kernel.addresses().await.context("cannot read this host's addresses")?;
+    let fib = Fib::new(fib_settings(&config, device.as_ref(), &own), found);
+    let (bgp, outputs) = match &config.bgp {
+        Some(bgp) => {
+            let listeners =
+                bgp.listen.iter().map(|address| host::tcp_listener(*address)).collect::<Result<Vec<_>>>()?;
+            let (bgp, outputs) =
+                Bgp::start(bgp.speaker.clone(), listeners, seed()).context("cannot start the speaker")?;
+            (Some(bgp), Some(outputs))
+        }
+        None => (None, None),
+    };
+    let (calls, inbox) = mpsc::channel(CALLS);
+    let handle = Handle::new(calls, bgp.clone(), Arc::new(sources));
+    serve(&config, &handle)?;
+    info!(
+        asn = config.bgp.as_ref().map(|bgp| bgp.speaker.asn.get()),
+        router_id = config.bgp.as_ref().map(|bgp| bgp.speaker.router_id.to_string()),
+        interface = config.wireguard.as_ref().map(|wireguard| wireguard.interface.as_str()),
+        "running"
+    );
+    let inputs = Inputs { calls: inbox, speaker: outputs, kernel: kernel_events, mailbox };
+    Ok((Gateway::new(config, kernel, fib, bgp, device), inputs))
+}
+
+/// The tunnel's device: its TUN kept open here, so that it can be made persistent on the way out.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) tunnel: Tunnel,
+    pub(super) tun: OwnedFd,
+    pub(super) interface: u32,
+}
+
+async fn device(wireguard: &Wireguard, config: &Config, kernel: &Kernel, mailbox: &Mailbox) -> Result<Device> {
+    let name = &wireguard.interface;
+    let tun = host::open_tun(name)?;
+    let interface = host::interface_index(name).with_context(|| format!("interface {name} is gone again"))?;
+    for address in &wireguard.addresses {
+        kernel
+            .add_address(interface, *address)
+            .await
+            .with_context(|| format!("cannot give {address} to interface {name}"))?;
+    }
+    host::rp_filter(name, config.kernel.rp_filter)?;
+    kernel
+        .link_up(interface, Some(wireguard.tunnel.mtu.into()))
+        .await
+        .with_context(|| format!("cannot bring interface {name} up"))?;
+    let udp = host::udp_sockets(wireguard.listen_port)?;
+    let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
+    let mailbox = mailbox.clone();
+    let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
+        .context("cannot start the tunnel")?;
+    Ok(Device { tunnel, tun, interface })
+}
+
+fn serve(config: &Config, handle: &Handle) -> Result<()> {
+    for address in &config.control.observe {
+        let listener = Listener::Tcp(host::tcp_listener(*address)?);
+        tokio::spawn(control::serve(listener, handle.clone(), Access::ReadOnly));
+    }
+    let listener = host::unix_listener(&config.control.socket, config.control.group.as_deref())?;
+    tokio::spawn(control::serve(Listener::Unix(listener), handle.clone(), Access::Full));
+    Ok(())
+}
+
+fn fib_settings(config: &Config, device: Option<&Device>, own: &[Address]) -> fib::Settings {
+    let tunnel = config.wireguard.as_ref().zip(device).map(|(wireguard, device)| fib::TunnelSettings {
+        interface: device.interface,
+        peers: wireguard.tunnel.peers.iter().map(|peer| tunnel_peer(wireguard, peer)).collect(),
+    });
+    fib::Settings {
+        install: config.kernel.install,
+        table: config.kernel.table,
+        metric: config.kernel.metric,
+        protocol: config.kernel.protocol,
+        preferred_source: preferred_source(config, own),
+        tunnel,
+    }
+}
+
+fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSettings) -> fib::TunnelPeer {
+    let ceiling = wireguard.routed_ips.iter().filter(|(key, _)| *key == peer.public_key);
+    fib::TunnelPeer {
+        key: peer.public_key,
+        name: peer.name.clone(),
+        allowed_ips: peer.allowed_ips.clone(),
+        routed_ips: ceiling.flat_map(|(_, prefixes)| prefixes.iter().copied()).collect(),
+    }
+}
+
+/// As configured; else the router ID where that is an address of this host.
+fn preferred_source(config: &Config, own: &[Address]) -> Vec<IpAddr> {
+    if !config.kernel.preferred_source.is_empty() {
+        return config.kernel.preferred_source.clone();
+    }
+    let router_id = config.bgp.as_ref().map(|bgp| IpAddr::V4(bgp.speaker.router_id.address()));
+    router_id.into_iter().filter(|id| own.iter().any(|address| address.address.addr() == *id)).collect()
+}
+
+/// Feeds jitter alone: two gateways that start together must not keep step.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32
+}

@@ -1,0 +1,114 @@
+//! UDP sockets of the tunnel, TCP listeners of the speaker and of `observe`, and the control socket.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What a burst of datagrams may take up while the worker is busy; the kernel cuts it to `net.core.rmem_max`.
+const UDP_BUFFER: usize = 4 << 20;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Both families' sockets of one UDP port; IPv4 alone where the host has no IPv6.
+pub fn udp_sockets(port: u16) -> Result<Vec<UdpSocket>> {
+    let mut sockets = Vec::with_capacity(2);
+    for address in [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))] {
+        match udp_socket(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if address.is_ipv6() && no_ipv6(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+                "UDP port {port} is taken by another program (on Talos 51820 is KubeSpan's, 51871 Cilium's): choose another listen-port"
+            ),
+            Err(error) => return Err(error).with_context(|| format!("cannot bind UDP {address}")),
+        }
+    }
+    Ok(sockets)
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Smaller buffers cost packets under load, not correctness.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A listening TCP socket; `[::]` takes both families, or IPv4 alone where the host has no IPv6.
+pub fn tcp_listener(address: SocketAddr) -> Result<TcpListener> {
+    let result = match listen(address) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && no_ipv6(&error) => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        result => result,
+    };
+    result.with_context(|| format!("cannot listen on TCP {address}"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+}
+
+/// The control socket, mode 0660; its directory is made where missing. A socket that nobody answers is a leftover and
+/// goes; one that is answered belongs to a running gateway.
+pub fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    if UnixStream::connect(path).is_ok() {
+        bail!("another vpngw answers on {}", path.display());
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot bind {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    if let Some(group) = group {
+        let gid = group_id(group)?;
+        std::os::unix::fs::chown(path, None, Some(gid))
+            .with_context(|| format!("cannot give {} to group {group}", path.display()))?;
+    }
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// A group's number, from /etc/group: the image has no name service.
+fn group_id(name: &str) -> Result<u32> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let groups = fs::read_to_string("/etc/group").context("cannot read /etc/group")?;
+    groups
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            Some((fields.next()?, fields.nth(1)?.parse().ok()?))
+        })
+        .find_map(|(found, number)| (found == name).then_some(number))
+        .with_context(|| format!("group `{name}` of the control socket is not in /etc/group"))
+}

@@ -1,0 +1,162 @@
+//! What the lab asks of the agent in a namespace: one JSON object a line, each answered by one with the same number.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One line to the agent.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Call {
+    /// Comes back with the answer; answers come in any order.
+    pub number: u64,
+    /// What to do.
+    pub request: Request,
+}
+
+/// One line from the agent.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Answer {
+    /// Of the [`Call`].
+    pub number: u64,
+    /// What the request returns, or one sentence.
+    pub result: Result<Value, String>,
+}
+
+/// What an agent can do in its namespace.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Writes a file under `/proc/sys`. Returns nothing.
+    Sysctl {
+        /// With slashes: `net/ipv4/ip_forward`.
+        name: String,
+        /// What is written.
+        value: String,
+    },
+    /// Makes a bridge and brings it up. Returns nothing.
+    Bridge {
+        /// Its name.
+        name: String,
+    },
+    /// Makes a veth pair, both ends down. Returns nothing.
+    Cable {
+        /// The end that stays here.
+        name: String,
+        /// The other end's name.
+        far_name: String,
+        /// The process in whose namespace the other end lies.
+        far_pid: u32,
+    },
+    /// Puts a link under a bridge. Returns nothing.
+    Enslave {
+        /// The port.
+        link: String,
+        /// The bridge.
+        bridge: String,
+    },
+    /// Brings a link up. Returns nothing.
+    Up {
+        /// Which.
+        link: String,
+        /// In octets; absent: as it is.
+        mtu: Option<u32>,
+    },
+    /// Adds an address. Returns nothing.
+    Address {
+        /// To which link.
+        link: String,
+        /// With the length of its subnet.
+        address: IpNet,
+    },
+    /// Adds a static route. Returns nothing.
+    Route(StaticRoute),
+    /// Removes a static route. Returns nothing.
+    NoRoute(StaticRoute),
+    /// Every route with this protocol number, in every table. Returns a list of [`KernelRoute`], by prefix.
+    Routes {
+        /// 157 unless configured otherwise.
+        protocol: u8,
+    },
+    /// ICMP echo. Returns [`Echoes`].
+    Ping(Ping),
+    /// Starts a TCP server that sends everything back. Returns its [`SocketAddr`].
+    Serve {
+        /// Port 0: chosen by the kernel.
+        address: SocketAddr,
+    },
+    /// Sends octets to such a server and reads them back. Returns the number read back, which is all of them.
+    Fetch(Fetch),
+}
+
+/// A route that is configured, not learned.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct StaticRoute {
+    /// Destination.
+    pub prefix: IpNet,
+    /// The router; it must be on a link.
+    pub gateway: IpAddr,
+    /// Source address of what this host itself sends there.
+    pub source: Option<IpAddr>,
+}
+
+/// A route as the kernel has it.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct KernelRoute {
+    /// Destination.
+    pub prefix: IpNet,
+    /// Table.
+    pub table: u32,
+    /// Where to; none: a discard route.
+    pub hops: Vec<KernelHop>,
+}
+
+/// One hop of a route.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct KernelHop {
+    /// The router; absent on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// The link's name.
+    pub link: String,
+}
+
+/// ICMP echo requests, one after the other.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Ping {
+    /// Who is asked.
+    pub to: IpAddr,
+    /// Our address; absent: the kernel's choice.
+    pub from: Option<IpAddr>,
+    /// How many.
+    pub count: u16,
+    /// From one to the next.
+    pub interval: Duration,
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
+/// What became of echo requests.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Echoes {
+    /// Requests.
+    pub sent: u64,
+    /// Round-trip time of each answer.
+    pub round_trips: Vec<Duration>,
+    /// Why the last request that got no answer got none.
+    pub error: Option<String>,
+}
+
+/// Octets to an echo server and back.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Fetch {
+    /// The server.
+    pub to: SocketAddr,
+    /// Our address; absent: the kernel's choice.
+    pub from: Option<IpAddr>,
+    /// How many octets.
+    pub octets: u64,
+    /// How long it may take altogether.
+    pub timeout: Duration,
+}

@@ -1,0 +1,230 @@
+//! One peer in the device: its settings, sessions, address, clock and counters.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+use super::Output;
+use crate::backoff::{Backoff, Jitter};
+use crate::batch::Batch;
+use crate::drops::{Drops, Reason};
+use crate::liveness::Liveness;
+use crate::message::INITIATION;
+use crate::peer::{Expired, Peer, Sealed};
+use crate::settings::{Endpoint, PeerSettings};
+use crate::view::{Event, PeerView};
+
+/// After 90 s of tries a pause, so that a peer that is gone for long costs little.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+const RETRY_MOST: Duration = Duration::from_secs(20);
+/// How long an initiation may be unanswered before the endpoint's name is looked up, and then again.
+const LOOKUP_FIRST: Duration = Duration::from_secs(5);
+const LOOKUP_MOST: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) settings: PeerSettings,
+    pub(super) peer: Peer,
+    pub(super) index: u32,
+    pub(super) liveness: Liveness,
+    pub(super) drops: Drops,
+    endpoint: Option<SocketAddr>,
+    /// The endpoint's name was not looked up since it was set.
+    unresolved: bool,
+    lookup: Backoff,
+    retry: Backoff,
+    /// Since when initiations are unanswered.
+    asking: Option<Instant>,
+    last_sent: Option<Instant>,
+    received: u64,
+    transmitted: u64,
+}
+
+impl Entry {
+    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32) -> Self {
+        let liveness = Liveness::new(settings.watched);
+        let (endpoint, unresolved) = match settings.endpoint {
+            Some(Endpoint::Address(address)) => (Some(address), false),
+            Some(Endpoint::Name(..)) => (None, true),
+            None => (None, false),
+        };
+        Self {
+            settings,
+            peer,
+            index,
+            liveness,
+            drops: Drops::default(),
+            endpoint,
+            unresolved,
+            lookup: Backoff::default(),
+            retry: Backoff::default(),
+            asking: None,
+            last_sent: None,
+            received: 0,
+            transmitted: 0,
+        }
+    }
+
+    /// Encrypts and sends a packet, or keeps it until there is a session.
+    pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, mtu: u16, out: &mut Output) {
+        let Some(to) = self.endpoint else { return self.drops.count(Reason::NoEndpoint) };
+        match self.peer.seal(buffer, len, usize::from(mtu), out.datagrams.room()) {
+            Sealed::Transport(len) | Sealed::Queued(Some(len)) => self.transmit(now, to, len, &mut out.datagrams),
+            Sealed::Queued(None) => {}
+            Sealed::Full(initiation) => {
+                self.drops.count(Reason::NoSession);
+                self.transmit_made(now, initiation, &mut out.datagrams);
+            }
+        }
+    }
+
+    /// Packets that waited leave, now that there is a session.
+    pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<SocketAddr>) {
+        while let Some(len) = self.peer.unqueue(out.room()) {
+            self.transmit_made(now, Some(len), out);
+        }
+    }
+
+    /// A datagram of `octets` proved that the peer is alive, and that it is there: it may roam. True: its state
+    /// changed.
+    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize) -> bool {
+        self.endpoint = Some(from);
+        self.received += octets as u64;
+        self.asking = None;
+        self.retry.reset();
+        if !self.unresolved {
+            self.lookup.reset();
+        }
+        self.liveness.hear(now)
+    }
+
+    /// The first `len` octets of the room go to the peer.
+    pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
+        if out.room().first() == Some(&INITIATION) {
+            self.asking.get_or_insert(now);
+        }
+        self.last_sent = Some(now);
+        self.transmitted += len as u64;
+        out.push(len, to);
+    }
+
+    /// True: the state of the peer changed.
+    pub(super) fn tick(&mut self, now: Instant, jitter: &mut Jitter, out: &mut Output) -> bool {
+        match self.peer.tick(out.datagrams.room()) {
+            Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
+            Err(expired) => self.give_up(now, expired, jitter),
+        }
+        if self.wants_handshake(now) {
+            self.initiate(now, false, &mut out.datagrams);
+        } else if self.wants_keepalive(now) {
+            let made = self.peer.keep_alive(out.datagrams.room());
+            self.transmit_made(now, made, &mut out.datagrams);
+        }
+        self.look_up(now, jitter, &mut out.events);
+        self.liveness.check(now, self.settings.watched)
+    }
+
+    /// Addresses of the endpoint's name.
+    pub(super) fn found(&mut self, now: Instant, addresses: &[SocketAddr], out: &mut Output) {
+        let Some(first) = addresses.first() else { return };
+        let settled = self.endpoint.is_some() && self.asking.is_none();
+        if !std::mem::take(&mut self.unresolved) && settled {
+            return;
+        }
+        let current = addresses.iter().position(|address| Some(*address) == self.endpoint && !settled);
+        let next = current.and_then(|at| addresses.get(at + 1)).unwrap_or(first);
+        self.move_to(now, *next, out);
+    }
+
+    /// What the settings say of the endpoint has changed. A peer that was learned stays where it is.
+    pub(super) fn endpoint_changed(&mut self, now: Instant, out: &mut Output) {
+        self.unresolved = matches!(self.settings.endpoint, Some(Endpoint::Name(..)));
+        self.lookup.reset();
+        if let Some(Endpoint::Address(address)) = self.settings.endpoint {
+            self.move_to(now, address, out);
+        }
+    }
+
+    /// Sessions with other keys: the old ones are gone.
+    pub(super) fn replace_peer(&mut self, peer: Peer, index: u32) {
+        self.drops.add(Reason::NoSession, self.peer.queued() as u64);
+        self.peer = peer;
+        self.index = index;
+        self.asking = None;
+        self.retry.reset();
+    }
+
+    pub(super) fn view(&self, now: Instant, allowed_ips_from_bgp: Vec<IpNet>) -> PeerView {
+        let handshake = self.peer.last_handshake();
+        PeerView {
+            name: self.settings.name.clone(),
+            public_key: self.settings.public_key,
+            endpoint: self.endpoint,
+            state: self.liveness.state(),
+            handshake_age: handshake.map(|at| now.saturating_duration_since(at)),
+            allowed_ips: self.settings.allowed_ips.clone(),
+            allowed_ips_from_bgp,
+            receive_bytes: self.received,
+            transmit_bytes: self.transmitted,
+            drops: self.drops.view(),
+        }
+    }
+
+    fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<SocketAddr>) {
+        match (made, self.endpoint) {
+            (Some(len), Some(to)) => self.transmit(now, to, len, out),
+            (Some(_), None) => self.drops.count(Reason::NoEndpoint),
+            (None, _) => {}
+        }
+    }
+
+    fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<SocketAddr>) {
+        let made = self.peer.initiate(out.room(), again);
+        self.transmit_made(now, made, out);
+    }
+
+    fn move_to(&mut self, now: Instant, address: SocketAddr, out: &mut Output) {
+        if self.endpoint.replace(address) == Some(address) {
+            return;
+        }
+        if self.keeps_session() || self.asking.is_some() {
+            self.initiate(now, true, &mut out.datagrams);
+        }
+    }
+
+    /// WireGuard starts a handshake for a packet to send; these peers are to have a session without one.
+    fn keeps_session(&self) -> bool {
+        self.settings.watched || self.settings.persistent_keepalive.is_some()
+    }
+
+    fn wants_handshake(&self, now: Instant) -> bool {
+        self.endpoint.is_some()
+            && self.retry.is_due(now)
+            && (self.liveness.wants_probe(now)
+                || self.peer.wants_rekey(now, self.last_sent)
+                || (self.keeps_session() && !self.peer.has_session()))
+    }
+
+    fn wants_keepalive(&self, now: Instant) -> bool {
+        let silent = |interval| self.last_sent.is_none_or(|sent| now.saturating_duration_since(sent) >= interval);
+        self.settings.persistent_keepalive.is_some_and(silent) && self.peer.has_session()
+    }
+
+    fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
+        self.drops.add(Reason::NoSession, expired.dropped as u64);
+        self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
+        if !self.keeps_session() {
+            self.asking = None;
+        }
+    }
+
+    fn look_up(&mut self, now: Instant, jitter: &mut Jitter, events: &mut Vec<Event>) {
+        let Some(Endpoint::Name(name, port)) = &self.settings.endpoint else { return };
+        let unanswered = self.asking.is_some_and(|since| now.saturating_duration_since(since) >= LOOKUP_FIRST);
+        if (self.unresolved || unanswered) && self.lookup.is_due(now) {
+            events.push(Event::EndpointWanted(self.settings.public_key, name.clone(), *port));
+            self.lookup.tried(now, LOOKUP_FIRST, LOOKUP_MOST, jitter);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The tunnel without its sockets: packets and datagrams in, datagrams and packets out.
+//!
+//! One thread owns a device. Nothing here reads a clock or a descriptor (boringtun, inside `peer`, reads its own
+//! clock). What comes out goes into the caller's [`Output`], whose buffers are used again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::backoff::Jitter;
+use crate::batch::Batch;
+use crate::drops::{Drops, Reason};
+use crate::mss;
+use crate::packet::Header;
+use crate::peer::{Identity, Opened};
+use crate::settings::{PrivateKey, PublicKey, Settings};
+use crate::table::{Change, PeerId, Table};
+use crate::view::{Event, PeerState, PeerView};
+
+mod entry;
+mod handshake;
+mod reconcile;
+
+use entry::Entry;
+
+/// How often [`Device::tick`] is to be called.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// What a call made.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For UDP, each with where it goes.
+    pub datagrams: Batch<SocketAddr>,
+    /// For the TUN.
+    pub packets: Batch<()>,
+    /// For whoever listens.
+    pub events: Vec<Event>,
+}
+
+/// All peers of one tunnel.
+#[derive(Debug)]
+pub struct Device {
+    private_key: PrivateKey,
+    identity: Identity,
+    mtu: u16,
+    clamp_mss: bool,
+    /// By [`PeerId`].
+    entries: Vec<Option<Entry>>,
+    /// As in the settings.
+    order: Vec<PeerId>,
+    by_key: HashMap<PublicKey, PeerId>,
+    /// By the index that a peer's datagrams carry; boringtun numbers sessions in its low octet.
+    by_index: hashbrown::HashMap<u32, PeerId>,
+    last_index: u32,
+    table: Table,
+    drops: Drops,
+    jitter: Jitter,
+}
+
+impl Device {
+    /// A device that starts its work at once. The seed spreads retries and indices; it is no secret.
+    pub fn new(now: Instant, settings: Settings, seed: u64, out: &mut Output) -> Self {
+        let mut jitter = Jitter::new(seed);
+        let mut device = Self {
+            private_key: settings.private_key.clone(),
+            identity: Identity::new(&settings.private_key),
+            mtu: settings.mtu,
+            clamp_mss: settings.clamp_mss,
+            entries: Vec::new(),
+            order: Vec::new(),
+            by_key: HashMap::new(),
+            by_index: hashbrown::HashMap::new(),
+            last_index: jitter.next() as u32,
+            table: Table::default(),
+            drops: Drops::default(),
+            jitter,
+        };
+        device.settings(now, settings, out);
+        device
+    }
+
+    /// A packet from the TUN: the first `len` octets of `buffer`. The rest, at best 15 octets, serves as padding.
+    pub fn outbound(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        let Some(header) = buffer.get(..len).and_then(Header::parse) else {
+            return self.drops.count(Reason::Malformed);
+        };
+        let peer = self.table.egress(header.destination, || header.flow(buffer));
+        let Some(entry) = peer.and_then(|peer| entry_mut(&mut self.entries, peer)) else {
+            return self.drops.count(Reason::NoRoute);
+        };
+        if self.clamp_mss {
+            mss::clamp(buffer, &header, self.mtu);
+        }
+        entry.send(now, buffer, header.length, self.mtu, out);
+    }
+
+    /// A datagram from UDP.
+    pub fn inbound(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], out: &mut Output) {
+        if let Err(reason) = self.receive(now, from, datagram, out) {
+            self.drops.count(reason);
+        }
+    }
+
+    /// Lets time pass: retransmissions, keepalives, liveness. To be called every [`TICK`].
+    ///
+    /// A tick of an idle peer is some comparisons, so all are visited; a wheel of deadlines would have its place here.
+    pub fn tick(&mut self, now: Instant, out: &mut Output) {
+        self.identity.tick();
+        for (slot, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            if entry.tick(now, &mut self.jitter, out) {
+                announce(PeerId(slot as u32), entry, &mut self.table, &mut out.events);
+            }
+        }
+    }
+
+    /// Changes of the routed table.
+    pub fn table(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            self.table.apply(change);
+        }
+    }
+
+    /// Addresses found for a peer's name, best first. The peer moves if it does not answer where it is now; asked
+    /// again, it goes to the next of them.
+    pub fn endpoint(&mut self, now: Instant, peer: PublicKey, addresses: &[SocketAddr], out: &mut Output) {
+        let id = self.by_key.get(&peer);
+        if let Some(entry) = id.and_then(|id| entry_mut(&mut self.entries, *id)) {
+            entry.found(now, addresses, out);
+        }
+    }
+
+    /// Every peer, in the order of the settings.
+    pub fn peers(&self, now: Instant) -> Vec<PeerView> {
+        let mut routed = self.table.routed_from();
+        let view = |id: &PeerId| {
+            let entry = self.entries.get(id.0 as usize)?.as_ref()?;
+            Some(entry.view(now, routed.remove(id).unwrap_or_default()))
+        };
+        self.order.iter().filter_map(view).collect()
+    }
+
+    /// Packets and datagrams dropped that belong to no peer, by reason.
+    pub fn drops(&self) -> BTreeMap<&'static str, u64> {
+        self.drops.view()
+    }
+
+    /// Counts what the host refused to send or to take.
+    #[cfg(feature = "net")]
+    pub(crate) fn count_refused(&mut self, packets: u64) {
+        self.drops.add(Reason::HostRefused, packets);
+    }
+
+    /// Transport data of a peer, whose index is known. Drops from here on are the peer's.
+    fn transport(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+        let Some(entry) = entry_mut(&mut self.entries, id) else { return };
+        let opened = match entry.peer.open(now, datagram, out.packets.room()) {
+            Ok(opened) => opened,
+            Err(reason) => return entry.drops.count(reason),
+        };
+        if entry.hear(now, from, datagram.len()) {
+            announce(id, entry, &mut self.table, &mut out.events);
+        }
+        entry.drain(now, &mut out.datagrams);
+        let packet = match opened {
+            Opened::Packet(len) => &mut out.packets.room()[..len],
+            Opened::Keepalive => return,
+            Opened::Malformed => return entry.drops.count(Reason::Malformed),
+        };
+        let Some(header) = Header::parse(packet) else { return entry.drops.count(Reason::Malformed) };
+        if !self.table.admits(header.source, id) {
+            return entry.drops.count(Reason::SourceNotAllowed);
+        }
+        if self.clamp_mss {
+            mss::clamp(packet, &header, self.mtu);
+        }
+        out.packets.push(header.length, ());
+    }
+}
+
+fn entry_mut(entries: &mut [Option<Entry>], id: PeerId) -> Option<&mut Entry> {
+    entries.get_mut(id.0 as usize)?.as_mut()
+}
+
+/// A peer's state changed: the table follows, then whoever listens.
+fn announce(id: PeerId, entry: &Entry, table: &mut Table, events: &mut Vec<Event>) {
+    let state = entry.liveness.state();
+    table.set_down(id, state == PeerState::Down);
+    events.push(Event::PeerState(entry.settings.public_key, state));
+}
+
+#[cfg(test)]
+mod tests;

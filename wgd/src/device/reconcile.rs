@@ -1,0 +1,100 @@
+//! A new desired state: only what differs is touched.
+
+use std::time::Instant;
+
+use super::{Device, Entry, Output, announce, entry_mut};
+use crate::peer::{Identity, Peer};
+use crate::settings::{PeerSettings, Settings};
+use crate::table::PeerId;
+use crate::view::PeerState;
+
+impl Device {
+    /// The whole desired state. A new private key replaces every session; a peer's new preshared key replaces its own.
+    pub fn settings(&mut self, now: Instant, settings: Settings, out: &mut Output) {
+        let new_key = settings.private_key != self.private_key;
+        if new_key {
+            self.identity = Identity::new(&settings.private_key);
+            self.private_key = settings.private_key;
+        }
+        (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
+        let mut before = std::mem::take(&mut self.by_key);
+        self.order.clear();
+        let mut added = Vec::new();
+        for peer in &settings.peers {
+            if self.by_key.contains_key(&peer.public_key) {
+                tracing::warn!(peer = peer.name, "a public key is given twice; the second peer is ignored");
+                continue;
+            }
+            let id = match before.remove(&peer.public_key) {
+                Some(id) => self.update(now, id, peer, new_key, out),
+                None => {
+                    let id = self.add(peer);
+                    added.push(id);
+                    id
+                }
+            };
+            self.by_key.insert(peer.public_key, id);
+            self.order.push(id);
+        }
+        before.into_values().for_each(|id| self.remove(id));
+        self.table.set_peers(&settings.peers, self.by_key.clone());
+        for id in added {
+            self.announce_down(id, out);
+        }
+        self.tick(now, out); // what a peer wants, it does at once
+    }
+
+    fn add(&mut self, settings: &PeerSettings) -> PeerId {
+        let slot = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() - 1
+        });
+        let id = PeerId(slot as u32);
+        let (peer, index) = self.keyed(id, settings);
+        self.entries[slot] = Some(Entry::new(settings.clone(), peer, index));
+        id
+    }
+
+    fn update(&mut self, now: Instant, id: PeerId, settings: &PeerSettings, new_key: bool, out: &mut Output) -> PeerId {
+        let Some(entry) = entry_mut(&mut self.entries, id) else { return self.add(settings) };
+        let (old_index, old) = (entry.index, std::mem::replace(&mut entry.settings, settings.clone()));
+        if new_key || old.preshared_key != settings.preshared_key {
+            self.by_index.remove(&old_index);
+            let (peer, index) = self.keyed(id, settings);
+            if let Some(entry) = entry_mut(&mut self.entries, id) {
+                entry.replace_peer(peer, index);
+            }
+        }
+        if let Some(entry) = entry_mut(&mut self.entries, id).filter(|_| old.endpoint != settings.endpoint) {
+            entry.endpoint_changed(now, out);
+        }
+        id
+    }
+
+    fn remove(&mut self, id: PeerId) {
+        if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
+            self.by_index.remove(&entry.index);
+        }
+    }
+
+    /// Keys and an index that no other peer has, and that the peer's datagrams of before do not carry.
+    fn keyed(&mut self, id: PeerId, settings: &PeerSettings) -> (Peer, u32) {
+        loop {
+            self.last_index = self.last_index.wrapping_add(1) & 0x00ff_ffff;
+            if !self.by_index.contains_key(&self.last_index) {
+                break;
+            }
+        }
+        self.by_index.insert(self.last_index, id);
+        let preshared = settings.preshared_key.as_ref();
+        (Peer::new(&self.identity, settings.public_key, preshared, self.last_index), self.last_index)
+    }
+
+    /// A watched peer begins as down.
+    fn announce_down(&mut self, id: PeerId, out: &mut Output) {
+        let Some(entry) = entry_mut(&mut self.entries, id) else { return };
+        if entry.liveness.state() == PeerState::Down {
+            announce(id, entry, &mut self.table, &mut out.events);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether a watched peer answers.
+//!
+//! Only what proves that the peer has a key of *now* counts: a handshake response, or transport data. An initiation
+//! does not, since a recorded one can be played back; an honest initiator follows it with a keepalive at once.
+//!
+//! WireGuard never answers a keepalive, and a stock peer that hears ours postpones its own. So a healthy idle tunnel
+//! may be silent whatever keepalive is configured there. Two gateways of this program are not: each sends when it has
+//! *sent* nothing for 10 s. Against any other silence [`PROBE_AFTER`] starts a handshake, the one thing every peer must
+//! answer; it comes before [`SUSPECT_AFTER`], so that an idle tunnel does not flap, and is repeated each 5 s, so that
+//! three are lost before a peer is down.
+
+use std::time::{Duration, Instant};
+
+use crate::view::PeerState;
+
+/// Later than a keepalive interval of 10 s and its way here, with three tries before [`DOWN_AFTER`].
+pub(crate) const PROBE_AFTER: Duration = Duration::from_secs(12);
+const SUSPECT_AFTER: Duration = Duration::from_secs(15);
+const DOWN_AFTER: Duration = Duration::from_secs(25);
+
+/// When a peer was heard, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    watched: bool,
+    heard: Option<Instant>,
+    state: PeerState,
+}
+
+impl Liveness {
+    pub(crate) fn new(watched: bool) -> Self {
+        Self { watched, heard: None, state: if watched { PeerState::Down } else { PeerState::Up } }
+    }
+
+    pub(crate) fn state(&self) -> PeerState {
+        self.state
+    }
+
+    /// A proof of life. True: the state changed.
+    pub(crate) fn hear(&mut self, now: Instant) -> bool {
+        self.heard = Some(now);
+        std::mem::replace(&mut self.state, PeerState::Up) != PeerState::Up
+    }
+
+    /// Time passed, or the peer is watched from now on or no longer. True: the state changed.
+    pub(crate) fn check(&mut self, now: Instant, watched: bool) -> bool {
+        self.watched = watched;
+        let state = match self.silence(now) {
+            _ if !watched => PeerState::Up,
+            None => PeerState::Down,
+            Some(silence) if silence >= DOWN_AFTER => PeerState::Down,
+            Some(silence) if silence >= SUSPECT_AFTER => PeerState::Suspect,
+            Some(_) => PeerState::Up,
+        };
+        std::mem::replace(&mut self.state, state) != state
+    }
+
+    /// A handshake must be started to learn whether the peer is there.
+    pub(crate) fn wants_probe(&self, now: Instant) -> bool {
+        self.watched && self.silence(now).is_none_or(|silence| silence >= PROBE_AFTER)
+    }
+
+    fn silence(&self, now: Instant) -> Option<Duration> {
+        self.heard.map(|heard| now.saturating_duration_since(heard))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_watched_peer_is_down_until_heard_suspect_after_15_s_and_down_after_25_s() {
+        let start = Instant::now();
+        let mut peer = Liveness::new(true);
+        assert_eq!(peer.state(), PeerState::Down);
+        assert!(peer.hear(start));
+        assert!(!peer.hear(start));
+        assert!(!peer.check(start + seconds(14), true));
+        assert!(!peer.wants_probe(start + seconds(11)));
+        assert!(peer.wants_probe(start + seconds(12)));
+        assert!(peer.check(start + seconds(15), true));
+        assert_eq!(peer.state(), PeerState::Suspect);
+        assert!(peer.check(start + seconds(25), true));
+        assert_eq!(peer.state(), PeerState::Down);
+        assert!(peer.hear(start + seconds(26)));
+        assert_eq!(peer.state(), PeerState::Up);
+    }
+
+    #[test]
+    fn silence_of_an_unwatched_peer_says_nothing() {
+        let start = Instant::now();
+        let mut peer = Liveness::new(false);
+        assert!(!peer.check(start + seconds(1000), false));
+        assert!(!peer.wants_probe(start + seconds(1000)));
+        assert_eq!(peer.state(), PeerState::Up);
+    }
+
+    #[test]
+    fn watching_starts_with_what_was_heard_before() {
+        let start = Instant::now();
+        let mut peer = Liveness::new(false);
+        peer.hear(start);
+        assert!(!peer.check(start + seconds(1), true));
+        let mut unheard = Liveness::new(false);
+        assert!(unheard.check(start, true));
+        assert_eq!(unheard.state(), PeerState::Down);
+        assert!(unheard.check(start, false));
+        assert_eq!(unheard.state(), PeerState::Up);
+    }
+}

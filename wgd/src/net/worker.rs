@@ -1,0 +1,183 @@
+//! Thread `wireguard`: the loop that moves packets. Owns the device.
+//!
+//! A turn waits for any descriptor, then takes at most one batch from each. No lock and no allocation per packet.
+//! Offloads (`IFF_VNET_HDR`, UDP_SEGMENT, UDP_GRO) would change `tun` and `udp` and what one slot of a batch holds.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::Instant;
+
+use super::poll::Poll;
+use super::tun::Tun;
+use super::udp::Udp;
+use super::{Event, Io};
+use crate::batch::Batch;
+use crate::device::{Device, Output, TICK};
+use crate::settings::{PublicKey, Settings};
+use crate::table::{Change, Generation};
+use crate::view::PeerView;
+
+/// What others ask of the worker.
+#[derive(Debug)]
+pub(super) enum Command {
+    Settings(Box<Settings>),
+    Table(Generation, Vec<Change>),
+    Endpoint(PublicKey, Vec<SocketAddr>),
+    Peers(SyncSender<Vec<PeerView>>),
+    Drops(SyncSender<BTreeMap<&'static str, u64>>),
+    Stop,
+}
+
+pub(super) struct Worker<F> {
+    tun: Tun,
+    udp: Udp,
+    woken: UnixStream,
+    queue: Receiver<Command>,
+    events: F,
+    poll: Poll,
+    device: Device,
+    next_tick: Instant,
+    packets: Batch<()>,
+    datagrams: Batch<SocketAddr>,
+    out: Output,
+}
+
+impl<F: Fn(Event)> Worker<F> {
+    pub(super) fn new(
+        io: Io,
+        settings: Settings,
+        seed: u64,
+        woken: UnixStream,
+        queue: Receiver<Command>,
+        events: F,
+    ) -> Self {
+        let now = Instant::now();
+        let mut out = Output::default();
+        let device = Device::new(now, settings, seed, &mut out);
+        let (tun, udp) = (Tun::new(io.tun), Udp::new(io.udp));
+        let descriptors = [woken.as_raw_fd(), tun.as_raw_fd()].into_iter().chain(udp.descriptors());
+        Self {
+            poll: Poll::new(descriptors),
+            tun,
+            udp,
+            woken,
+            queue,
+            events,
+            device,
+            next_tick: now + TICK,
+            packets: Batch::default(),
+            datagrams: Batch::default(),
+            out,
+        }
+    }
+
+    /// Until it is told to stop (Ok), or the TUN is gone.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        loop {
+            self.flush()?;
+            let now = Instant::now();
+            if now >= self.next_tick {
+                self.device.tick(now, &mut self.out);
+                self.next_tick = now + TICK;
+                self.poll.wake_all();
+                self.flush()?;
+            }
+            self.poll.wait(self.next_tick.saturating_duration_since(now))?;
+            if self.poll.is_ready(WOKEN) {
+                while matches!((&self.woken).read(&mut [0; 64]), Ok(1..)) {}
+            }
+            if !self.obey() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            self.take_packets(now)?;
+            self.flush()?;
+            self.take_datagrams(now);
+        }
+    }
+
+    /// False: to stop.
+    fn obey(&mut self) -> bool {
+        loop {
+            let command = match self.queue.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            };
+            let now = Instant::now();
+            match command {
+                Command::Settings(settings) => self.device.settings(now, *settings, &mut self.out),
+                Command::Table(generation, changes) => {
+                    self.device.table(changes);
+                    self.out.events.push(Event::TableApplied(generation));
+                }
+                Command::Endpoint(peer, addresses) => self.device.endpoint(now, peer, &addresses, &mut self.out),
+                // Who asked may have gone
+                Command::Peers(answer) => drop(answer.send(self.device.peers(now))),
+                Command::Drops(answer) => drop(answer.send(self.device.drops())),
+                Command::Stop => return false,
+            }
+        }
+    }
+
+    fn take_packets(&mut self, now: Instant) -> io::Result<()> {
+        if !self.poll.is_ready(TUN) {
+            return Ok(());
+        }
+        if let Err(error) = self.tun.read(&mut self.packets) {
+            if tun_is_gone(&error) {
+                return Err(error);
+            }
+            self.poll.rest(TUN);
+        }
+        for (buffer, len, ()) in self.packets.iter_mut() {
+            self.device.outbound(now, buffer, len, &mut self.out);
+        }
+        self.packets.clear();
+        Ok(())
+    }
+
+    fn take_datagrams(&mut self, now: Instant) {
+        for socket in 0..self.udp.len() {
+            if !self.poll.is_ready(UDP + socket) {
+                continue;
+            }
+            // An ICMP error that belongs to a datagram sent before; it is gone once it is read
+            if self.udp.receive(socket, &mut self.datagrams).is_err() {
+                self.device.count_refused(1);
+                self.poll.rest(UDP + socket);
+            }
+        }
+        for (buffer, len, from) in self.datagrams.iter_mut() {
+            self.device.inbound(now, *from, &buffer[..len], &mut self.out);
+        }
+        self.datagrams.clear();
+    }
+
+    /// What the device made goes out.
+    fn flush(&mut self) -> io::Result<()> {
+        let refused = self.udp.send(&self.out.datagrams);
+        self.out.datagrams.clear();
+        let refused = refused + self.tun.write(&self.out.packets)?;
+        self.out.packets.clear();
+        if refused > 0 {
+            self.device.count_refused(refused);
+        }
+        self.out.events.drain(..).for_each(&self.events);
+        Ok(())
+    }
+}
+
+/// Places among the descriptors.
+const WOKEN: usize = 0;
+const TUN: usize = 1;
+const UDP: usize = 2;
+
+/// The device was deleted under us.
+pub(super) fn tun_is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADFD | libc::ENODEV | libc::EFAULT))
+}

@@ -1,0 +1,147 @@
+//! What a tunnel is told: the whole desired state, which the device compares with what it has.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use crate::{curve, peer};
+
+/// A whole tunnel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Our key.
+    pub private_key: PrivateKey,
+    /// In file order; a peer with our own public key is not among them.
+    pub peers: Vec<PeerSettings>,
+    /// Clamp the MSS of TCP SYNs to what fits `mtu`.
+    pub clamp_mss: bool,
+    /// The device's MTU, in octets.
+    pub mtu: u16,
+}
+
+/// One peer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeerSettings {
+    /// For people.
+    pub name: String,
+    /// Who it is.
+    pub public_key: PublicKey,
+    /// Mixed into the handshake.
+    pub preshared_key: Option<PresharedKey>,
+    /// Where it is; absent: learned from its packets.
+    pub endpoint: Option<Endpoint>,
+    /// Sent when nothing else is.
+    pub persistent_keepalive: Option<Duration>,
+    /// Always allowed, and where next hops of its paths lie.
+    pub allowed_ips: Vec<IpNet>,
+    /// Watched: starts handshakes itself, suspect after 15 s and down after 25 s without an answer. So is a peer named
+    /// by a BGP neighbor's `via`; silence of any other is never down.
+    pub watched: bool,
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    /// An address.
+    Address(SocketAddr),
+    /// A name and a port: resolved by the shell, again on failure.
+    Name(String, u16),
+}
+
+/// A Curve25519 public key.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// A Curve25519 private key; wiped when dropped, never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PrivateKey(pub Zeroizing<[u8; 32]>);
+
+/// A preshared key; wiped when dropped, never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PresharedKey(pub Zeroizing<[u8; 32]>);
+
+/// Text that is not a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyError {
+    /// Not 32 octets in base64.
+    Malformed,
+    /// A point of low order: whoever claims this public key is believed.
+    LowOrder,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not a key: 32 octets in base64 (44 characters) are expected",
+            Self::LowOrder => "not a public key: a point of low order, which no private key belongs to",
+        })
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+fn octets(text: &str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| KeyError::Malformed)?);
+    let mut key = Zeroizing::new([0; 32]);
+    if decoded.len() != key.len() {
+        return Err(KeyError::Malformed);
+    }
+    key.copy_from_slice(&decoded);
+    Ok(key)
+}
+
+impl PublicKey {
+    /// From base64, as `wg pubkey` prints it.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        let key = octets(text)?;
+        if curve::is_low_order(&key) { Err(KeyError::LowOrder) } else { Ok(Self(*key)) }
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64_STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl PrivateKey {
+    /// From base64, as `wg genkey` prints it.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        octets(text).map(Self)
+    }
+
+    /// The public key that belongs to it.
+    pub fn public_key(&self) -> PublicKey {
+        peer::public_key(self)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(..)")
+    }
+}
+
+impl PresharedKey {
+    /// From base64, as `wg genpsk` prints it.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        octets(text).map(Self)
+    }
+}
+
+impl fmt::Debug for PresharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresharedKey(..)")
+    }
+}
