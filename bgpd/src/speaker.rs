@@ -17,6 +17,7 @@ mod show;
 mod sweep;
 mod transmit;
 mod turn;
+mod undecided;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ use self::connections::Connections;
 use self::neighbor::Neighbors;
 use self::own::OwnRoutes;
 use self::sweep::Sweep;
+use self::undecided::Undecided;
 use crate::fsm;
 use crate::rib::{Change, Rib};
 use crate::settings::{Password, Settings};
@@ -215,6 +217,7 @@ pub struct Speaker {
     companions: BTreeMap<IpAddr, IpAddr>,
     neighbors: Neighbors,
     connections: Connections,
+    undecided: Undecided,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -243,6 +246,7 @@ impl Speaker {
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
             connections: Connections::default(),
+            undecided: Undecided::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -295,7 +299,7 @@ impl Speaker {
     pub fn may_read(&self, connection: ConnectionId) -> bool {
         // Every input is decided before it returns.
         let _ = connection;
-        !self.rib.has_touched()
+        self.rib.touched() == 0
     }
 
     /// The next thing for the shell to do.
@@ -319,7 +323,10 @@ impl Speaker {
 
     /// When [`Input::Timer`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
-        if self.has_work() { Some(self.now) } else { self.neighbors.next_deadline() }
+        if self.has_work() {
+            return Some(self.now);
+        }
+        [self.neighbors.next_deadline(), self.undecided.next_deadline()].into_iter().flatten().min()
     }
 
     /// Every neighbor, by name.

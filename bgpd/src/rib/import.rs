@@ -83,7 +83,9 @@ impl Rib {
         let rank = self.sources[source].rank(&received.parsed.attributes, outcome);
         let forward = match received.next_hop {
             _ if outcome.rejected.is_some() => Forward::Nowhere,
-            Some(next_hop) if !is_martian(&next_hop, &self.sources[source]) => Forward::To(self.next_hops.hold(next_hop, source)),
+            Some(next_hop) if !is_martian(&next_hop, &self.sources[source]) => {
+                Forward::To(self.next_hops.hold(next_hop, source))
+            }
             _ => Forward::Martian,
         };
         let outcome = self.sources[source].share(outcome);

@@ -51,9 +51,9 @@ impl Rib {
             .then(|| self.destinations.at(destination).paths().first().map(|path| path.set))?
     }
 
-    /// Whether a decision is due.
-    pub(crate) fn has_touched(&self) -> bool {
-        !self.touched.is_empty()
+    /// For how many destinations a decision is due.
+    pub(crate) fn touched(&self) -> usize {
+        self.touched.len()
     }
 
     /// Decides every touched destination, once. What has changed is appended.
@@ -65,7 +65,7 @@ impl Rib {
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
             }
-            if now != due.best_before || (again && had_best) {
+            if again && had_best || !self.is_same(due.best_before, now) {
                 let origin = |set: Option<SetId>| set.map(|set| self.sets.at(set).rank.origin);
                 changes.push(Change {
                     destination: due.destination,
@@ -76,6 +76,20 @@ impl Rib {
         }
         self.touched = touched;
         self.forget_released();
+    }
+
+    /// Whether a best path is told in the same words as the one before.
+    fn is_same(&self, before: Option<SetId>, now: Option<SetId>) -> bool {
+        match (before, now) {
+            (Some(before), Some(now)) if before != now => {
+                let (before, now) = (self.sets.at(before), self.sets.at(now));
+                // Bytes that policy was asked about again.
+                let same_bytes = before.source == now.source && before.content == now.content;
+                same_bytes
+                    && before.attributes(&self.sources[before.source]) == now.attributes(&self.sources[now.source])
+            }
+            _ => before == now,
+        }
     }
 
     /// Puts the paths of a destination in order. What comes back is the best, and whether neighbors hear of it again.

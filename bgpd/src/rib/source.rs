@@ -103,15 +103,7 @@ impl Source {
             asn: settings.asn,
             local_asn: settings.asn,
             local_router_id: settings.router_id,
-            context: Context {
-                four_octet_as: true,
-                enhanced_refresh: false,
-                internal: true,
-                remote_asn: settings.asn,
-                families: Families::ALL,
-                enforce_first_asn: false,
-                max_message: MAX_MESSAGE,
-            },
+            context: plain_context(settings),
             multihop: false,
             reflector_client: false,
             allow_own_asn: 0,
@@ -151,5 +143,18 @@ impl Source {
     /// How many prefixes of a family are in its Adj-RIB-In.
     pub(crate) fn prefixes_of(&self, family: Family) -> usize {
         self.prefixes[family as usize]
+    }
+}
+
+/// A codec's context before anything is agreed on.
+pub(crate) fn plain_context(settings: &Settings) -> Context {
+    Context {
+        four_octet_as: true,
+        enhanced_refresh: false,
+        internal: true,
+        remote_asn: settings.asn,
+        families: Families::ALL,
+        enforce_first_asn: false,
+        max_message: MAX_MESSAGE,
     }
 }

@@ -2,54 +2,74 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
+
 use super::neighbor::{Neighbor, NeighborId};
 use super::{Action, Connect, Event, SocketSettings, Speaker};
 use crate::fsm;
-use crate::settings::{DynamicNeighborSettings, Settings};
+use crate::settings::Settings;
 use crate::types::ConnectionId;
 
 impl Speaker {
     /// A listener took a connection.
     pub(super) fn accepted(&mut self, connection: ConnectionId, local: SocketAddr, remote: SocketAddr) {
         let (local, remote) = (canonical(local), canonical(remote));
-        match self.admit(local, remote) {
-            Ok(id) => {
-                self.connections.accept(connection, id, (local, remote));
-                if let Some(neighbor) = self.neighbors.get(id) {
-                    let socket = socket(neighbor, &self.settings);
-                    self.actions.push_back(Action::Adopt { connection, socket });
-                }
-                self.step(id, fsm::Event::Accepted { connection, local, remote });
-            }
-            Err(text) => {
-                self.events.push_back(Event::Refused { neighbor: None, remote: remote.ip(), text });
-                self.actions.push_back(Action::Close { connection });
-            }
-        }
-    }
-
-    /// The neighbor that may connect so, a new one where it dials in for the first time.
-    fn admit(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<NeighborId, String> {
         if self.stopped {
-            return Err("the speaker is stopping".to_owned());
+            return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
-        match self.neighbors.owner(local, remote.ip()) {
-            Some(id) => Ok(id),
-            None => self.admit_dynamic(local, remote),
+        if let Some(id) = self.neighbors.owner(local, remote.ip()) {
+            return self.take_over(connection, id, local, remote);
+        }
+        let ranges = longest_ranges(&self.settings, remote.ip());
+        match ranges.as_slice() {
+            [] => self.turn_away(connection, remote, "no neighbor has this address or a range with it".to_owned()),
+            [range] => match self.neighbor_of(range, local, remote) {
+                Ok(id) => self.take_over(connection, id, local, remote),
+                Err(text) => self.turn_away(connection, remote, text),
+            },
+            _ => self.wait_for_open(connection, (local, remote), ranges),
         }
     }
 
-    fn admit_dynamic(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<NeighborId, String> {
-        let Some((range, settings)) = longest_range(&self.settings, remote.ip()) else {
-            return Err("no neighbor has this address, and it is in no range of neighbors that dial in".to_owned());
+    /// The connection is this neighbor's.
+    pub(super) fn take_over(
+        &mut self,
+        connection: ConnectionId,
+        id: NeighborId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let socket = socket(neighbor, &self.settings);
+        if let Some(obstacle) = self.obstacle(neighbor) {
+            let text = format!("no session is wanted: {obstacle}");
+            let neighbor = Some(neighbor.name.clone());
+            self.tell(Event::Refused { neighbor, remote: remote.ip(), text });
+        }
+        self.connections.accept(connection, id, (local, remote));
+        self.actions.push_back(Action::Adopt { connection, socket });
+        self.step(id, fsm::Event::Accepted { connection, local, remote });
+    }
+
+    /// The neighbor of a range that dialled in so, a new one for the first time.
+    pub(super) fn neighbor_of(
+        &mut self,
+        range: &str,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<NeighborId, String> {
+        if let Some(id) = self.neighbors.dialled_in(range, local, remote.ip()) {
+            return Ok(id);
+        }
+        let Some(settings) = self.settings.dynamic_neighbors.get(range).cloned() else {
+            return Err(format!("there is no range {range} any more"));
         };
-        let (range, settings) = (range.clone(), settings.clone());
-        if self.neighbors.count_of(&range) >= settings.limit && !self.evict(&range) {
+        if self.neighbors.count_of(range) >= settings.limit && !self.evict(range) {
             return Err(format!("{range} has its {} neighbors", settings.limit));
         }
-        let name = self.neighbors.free_name(&range, local, remote.ip());
+        let name = self.neighbors.free_name(range, local, remote.ip());
         let seed = self.next_seed();
-        let neighbor = Neighbor::dialled_in(name, &range, &settings, (local, remote), &self.settings, seed);
+        let neighbor = Neighbor::dialled_in(name, range, &settings, (local, remote), &self.settings, seed);
         let id = self.neighbors.insert(neighbor);
         self.reconcile(id);
         Ok(id)
@@ -87,6 +107,7 @@ impl Speaker {
 
     /// A connection is gone.
     pub(super) fn closed(&mut self, connection: ConnectionId, error: Option<String>) {
+        self.undecided.remove(connection);
         let Some(gone) = self.connections.remove(connection).filter(|gone| !gone.closing) else { return };
         self.lost = error;
         self.step(gone.neighbor, fsm::Event::Closed { connection });
@@ -132,12 +153,12 @@ fn socket(neighbor: &Neighbor, router: &Settings) -> SocketSettings {
     }
 }
 
-/// The longest range wins; of equal ones the first by name.
-fn longest_range(settings: &Settings, remote: IpAddr) -> Option<(&String, &DynamicNeighborSettings)> {
+/// The longest range wins; which of equal ones it is, the OPEN says.
+fn longest_ranges(settings: &Settings, remote: IpAddr) -> Vec<String> {
     let lengths = settings.dynamic_neighbors.iter().filter_map(|(name, settings)| {
         let covering = settings.range.iter().filter(|range| range.contains(&remote));
-        Some((covering.map(ipnet::IpNet::prefix_len).max()?, name, settings))
+        Some((covering.map(IpNet::prefix_len).max()?, name))
     });
-    let longest = lengths.reduce(|best, other| if other.0 > best.0 { other } else { best });
-    longest.map(|(_, name, settings)| (name, settings))
+    let longest = lengths.clone().map(|(length, _)| length).max();
+    lengths.filter(|(length, _)| Some(*length) == longest).map(|(_, name)| name.clone()).collect()
 }

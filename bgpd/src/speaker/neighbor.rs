@@ -223,16 +223,24 @@ impl Neighbors {
         })
     }
 
-    /// Whose connection this is: `local` is our end, `remote` the other's address.
+    /// Whose connection this is for certain: a configured neighbor's, or of one that dialled in and is still there.
+    /// `local` is our end, `remote` the other's address.
     pub(super) fn owner(&self, local: SocketAddr, remote: IpAddr) -> Option<NeighborId> {
         let candidates = || self.iter().filter(|(_, neighbor)| neighbor.settings.address == remote);
         let configured = candidates().find(|(_, neighbor)| {
             let address = neighbor.settings.local_address;
             neighbor.dynamic.is_none() && address.is_none_or(|address| address == local.ip())
         });
-        let dialled_in =
-            || candidates().find(|(_, neighbor)| neighbor.dynamic.as_ref().is_some_and(|known| known.local == local));
+        let there = |dynamic: &Dynamic| dynamic.local == local && dynamic.idle_since.is_none();
+        let dialled_in = || candidates().find(|(_, neighbor)| neighbor.dynamic.as_ref().is_some_and(there));
         configured.or_else(dialled_in).map(|(id, _)| id)
+    }
+
+    /// The neighbor of a range with this address that dials this socket of ours.
+    pub(super) fn dialled_in(&self, range: &str, local: SocketAddr, remote: IpAddr) -> Option<NeighborId> {
+        let is_it = |dynamic: &Dynamic| dynamic.local == local && dynamic.range == range;
+        let mut candidates = self.iter().filter(|(_, neighbor)| neighbor.settings.address == remote);
+        candidates.find(|(_, neighbor)| neighbor.dynamic.as_ref().is_some_and(is_it)).map(|(id, _)| id)
     }
 
     /// How many of a range dialled in.

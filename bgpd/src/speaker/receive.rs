@@ -10,11 +10,17 @@ use crate::settings::SessionSettings;
 use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
 
+/// Destinations touched in one turn, beyond which no further message is taken.
+const TOUCHED: usize = 4096;
+
 impl Speaker {
     /// Takes whole messages off the front.
     pub(super) fn bytes(&mut self, connection: ConnectionId, bytes: &mut BytesMut) {
+        self.decide_connection(connection, bytes);
         let Some(id) = self.connections.open(connection).map(|open| open.neighbor) else {
-            bytes.clear();
+            if !self.undecided.contains(connection) {
+                bytes.clear();
+            }
             return;
         };
         self.step(id, fsm::Event::Alive { connection });
@@ -23,6 +29,11 @@ impl Speaker {
             match self.message(id, connection, &bytes[used..]) {
                 Ok(0) => {
                     bytes.advance(used);
+                    return;
+                }
+                // The rest is for another turn.
+                Ok(length) if self.rib.touched() >= TOUCHED => {
+                    bytes.advance(used + length);
                     return;
                 }
                 Ok(length) => used += length,
@@ -115,7 +126,8 @@ impl Speaker {
         };
         let text = format!("UPDATE: {worst}; {what}");
         let remote = neighbor.settings.address;
-        self.events.push_back(Event::Refused { neighbor: Some(neighbor.name.clone()), remote, text });
+        let neighbor = Some(neighbor.name.clone());
+        self.tell(Event::Refused { neighbor, remote, text });
     }
 
     /// RFC 4271 §6.7, RFC 4486 §4.

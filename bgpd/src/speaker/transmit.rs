@@ -65,10 +65,10 @@ impl Speaker {
         let context = &negotiated.context;
         let sender = Sender { exporter, context, rib: &self.rib, own: &self.own, source: session.source };
         let too_long = sender.send(best, &run, &mut session.out, out);
-        let remote = neighbor.settings.address;
+        let (name, remote) = (neighbor.name.clone(), neighbor.settings.address);
         for prefix in too_long {
             let text = format!("{prefix} is too long to be passed on: its attributes leave no room in an UPDATE");
-            self.events.push_back(Event::Refused { neighbor: Some(neighbor.name.clone()), remote, text });
+            self.tell(Event::Refused { neighbor: Some(name.clone()), remote, text });
         }
         true
     }

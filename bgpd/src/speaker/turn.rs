@@ -11,6 +11,9 @@ use crate::types::NextHop;
 /// Destinations forgotten in one turn.
 const FORGET: usize = 1024;
 
+/// Events that wait, beyond which refusals are no longer told.
+const EVENTS: usize = 4096;
+
 impl Speaker {
     /// Work is left that needs no input.
     pub(super) fn has_work(&self) -> bool {
@@ -22,7 +25,7 @@ impl Speaker {
         self.run_sweep();
         let since = self.since();
         self.own.count(&mut self.rib, since);
-        while self.rib.has_touched() {
+        while self.rib.touched() > 0 {
             let mut changes = std::mem::take(&mut self.changes);
             changes.clear();
             self.rib.decide(&mut changes);
@@ -79,6 +82,14 @@ impl Speaker {
             } else {
                 self.step(id, fsm::Event::Timer);
             }
+        }
+        self.close_silent();
+    }
+
+    /// Something for the rest of the program to hear. What neighbors do wrong is not kept without bound.
+    pub(super) fn tell(&mut self, event: Event) {
+        if self.events.len() < EVENTS || !matches!(event, Event::Refused { .. }) {
+            self.events.push_back(event);
         }
     }
 
