@@ -28,19 +28,10 @@ use zeroize::Zeroizing;
 pub use diagnostic::{Diagnostic, Severity};
 pub use reference::{reference, schema};
 pub use secrets::{SecretError, no_secrets, secrets_from_files};
-pub use settings::Config;
+pub use settings::{Config, Source};
 pub use together::check_together;
 
 use crate::raw::{Keys, Part, Place, Report, Walk};
-
-/// A file that the caller has read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Source {
-    /// What messages call it: its path as the user gave it.
-    pub name: String,
-    /// What stands in it.
-    pub text: String,
-}
 
 /// What the reader takes from the host.
 #[derive(Clone, Copy)]

@@ -22,10 +22,8 @@ pub(super) fn check(one: End<'_>, other: End<'_>, findings: &mut Findings) {
     let (Some(ours), Some(theirs)) = (one.bgp(), other.bgp()) else { return };
     let (there, here) = (view(ours, other), view(theirs, one));
     match (&there, &here) {
-        (Some(there), Some(here)) => {
-            if there.neighbor.is_some() || here.neighbor.is_some() {
-                pair(one, other, there, here, findings);
-            }
+        (Some(there), Some(here)) if there.neighbor.is_some() || here.neighbor.is_some() => {
+            pair(one, other, there, here, findings);
         }
         (Some(there), None) if there.neighbor.is_some() => unanswered(one, other, there, findings),
         (None, Some(here)) if here.neighbor.is_some() => unanswered(other, one, here, findings),
