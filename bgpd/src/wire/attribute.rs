@@ -9,6 +9,7 @@ pub(super) const OPTIONAL: u8 = 0x80;
 pub(super) const TRANSITIVE: u8 = 0x40;
 pub(super) const PARTIAL: u8 = 0x20;
 pub(super) const EXTENDED_LENGTH: u8 = 0x10;
+pub(super) const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 /// An attribute's type code.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -97,7 +98,6 @@ const fn row(code: AttrCode, name: &'static str, flags: u8, length: Length, malf
 }
 
 const WELL_KNOWN: u8 = TRANSITIVE;
-const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 use Length::{AsnAnd, Exactly, Inside, Multiple};
 use Treatment::{AttributeDiscard, SessionReset, TreatAsWithdraw};

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::as_path::{AsnWidth, read_asn};
-use super::attribute::{OPTIONAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
+use super::attribute::{OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
 use super::{
     Aggregator, AsPath, AttrCode, AttrError, AttrFault, AttributeBytes, Context, DecodeError, Origin, PathAttributes,
     Treatment, UnknownAttribute,
@@ -139,6 +139,9 @@ impl<'a> Reader<'a> {
         }
         if !row.length.allows(attribute.value.len(), self.width().octets()) {
             return Err(AttrFault::Length { found: attribute.value.len() });
+        }
+        if attribute.flags & PARTIAL != 0 && row.flags == OPTIONAL_TRANSITIVE {
+            self.attributes.partial.insert(attribute.code);
         }
         self.read_value(attribute)
     }
