@@ -198,6 +198,12 @@ fn pods_inside_what_another_announces_are_refused() {
 }
 
 #[test]
+fn a_node_announces_its_part_of_its_clusters_pods() {
+    let node = "[router]\nasn = 64520\nrouter-id = '10.0.0.2'\n[[bgp.originate]]\nprefix = '10.244.1.0/24'\n";
+    assert_eq!(said(&cluster("mlops", 64520, "10.244.0.0/16"), node), [""; 0]);
+}
+
+#[test]
 fn one_prefix_of_two_systems_is_refused() {
     let gateway = |asn: u32, id: u8| {
         format!("[router]\nasn = {asn}\nrouter-id = '10.0.0.{id}'\n[[bgp.originate]]\nprefix = '10.1.0.0/16'\n")

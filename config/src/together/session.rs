@@ -7,6 +7,7 @@ use bgpd::types::{Asn, Families};
 
 use super::tunnel::both_ways;
 use super::{End, Findings};
+use crate::check::fits;
 use crate::settings::Bgp;
 
 /// What an end is told of the other: as a neighbor with an address, or as one of a listen range.
@@ -69,12 +70,7 @@ fn pair(one: End<'_>, other: End<'_>, there: &View<'_>, here: &View<'_>, finding
 fn asn(from: End<'_>, to: End<'_>, view: &View<'_>, shown: Option<Asn>, findings: &mut Findings) {
     let (Some(own), Some(real)) = (from.bgp(), to.bgp()) else { return };
     let asn = shown.unwrap_or(real.speaker.asn);
-    let fits = match view.asn {
-        RemoteAs::OneOf(numbers) => numbers.contains(&asn),
-        RemoteAs::External => asn != own.speaker.asn,
-        RemoteAs::Internal => asn == own.speaker.asn,
-    };
-    if !fits {
+    if !fits(view.asn, own.speaker.asn, asn) {
         let message = format!("the asn of neighbor `{}` does not fit {}", view.name, to.file);
         findings.error(from, message, format!("that one is AS {asn}"));
     }
