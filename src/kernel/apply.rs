@@ -116,7 +116,7 @@ fn exchange(route: &Route) -> [Step; EXCHANGE] {
 
 /// The same route at the next metric.
 fn stand_in(route: &Route) -> Route {
-    let metric = effective_metric(route);
+    let metric = effective_metric(&route.prefix, route.metric);
     Route { metric: metric.checked_add(1).unwrap_or(metric - 1), ..route.clone() }
 }
 
@@ -130,7 +130,7 @@ fn is_refused(answer: &Answer) -> bool {
 }
 
 fn place(route: &Route) -> (IpNet, u32, u32) {
-    (route.prefix, route.table, effective_metric(route))
+    (route.prefix, route.table, effective_metric(&route.prefix, route.metric))
 }
 
 fn foreign_error(route: &Route, owners: &HashMap<(IpNet, u32, u32), u8>) -> io::Error {

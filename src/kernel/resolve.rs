@@ -8,7 +8,7 @@ use libc::{
     RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
 };
 
-use super::route::{self, KernelRoute, effective_metric};
+use super::route::{self, KernelRoute};
 use super::socket::Refused;
 use super::thread::Netlink;
 use super::{Resolution, Target};
@@ -58,9 +58,7 @@ fn unicast(found: &KernelRoute) -> Resolution {
         return Resolution::Unreachable(not_forwarded(RTN_BLACKHOLE));
     };
     match hops.iter().zip(&found.down).find(|(_, down)| !**down) {
-        Some((hop, _)) => {
-            Resolution::Via { hop: *hop, prefix: found.route.prefix, metric: effective_metric(&found.route) }
-        }
+        Some((hop, _)) => Resolution::Via { hop: *hop, prefix: found.route.prefix, metric: found.route.metric },
         None if hops.is_empty() => Resolution::Unreachable(format!("the route {} names no link", found.route.prefix)),
         None => Resolution::Unreachable(format!("the link of the route {} is down", found.route.prefix)),
     }

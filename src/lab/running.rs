@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::directory::Directory;
 use super::network::Network;
-use super::process::Process;
+use super::process::{Process, Signal};
 use super::site::{Gateway, Site};
 use crate::control::Client;
 
@@ -113,17 +113,30 @@ impl Running {
         self.processes.values_mut()
     }
 
+    /// A program that was started and has ended, and how.
+    ///
+    /// # Errors
+    /// Those of `waitpid`.
+    pub fn ended(&mut self) -> anyhow::Result<Option<String>> {
+        for process in self.processes.values_mut() {
+            if let Some(status) = process.ended()? {
+                return Ok(Some(format!("{} has ended: {status}", process.name())));
+            }
+        }
+        Ok(None)
+    }
+
     /// Ends every program in order, all at once, and waits for them.
     ///
     /// # Errors
     /// Where one has failed or does not end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         for process in self.processes.values_mut() {
-            process.signal(super::process::Signal::Terminate)?;
+            process.signal(Signal::Terminate)?;
         }
         for process in self.processes.values_mut() {
             let status = process.wait(STOP).await?;
-            anyhow::ensure!(status.success(), "{} has failed: {status}", process.name());
+            ensure!(status.success(), "{} has failed: {status}", process.name());
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Screen {
     }
 
     /// Shows one finding, where lines are shown and it is news.
-    pub(super) fn tell(&self, record: &Record, change: Change, now: Duration) -> io::Result<()> {
+    pub(super) fn tell(&self, record: &Record, change: Change) -> io::Result<()> {
         let word = match change {
             Change::None => return Ok(()),
             _ if self.terminal => return Ok(()),
@@ -49,7 +49,7 @@ impl Screen {
             Change::Returned => "again",
         };
         let mut out = io::stdout().lock();
-        writeln!(out, "{:7.2} s  {word:<6}  {}: {}", now.as_secs_f64(), record.expectation, said(&record.last))?;
+        writeln!(out, "{:7.2} s  {word:<6}  {}: {}", record.at.as_secs_f64(), record.expectation, said(&record.last))?;
         out.flush()
     }
 

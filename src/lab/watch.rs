@@ -25,6 +25,8 @@ pub struct Record {
     pub expectation: Expectation,
     /// When it was true first, since the start of the watch.
     pub first: Option<Duration>,
+    /// When it was looked at last.
+    pub at: Duration,
     /// How it stood the last time: a few words, or why not.
     pub last: Result<String, String>,
     /// How often it was found not to hold after it first did.
@@ -110,11 +112,6 @@ impl Watch {
         &self.records
     }
 
-    /// Everything holds now.
-    pub fn all_hold(&self) -> bool {
-        self.records.iter().all(|record| record.last.is_ok())
-    }
-
     /// Everything came true and stayed so.
     pub fn succeeded(&self) -> bool {
         self.records.iter().all(Record::succeeded)
@@ -124,7 +121,15 @@ impl Watch {
 impl Record {
     fn new(expectation: Expectation) -> Self {
         let last = Err("not looked at yet".to_owned());
-        Self { expectation, first: None, last, failures: 0, failure: None, echoes: EchoCount::default() }
+        Self {
+            expectation,
+            first: None,
+            at: Duration::ZERO,
+            last,
+            failures: 0,
+            failure: None,
+            echoes: EchoCount::default(),
+        }
     }
 
     /// It came true and stayed so.
@@ -149,7 +154,7 @@ impl Record {
             self.failures += 1;
             self.failure.get_or_insert_with(|| why.clone());
         }
-        self.last = finding.verdict;
+        (self.last, self.at) = (finding.verdict, now);
         change
     }
 }
