@@ -157,7 +157,3 @@ impl PrefixSet {
         self.entries.iter().any(|range| range.contains(prefix))
     }
 }
-
-#[cfg(test)]
-#[path = "evaluate_tests.rs"]
-mod tests;

@@ -4,6 +4,8 @@
 //! or from an external neighbor (RFC 8212) and everything to or from an internal one.
 
 mod evaluate;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

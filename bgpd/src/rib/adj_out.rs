@@ -79,11 +79,12 @@ impl AdjRibOut {
             }
         }
         let set = self.window[self.position].set;
-        for entry in self.window[self.position..].iter().take_while(|entry| entry.set == set) {
+        while let Some(entry) = self.window.get(self.position).filter(|entry| entry.set == set) {
             self.position += 1;
-            // A destination that changed since is pending again.
             if rib.best(entry.destination) == set {
                 run.push(entry.destination);
+            } else {
+                self.pending.insert(entry.destination); // it has changed since: another window's
             }
         }
         Pending::Run(set)

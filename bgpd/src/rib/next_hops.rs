@@ -145,6 +145,11 @@ impl NextHops {
     pub(crate) fn at(&self, id: NextHopId) -> &Tracked {
         &self.records[id]
     }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.iter().next().is_none()
+    }
 }
 
 #[cfg(test)]

@@ -216,4 +216,9 @@ impl Sets {
     pub(crate) fn at(&self, id: SetId) -> &AttributeSet {
         &self.records[id]
     }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.iter().next().is_none()
+    }
 }

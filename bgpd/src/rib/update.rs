@@ -230,6 +230,24 @@ impl Rib {
         None
     }
 
+    /// Nothing is kept.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.destinations.iter().next().is_none() && self.sets.is_empty() && self.next_hops.is_empty()
+    }
+
+    /// The destination of a prefix.
+    #[cfg(test)]
+    pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
+        self.destinations.find(prefix)
+    }
+
+    /// Whether the host has answered, and somebody still asks.
+    #[cfg(test)]
+    pub(crate) fn knows(&self, next_hop: NextHop) -> bool {
+        self.next_hops.state(next_hop).is_some()
+    }
+
     /// Whether a destination waits to be forgotten.
     pub(crate) fn has_empty(&self) -> bool {
         !self.empty.is_empty()

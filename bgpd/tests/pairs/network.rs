@@ -42,8 +42,13 @@ pub(crate) struct Node {
     pub(crate) wanted: BTreeSet<NextHop>,
     /// What the host says of next hops, where not the usual.
     pub(crate) next_hops: BTreeMap<IpAddr, NextHopState>,
+    /// What strangers hear, and whether they still listen.
+    pub(crate) heard: HashMap<ConnectionId, BytesMut>,
+    pub(crate) closed: BTreeSet<ConnectionId>,
     /// It takes nothing from its neighbors' sockets: they cannot send.
     pub(crate) deaf: bool,
+    /// Its host answers nothing of its own.
+    pub(crate) mute: bool,
     unread: HashMap<ConnectionId, BytesMut>,
     writable: BTreeSet<ConnectionId>,
     accepted: u64,
@@ -79,7 +84,10 @@ impl Network {
             adopted: Vec::new(),
             wanted: BTreeSet::new(),
             next_hops: BTreeMap::new(),
+            heard: HashMap::new(),
+            closed: BTreeSet::new(),
             deaf: false,
+            mute: false,
             unread: HashMap::new(),
             writable: BTreeSet::new(),
             accepted: 0,
@@ -162,11 +170,18 @@ impl Network {
         }
     }
 
-    /// Somebody connects from an address that is no node's; the bytes go nowhere.
+    /// Somebody connects from an address that is no node's; what it hears is in [`Node::heard`].
     pub(crate) fn stranger(&mut self, node: usize, local: SocketAddr, remote: SocketAddr) -> ConnectionId {
         let connection = self.nodes[node].next_connection();
+        self.nodes[node].heard.insert(connection, BytesMut::new());
         self.input(node, Input::Accepted { connection, local, remote, interface: None });
         connection
+    }
+
+    /// What a stranger sends.
+    pub(crate) fn say(&mut self, node: usize, connection: ConnectionId, bytes: &[u8]) {
+        self.nodes[node].receive(self.now, connection, bytes);
+        self.settle();
     }
 
     pub(crate) fn state(&self, node: usize, neighbor: &str) -> SessionState {
@@ -261,12 +276,13 @@ impl Network {
             for connection in self.nodes[index].writable.clone() {
                 self.transmit(index, connection);
             }
+            self.nodes[index].listen(self.now);
         }
     }
 
     fn transmit(&mut self, index: usize, connection: ConnectionId) {
         let Some(other) = self.links.get(&(index, connection)).map(|link| link.node) else {
-            self.nodes[index].writable.remove(&connection);
+            self.nodes[index].transmit_to_stranger(self.now, connection);
             return;
         };
         if self.nodes[other].deaf {
@@ -297,6 +313,7 @@ impl Network {
             Action::Connect(connect) => self.dial(index, connect),
             Action::Close { connection } => {
                 self.transmit(index, connection);
+                self.nodes[index].closed.insert(connection);
                 if let Some(link) = self.links.remove(&(index, connection)) {
                     let at = (self.now + LATENCY).max(link.free);
                     let closed = Arrival::Closed { node: link.node, connection: link.connection, error: None };
@@ -350,6 +367,13 @@ impl Node {
         ConnectionId(self.accepted)
     }
 
+    fn transmit_to_stranger(&mut self, now: Instant, connection: ConnectionId) {
+        self.writable.remove(&connection);
+        if let Some(heard) = self.heard.get_mut(&connection) {
+            while self.speaker.poll_transmit(now, connection, heard) {}
+        }
+    }
+
     fn receive(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) {
         let mut unread = self.unread.remove(&connection).unwrap_or_default();
         unread.extend_from_slice(bytes);
@@ -369,8 +393,10 @@ impl Node {
             match event {
                 Event::NextHopWanted(next_hop) => {
                     assert!(self.wanted.insert(next_hop), "{next_hop:?} is wanted twice");
-                    let state = self.host_knows(next_hop.address);
-                    self.speaker.input(now, Input::NextHops(vec![(next_hop, state)]));
+                    if !self.mute {
+                        let state = self.host_knows(next_hop.address);
+                        self.speaker.input(now, Input::NextHops(vec![(next_hop, state)]));
+                    }
                 }
                 Event::NextHopUnwanted(next_hop) => {
                     assert!(self.wanted.remove(&next_hop), "{next_hop:?} was not wanted");
