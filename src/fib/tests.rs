@@ -4,12 +4,14 @@
 
 mod model;
 
-use super::*;
-use crate::kernel::Hop;
+use std::io;
+
+use bgpd::speaker::FibChoice;
 use bgpd::types::NextHop;
 use wgd::table::{Change, Generation, Group};
 
-use std::io;
+use super::*;
+use crate::kernel::Hop;
 
 const WG: u32 = 7;
 const LAN: u32 = 2;

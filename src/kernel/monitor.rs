@@ -11,7 +11,7 @@ use netlink_packet_core::NLM_F_REPLACE;
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use socket2::{SockFilter, SockRef};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::message::{Received, messages, u32_at};
 use super::socket::receive;
@@ -70,7 +70,8 @@ impl Monitor {
     /// Tells what is to be told by now.
     pub(super) fn tell(&mut self, now: Instant, events: &mpsc::Sender<Event>) {
         for event in self.news.take(now) {
-            if events.try_send(event).is_err() {
+            // Where nobody listens any more, nothing is lost.
+            if let Err(TrySendError::Full(_)) = events.try_send(event) {
                 self.news.lost = true;
             }
         }

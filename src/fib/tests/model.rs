@@ -3,7 +3,6 @@
 
 use proptest::prelude::*;
 
-use super::super::wanted::wanted;
 use super::*;
 
 /// Next hops of the histories; the host decides anew again and again where they lie.
@@ -286,12 +285,15 @@ impl Host {
         let (mut routes, mut table) = (BTreeMap::new(), BTreeMap::new());
         for (place, entry) in &fib.entries {
             let Some(choice) = entry.choice.as_ref().filter(|_| !fib.withdrawing) else { continue };
-            let wanted = wanted(&fib.settings, &fib.next_hops, &place.prefix, choice);
-            if let Some(Body { target, source, .. }) = wanted.kernel {
+            let wanted = choice.wanted(&fib.settings, &fib.next_hops);
+            if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref()).is_some() {
+                continue;
+            }
+            if let Some(Body { target, source, .. }) = wanted.kernel.as_deref().cloned() {
                 let route = Route { target, source, ..route("0.0.0.0/0", Target::Discard) };
                 routes.insert((place.prefix, 254, 20), Route { prefix: place.prefix, ..route });
             }
-            table.extend(wanted.tunnel.map(|group| (place.prefix, group)));
+            table.extend(wanted.tunnel.map(|group| (place.prefix, Group::clone(&group))));
         }
         assert_eq!(self.routes, routes);
         assert_eq!(self.table, table);
