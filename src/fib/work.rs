@@ -116,6 +116,7 @@ impl Fib {
     /// Answer to [`Work::Kernel`]: what [`crate::kernel::Kernel::routes`] returned.
     pub fn kernel_done(&mut self, results: io::Result<Vec<io::Result<()>>>) {
         let Some(places) = self.kernel_batch.take() else { return };
+        self.next_hops.look_up_unreachable();
         let (mut results, whole) = match results {
             Ok(results) => (results.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),

@@ -67,6 +67,11 @@ impl Monitor {
         }
     }
 
+    /// Something was lost elsewhere.
+    pub(super) fn note_loss(&mut self) {
+        self.news.lost = true;
+    }
+
     /// Tells what is to be told by now.
     pub(super) fn tell(&mut self, now: Instant, events: &mpsc::Sender<Event>) {
         for event in self.news.take(now) {
@@ -168,3 +173,6 @@ fn all_but_routes_by(port: u32) -> [SockFilter; 7] {
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
+
+#[cfg(test)]
+mod tests;
