@@ -4,13 +4,13 @@
 //! the route comes only after every worker has acknowledged the entry it needs, and goes before the entry.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bgpd::speaker::FibChoice;
 use wgd::table::Group;
 
 use super::State;
-use super::wanted::{Body, Problem, Wanted};
+use super::plan::{Body, Choice, Problem, Wanted};
 
 /// A refused route is tried again after this time; each further time after twice as long.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -21,18 +21,18 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     /// The speaker's newest word.
-    pub(super) choice: Option<FibChoice>,
+    pub(super) choice: Option<Arc<Choice>>,
     /// Found at start, and the speaker has not spoken of it yet: left as it is.
     pub(super) left_over: bool,
-    wanted: Wanted,
+    wanted: Option<Arc<Wanted>>,
     /// What the tunnel has acknowledged.
-    tunnel: Option<Group>,
-    tunnel_sent: Option<Option<Group>>,
+    tunnel: Option<Arc<Group>>,
+    tunnel_sent: Option<Option<Arc<Group>>>,
     kernel: Standing,
-    kernel_sent: Option<Option<Body>>,
+    kernel_sent: Option<Option<Arc<Body>>>,
     /// Others changed the route while an operation of ours was under way.
     disturbed: bool,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
 }
 
 /// What the kernel has of a destination.
@@ -42,7 +42,7 @@ enum Standing {
     #[default]
     Nothing,
     /// This.
-    Stands(Body),
+    Stands(Arc<Body>),
     /// An operation failed half way, or somebody else meddled: perhaps a route, perhaps into the tunnel.
     Uncertain { into_tunnel: bool },
 }
@@ -72,11 +72,19 @@ impl Standing {
 
 impl Entry {
     /// Sets what the destination should have.
-    pub(super) fn want(&mut self, wanted: Wanted) {
-        if wanted.kernel != self.wanted.kernel {
+    pub(super) fn want(&mut self, wanted: Option<Arc<Wanted>>) {
+        let before = std::mem::replace(&mut self.wanted, wanted);
+        if self.wanted_body() != before.as_ref().and_then(|wanted| wanted.kernel.as_ref()) {
             self.failure = None;
         }
-        self.wanted = wanted;
+    }
+
+    fn wanted_body(&self) -> Option<&Arc<Body>> {
+        self.wanted.as_ref()?.kernel.as_ref()
+    }
+
+    fn wanted_group(&self) -> Option<&Arc<Group>> {
+        self.wanted.as_ref()?.tunnel.as_ref()
     }
 
     /// Nothing is there and nothing is wanted.
@@ -90,15 +98,15 @@ impl Entry {
     }
 
     /// The change of the tunnel's table that may be sent now.
-    pub(super) fn tunnel_step(&self) -> Option<Option<Group>> {
-        let ready = self.tunnel_sent.is_none() && self.tunnel != self.wanted.tunnel && !self.left_over;
+    pub(super) fn tunnel_step(&self) -> Option<Option<Arc<Group>>> {
+        let ready = self.tunnel_sent.is_none() && self.tunnel.as_ref() != self.wanted_group() && !self.left_over;
         let leads = self.kernel.leads_into_tunnel() || self.kernel_sent.iter().flatten().any(|body| body.into_tunnel);
         // A route that should no longer lead into the tunnel goes first.
-        (ready && (!leads || self.should_lead_into_tunnel())).then(|| self.wanted.tunnel.clone())
+        (ready && (!leads || self.should_lead_into_tunnel())).then(|| self.wanted_group().cloned())
     }
 
     /// A step of [`Entry::tunnel_step`] is on its way.
-    pub(super) fn tunnel_sent(&mut self, group: Option<Group>) {
+    pub(super) fn tunnel_sent(&mut self, group: Option<Arc<Group>>) {
         self.tunnel_sent = Some(group);
     }
 
@@ -110,21 +118,21 @@ impl Entry {
     }
 
     /// The kernel operation that may be sent now: the route to have there, or none.
-    pub(super) fn kernel_step(&self) -> Option<Option<Body>> {
+    pub(super) fn kernel_step(&self) -> Option<Option<Arc<Body>>> {
         let backing_off = self.failure.as_ref().is_some_and(|failure| !failure.due);
         if self.kernel_sent.is_some() || self.left_over || backing_off {
             return None;
         }
-        match (&self.kernel, &self.wanted.kernel) {
+        match (&self.kernel, self.wanted_body()) {
             (Standing::Nothing, None) => None,
             (Standing::Stands(body), Some(wanted)) if body == wanted => None,
             (_, Some(_)) if self.should_lead_into_tunnel() && !self.tunnel_is_settled() => None,
-            (_, wanted) => Some(wanted.clone()),
+            (_, wanted) => Some(wanted.cloned()),
         }
     }
 
     /// A step of [`Entry::kernel_step`] is on its way.
-    pub(super) fn kernel_sent(&mut self, body: Option<Body>) {
+    pub(super) fn kernel_sent(&mut self, body: Option<Arc<Body>>) {
         self.kernel_sent = Some(body);
     }
 
@@ -134,7 +142,7 @@ impl Entry {
         let sent = self.kernel_sent.take()?;
         let disturbed = std::mem::take(&mut self.disturbed);
         let into_tunnel = self.kernel.leads_into_tunnel() || sent.as_ref().is_some_and(|body| body.into_tunnel);
-        let current = sent == self.wanted.kernel;
+        let current = sent.as_ref() == self.wanted_body();
         self.kernel = match (&result, sent) {
             (Ok(()), sent) if !disturbed => sent.map_or(Standing::Nothing, Standing::Stands),
             // To add is all or nothing; to replace is not.
@@ -145,7 +153,8 @@ impl Entry {
         // What is no longer wanted does not delay what is.
         let error = result.err().filter(|_| current)?;
         let foreign = error.kind() == io::ErrorKind::AlreadyExists;
-        self.failure = Some(Failure { sentence: error.to_string(), foreign, attempts: attempts + 1, due: false });
+        let sentence = error.to_string();
+        self.failure = Some(Box::new(Failure { sentence, foreign, attempts: attempts + 1, due: false }));
         Some(RETRY_FIRST.saturating_mul(1 << attempts.min(6)).min(RETRY_LAST))
     }
 
@@ -158,7 +167,7 @@ impl Entry {
 
     /// A route that a former run has left.
     pub(super) fn left_over(body: Body) -> Self {
-        Self { left_over: true, kernel: Standing::Stands(body), ..Self::default() }
+        Self { left_over: true, kernel: Standing::Stands(Arc::new(body)), ..Self::default() }
     }
 
     /// A destination of which nothing is known.
@@ -171,7 +180,7 @@ impl Entry {
     pub(super) fn seen(&mut self, body: Option<&Body>) {
         let as_believed = match (&self.kernel, body) {
             (Standing::Nothing, None) => true,
-            (Standing::Stands(believed), Some(body)) => believed == body,
+            (Standing::Stands(believed), Some(body)) => **believed == *body,
             _ => false,
         };
         if !as_believed || self.kernel_sent.is_some() {
@@ -187,11 +196,11 @@ impl Entry {
     }
 
     fn should_lead_into_tunnel(&self) -> bool {
-        self.wanted.kernel.as_ref().is_some_and(|body| body.into_tunnel)
+        self.wanted_body().is_some_and(|body| body.into_tunnel)
     }
 
     fn tunnel_is_settled(&self) -> bool {
-        self.tunnel_sent.is_none() && self.tunnel == self.wanted.tunnel
+        self.tunnel_sent.is_none() && self.tunnel.as_ref() == self.wanted_group()
     }
 
     /// How far the destination is, and why not further.
@@ -203,7 +212,8 @@ impl Entry {
             let state = if failure.foreign { State::Foreign } else { State::Failed };
             return (state, Some(failure.sentence.clone()));
         }
-        match (&self.wanted.problem, &self.kernel, &self.wanted.kernel) {
+        let problem = self.wanted.as_ref().and_then(|wanted| wanted.problem.as_ref());
+        match (problem, &self.kernel, self.wanted_body()) {
             (Some(Problem::Refused(why)), ..) => (State::Failed, Some(why.clone())),
             (Some(Problem::NotNow(why)), ..) => (State::Pending, Some(why.clone())),
             (None, Standing::Stands(body), Some(wanted)) if body == wanted && self.tunnel_is_settled() => {
@@ -216,19 +226,19 @@ impl Entry {
     /// Something of it is or should be in the kernel or the tunnel, or why not is worth a line.
     pub(super) fn is_shown(&self) -> bool {
         let meant_to = self.choice.as_ref().is_some_and(|choice| choice.not_installed.is_none());
-        meant_to || self.has_kernel_side() || self.tunnel.is_some() || self.wanted.tunnel.is_some()
+        meant_to || self.has_kernel_side() || self.tunnel.is_some() || self.wanted_group().is_some()
     }
 
     /// The route to show: what stands, else what should.
     pub(super) fn body(&self) -> Option<&Body> {
         match &self.kernel {
             Standing::Stands(body) => Some(body),
-            _ => self.wanted.kernel.as_ref(),
+            _ => self.wanted_body().map(Arc::as_ref),
         }
     }
 
     /// The tunnel's entry to show: what is acknowledged, else what should be.
     pub(super) fn group(&self) -> Option<&Group> {
-        self.tunnel.as_ref().or(self.wanted.tunnel.as_ref())
+        self.tunnel.as_ref().or(self.wanted_group()).map(Arc::as_ref)
     }
 }

@@ -3,10 +3,11 @@
 //! Add: the tunnel's table (acknowledged by every worker), then the kernel route. Remove: the reverse.
 
 mod entry;
+mod guard;
 mod next_hops;
+mod plan;
 mod round;
 mod view;
-mod wanted;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgpd::speaker::{FibChange, FibChoice, NextHopState};
+use bgpd::speaker::{FibChange, NextHopState};
 use bgpd::types::NextHop;
 use ipnet::IpNet;
 use wgd::settings::PublicKey;
@@ -22,8 +23,8 @@ use wgd::table::Change;
 
 use self::entry::Entry;
 use self::next_hops::NextHops;
+use self::plan::{Body, Choice, Plans, Problem, Wanted};
 use self::round::Round;
-use self::wanted::{Body, wanted};
 use self::work::TunnelBatch;
 use crate::kernel::{Resolution, Route, RouteOp, Target, effective_metric};
 
@@ -118,6 +119,7 @@ pub enum State {
 pub struct Fib {
     settings: Settings,
     next_hops: NextHops,
+    plans: Plans,
     entries: BTreeMap<Place, Entry>,
     tunnel: Round<Place>,
     kernel: Round<Place>,
@@ -144,6 +146,7 @@ impl Fib {
         let mut fib = Self {
             next_hops: NextHops::new(settings.tunnel.clone()),
             settings,
+            plans: Plans::default(),
             entries: BTreeMap::new(),
             tunnel: Round::default(),
             kernel: Round::default(),
@@ -163,6 +166,10 @@ impl Fib {
     /// The speaker's news.
     pub fn changes(&mut self, changes: Vec<FibChange>) {
         for FibChange { prefix, choice } in changes {
+            let choice = choice.map(|choice| {
+                let choice = Choice::new(&prefix, choice);
+                self.plans.share(&self.settings, &self.next_hops, choice)
+            });
             let place = self.place(prefix);
             let entry = self.entry(place);
             entry.choice = choice;
@@ -185,12 +192,9 @@ impl Fib {
     /// Answer to [`Work::Resolve`].
     pub fn resolved(&mut self, resolutions: Vec<(NextHop, Resolution)>) {
         let changed = self.next_hops.resolved(resolutions);
-        if changed.is_empty() {
-            return;
+        if self.plans.renew(&self.settings, &self.next_hops, &changed) {
+            self.reconsider_all();
         }
-        let concerned = |entry: &Entry| entry.choice.as_ref().is_some_and(|choice| mentions(choice, &changed));
-        let places: Vec<Place> = self.entries.iter().filter(|(_, it)| concerned(it)).map(|(place, _)| *place).collect();
-        places.into_iter().for_each(|place| self.reconsider(place));
         changed.iter().for_each(|next_hop| self.reconsider_covering(next_hop.address));
     }
 
@@ -239,8 +243,7 @@ impl Fib {
     pub fn withdraw_all(&mut self) {
         self.withdrawing = true;
         self.settled();
-        let places: Vec<Place> = self.entries.keys().copied().collect();
-        places.into_iter().for_each(|place| self.reconsider(place));
+        self.reconsider_all();
     }
 }
 
@@ -261,9 +264,20 @@ impl Fib {
     fn reconsider(&mut self, place: Place) {
         let Some(entry) = self.entries.get_mut(&place) else { return };
         let choice = entry.choice.as_ref().filter(|_| !self.withdrawing);
-        let wanted = choice.map(|choice| wanted(&self.settings, &self.next_hops, &place.prefix, choice));
-        entry.want(wanted.unwrap_or_default());
+        let wanted = choice.and_then(|choice| self.plans.wanted(choice)).map(|wanted| {
+            let Self { settings, next_hops, .. } = self;
+            match guard::refusal(settings, next_hops, &place.prefix, wanted.kernel.as_deref()) {
+                Some(why) => Arc::new(Wanted { problem: Some(Problem::Refused(why)), ..Wanted::default() }),
+                None => wanted,
+            }
+        });
+        entry.want(wanted);
         self.schedule(place);
+    }
+
+    fn reconsider_all(&mut self) {
+        let places: Vec<Place> = self.entries.keys().copied().collect();
+        places.into_iter().for_each(|place| self.reconsider(place));
     }
 
     /// The same for every destination that covers an address: it may be captured now, or no longer.
@@ -300,20 +314,15 @@ impl Place {
     }
 
     /// The operation that puts this there.
-    fn op(self, protocol: u8, body: Option<Body>) -> RouteOp {
+    fn op(self, protocol: u8, body: Option<&Body>) -> RouteOp {
         let Self { prefix, table, metric } = self;
         let route = |target, source| Route { prefix, table, metric, protocol, target, source };
         match body {
-            Some(body) => RouteOp::Replace(route(body.target, body.source)),
+            Some(body) => RouteOp::Replace(route(body.target.clone(), body.source)),
             // By its place alone, whatever stands there.
             None => RouteOp::Delete(route(Target::Hops(Vec::new()), None)),
         }
     }
-}
-
-fn mentions(choice: &FibChoice, next_hops: &[NextHop]) -> bool {
-    let mut all = choice.best.iter().chain(&choice.backup).chain(&choice.accepted);
-    all.any(|next_hop| next_hops.contains(next_hop))
 }
 
 #[cfg(test)]

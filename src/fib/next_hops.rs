@@ -97,6 +97,13 @@ impl NextHops {
         self.to_look_up.extend(self.known.keys());
     }
 
+    /// Routes of ours have changed: where one stood in the way, the kernel may know another now.
+    pub(super) fn look_up_unreachable(&mut self) {
+        let unreachable = |known: &Known| matches!(known.resolution, Some(Resolution::Unreachable(_)));
+        self.to_look_up
+            .extend(self.known.iter().filter(|(_, known)| unreachable(known)).map(|(next_hop, _)| *next_hop));
+    }
+
     /// Takes the kernel's answers; returns the addresses whose way is another now.
     pub(super) fn resolved(&mut self, resolutions: Vec<(NextHop, Resolution)>) -> Vec<NextHop> {
         self.looking_up = false;

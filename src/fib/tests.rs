@@ -4,12 +4,14 @@
 
 mod model;
 
-use super::*;
-use crate::kernel::Hop;
+use std::io;
+
+use bgpd::speaker::FibChoice;
 use bgpd::types::NextHop;
 use wgd::table::{Change, Generation, Group};
 
-use std::io;
+use super::*;
+use crate::kernel::Hop;
 
 const WG: u32 = 7;
 const LAN: u32 = 2;
@@ -659,4 +661,17 @@ fn batches_are_bounded_and_follow_each_other() {
     let first = bench.fib.routes(None, 2);
     let next = bench.fib.routes(Some(first[1].prefix), 2);
     assert_eq!(first.iter().chain(&next).map(|view| view.prefix).collect::<Vec<_>>(), prefixes[..4]);
+}
+
+#[test]
+fn a_next_hop_is_looked_up_again_when_the_route_in_its_way_is_gone() {
+    let mut bench = Bench::usual();
+    bench.want("10.99.0.0/16", Some(choice(&["192.168.2.21"])));
+    bench.finish();
+    let why = "reached only by 10.99.0.0/16, a route of ours".to_owned();
+    bench.resolve("10.99.0.1", Resolution::Unreachable(why));
+    bench.want("10.99.0.0/16", None);
+    assert_eq!(bench.work(), Some(delete("10.99.0.0/16")));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    assert_eq!(bench.work(), Some(Work::Resolve(vec![nh("10.99.0.1")])));
 }

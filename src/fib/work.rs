@@ -42,7 +42,7 @@ impl Fib {
             let Some(group) = entry.tunnel_step() else { continue };
             entry.tunnel_sent(group.clone());
             places.push(place);
-            changes.push(Change { prefix: place.prefix, group });
+            changes.push(Change { prefix: place.prefix, group: group.as_deref().cloned() });
         }
         self.tunnel_batch = (!places.is_empty()).then_some(TunnelBatch { places, generation: None });
         self.tunnel_batch.is_some().then_some(Work::Tunnel(changes))
@@ -60,7 +60,7 @@ impl Fib {
             let Some(body) = entry.kernel_step() else { continue };
             entry.kernel_sent(body.clone());
             places.push(place);
-            ops.push(place.op(self.settings.protocol, body));
+            ops.push(place.op(self.settings.protocol, body.as_deref()));
         }
         self.kernel_batch = (!places.is_empty()).then_some(places);
         self.kernel_batch.is_some().then_some(Work::Kernel(ops))
@@ -116,6 +116,7 @@ impl Fib {
     /// Answer to [`Work::Kernel`]: what [`crate::kernel::Kernel::routes`] returned.
     pub fn kernel_done(&mut self, results: io::Result<Vec<io::Result<()>>>) {
         let Some(places) = self.kernel_batch.take() else { return };
+        self.next_hops.look_up_unreachable();
         let (mut results, whole) = match results {
             Ok(results) => (results.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),

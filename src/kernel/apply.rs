@@ -22,8 +22,13 @@ enum Step {
 }
 
 impl Netlink {
-    /// Applies a batch: first every operation in order, then the second round for what found its place taken.
+    /// Applies a batch. Where answers were lost, nobody knows what stands where: everything is to be compared.
     pub(super) fn apply(&mut self, ops: &[RouteOp]) -> io::Result<Vec<io::Result<()>>> {
+        self.two_rounds(ops).inspect_err(|_| self.monitor.note_loss())
+    }
+
+    /// First every operation in order, then the second round for what found its place taken.
+    fn two_rounds(&mut self, ops: &[RouteOp]) -> io::Result<Vec<io::Result<()>>> {
         let steps: Vec<Step> = ops.iter().map(Step::first).collect();
         let mut results = self.steps(&steps)?;
         let taken: Vec<usize> = (0..ops.len()).filter(|&index| is_taken(&ops[index], &results[index])).collect();

@@ -220,3 +220,6 @@ fn octets(address: &IpAddr) -> Octets {
     };
     Octets { bytes, length }
 }
+
+#[cfg(test)]
+mod tests;

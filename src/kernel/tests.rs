@@ -447,3 +447,17 @@ fn a_thousand_changes_of_ours_do_not_overrun_the_monitor() {
         assert!(timeout(Duration::from_millis(300), events.recv()).await.is_err());
     });
 }
+
+#[test]
+fn a_next_hop_behind_a_next_hop_object_is_found() {
+    in_namespace(|| async {
+        let (kernel, _events, [_, two]) = host().await;
+        // Under /proc/sys/net is what belongs to the namespace of the thread that opens it.
+        std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap();
+        ip("nexthop add id 7 via 10.0.1.2 dev knl1");
+        ip("route add 10.7.0.0/16 nhid 7");
+        let via = Hop { gateway: Some("10.0.1.2".parse().unwrap()), interface: two };
+        let expected = [Resolution::Via { hop: via, prefix: "10.7.0.0/16".parse().unwrap(), metric: 0 }];
+        resolves(&kernel, vec![("10.7.0.1".parse().unwrap(), 0)], &expected).await;
+    });
+}

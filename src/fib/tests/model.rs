@@ -3,7 +3,6 @@
 
 use proptest::prelude::*;
 
-use super::super::wanted::wanted;
 use super::*;
 
 /// Next hops of the histories; the host decides anew again and again where they lie.
@@ -25,7 +24,7 @@ enum Step {
         prefix: usize,
     },
     Tunnel,
-    /// The kernel works; these operations of the batch are refused.
+    /// The kernel works on its batch; these operations are refused.
     Kernel {
         refused: Vec<bool>,
     },
@@ -33,6 +32,8 @@ enum Step {
     KernelLost {
         done: usize,
     },
+    /// The kernel's answer arrives.
+    KernelAnswers,
     Resolve,
     Moves {
         next_hop: usize,
@@ -44,6 +45,10 @@ enum Step {
     },
     Endpoint {
         there: bool,
+    },
+    /// The kernel drops our route without a word; the next comparison will tell.
+    Drops {
+        prefix: usize,
     },
     /// Somebody deletes our route.
     Meddles {
@@ -72,11 +77,13 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Tunnel),
         6 => prop::collection::vec(prop::bool::weighted(0.2), 6).prop_map(|refused| Step::Kernel { refused }),
         1 => (0..4usize).prop_map(|done| Step::KernelLost { done }),
+        8 => Just(Step::KernelAnswers),
         4 => Just(Step::Resolve),
         2 => (0..NEXT_HOPS.len(), 0..4usize).prop_map(|(next_hop, way)| Step::Moves { next_hop, way }),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(us, alive)| Step::Peer { us, alive }),
         1 => any::<bool>().prop_map(|there| Step::Endpoint { there }),
         2 => prefix.clone().prop_map(|prefix| Step::Meddles { prefix }),
+        1 => prefix.clone().prop_map(|prefix| Step::Drops { prefix }),
         1 => (prefix, any::<bool>()).prop_map(|(prefix, there)| Step::Foreign { prefix, there }),
         1 => Just(Step::Dump),
         1 => Just(Step::Resync),
@@ -99,6 +106,7 @@ struct Host {
     exempt: BTreeSet<Key>,
     tunnel: Option<Vec<Change>>,
     kernel: Option<Vec<RouteOp>>,
+    answer: Option<io::Result<Vec<io::Result<()>>>>,
     questions: Option<Vec<NextHop>>,
     dump: Vec<Route>,
 }
@@ -119,6 +127,7 @@ impl Host {
             foreign: BTreeSet::new(),
             tunnel: None,
             kernel: None,
+            answer: None,
             questions: None,
             dump: Vec::new(),
         };
@@ -139,7 +148,8 @@ impl Host {
             Step::Tunnel => self.work_of_tunnel(),
             Step::Kernel { refused } => self.work_of_kernel(&refused),
             Step::KernelLost { done } => self.lose_work_of_kernel(done),
-            Step::Resolve => self.answer(),
+            Step::KernelAnswers => self.kernel_answers(),
+            Step::Resolve => self.resolve(),
             Step::Moves { next_hop, way } => {
                 self.ways[next_hop] = way;
                 self.bench.fib.host_changed();
@@ -154,6 +164,7 @@ impl Host {
                     self.bench.fib.own_route_lost(&route);
                 }
             }
+            Step::Drops { prefix } => drop(self.routes.remove(&(net(PREFIXES[prefix]), 254, 20))),
             Step::Foreign { prefix, there } => {
                 let prefix = net(PREFIXES[prefix]);
                 if !there {
@@ -183,7 +194,7 @@ impl Host {
                     self.tunnel = Some(changes);
                 }
                 Work::Kernel(ops) => {
-                    assert!(self.kernel.is_none() && ops.len() <= 1000);
+                    assert!(self.kernel.is_none() && self.answer.is_none() && ops.len() <= 1000);
                     self.kernel = Some(ops);
                 }
                 Work::Resolve(questions) => {
@@ -212,7 +223,7 @@ impl Host {
         let Some(ops) = self.kernel.take() else { return };
         let refused = |index: usize| refused.get(index).copied().unwrap_or_default();
         let results = ops.iter().enumerate().map(|(index, op)| self.op(op, refused(index))).collect();
-        self.bench.fib.kernel_done(Ok(results));
+        self.answer = Some(Ok(results));
     }
 
     fn lose_work_of_kernel(&mut self, done: usize) {
@@ -220,7 +231,13 @@ impl Host {
         for op in ops.iter().take(done) {
             let _ = self.op(op, false);
         }
-        self.bench.fib.kernel_done(Err(io::Error::other("lost")));
+        self.answer = Some(Err(io::Error::other("lost")));
+    }
+
+    fn kernel_answers(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.bench.fib.kernel_done(answer);
+        }
     }
 
     fn op(&mut self, op: &RouteOp, refused: bool) -> io::Result<()> {
@@ -239,7 +256,7 @@ impl Host {
         Ok(())
     }
 
-    fn answer(&mut self) {
+    fn resolve(&mut self) {
         let Some(questions) = self.questions.take() else { return };
         let answers = questions.into_iter().map(|next_hop| (next_hop, self.way(&next_hop))).collect();
         self.bench.fib.resolved(answers);
@@ -271,10 +288,12 @@ impl Host {
     /// Nothing fails any more: work until there is none.
     fn calm_down(&mut self) {
         self.foreign.clear();
+        self.bench.fib.resync(self.routes.values().cloned().collect());
         for _ in 0..100 {
-            self.answer();
+            self.resolve();
             self.work_of_tunnel();
             self.work_of_kernel(&[]);
+            self.kernel_answers();
             self.bench.now += Duration::from_secs(61);
             self.poll();
         }
@@ -286,12 +305,15 @@ impl Host {
         let (mut routes, mut table) = (BTreeMap::new(), BTreeMap::new());
         for (place, entry) in &fib.entries {
             let Some(choice) = entry.choice.as_ref().filter(|_| !fib.withdrawing) else { continue };
-            let wanted = wanted(&fib.settings, &fib.next_hops, &place.prefix, choice);
-            if let Some(Body { target, source, .. }) = wanted.kernel {
+            let wanted = choice.wanted(&fib.settings, &fib.next_hops);
+            if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref()).is_some() {
+                continue;
+            }
+            if let Some(Body { target, source, .. }) = wanted.kernel.as_deref().cloned() {
                 let route = Route { target, source, ..route("0.0.0.0/0", Target::Discard) };
                 routes.insert((place.prefix, 254, 20), Route { prefix: place.prefix, ..route });
             }
-            table.extend(wanted.tunnel.map(|group| (place.prefix, group)));
+            table.extend(wanted.tunnel.map(|group| (place.prefix, Group::clone(&group))));
         }
         assert_eq!(self.routes, routes);
         assert_eq!(self.table, table);
