@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use tracing::info;
 use wgd::net::{Io, Tunnel};
 
-use super::gateway::{CALLS, Gateway, Inputs};
+use super::gateway::{CALLS, Gateway};
 use super::handle::Handle;
+use super::inputs::Inputs;
 use super::news::Mailbox;
 use crate::control::{self, Access, Listener};
 use crate::fib::{self, Fib};
