@@ -1,5 +1,25 @@
 //! The whole speaker behind one door: sessions, RIB, policy, update groups. Pure.
+//!
+//! Every input is a turn: what it says is taken in, what it touched is decided once, and what follows waits behind
+//! the `poll_…` functions: for the FIB at once, for each neighbor as fast as it reads. Work that grows with the
+//! table (a lost session, a changed policy, a next hop) is done a slice a turn.
 
+mod accept;
+mod commands;
+mod connections;
+mod export;
+mod neighbor;
+mod own;
+mod receive;
+mod reload;
+mod session;
+mod show;
+mod sweep;
+mod transmit;
+mod turn;
+mod undecided;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,12 +27,20 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ipnet::IpNet;
 
+use self::connections::Connections;
+use self::neighbor::Neighbors;
+use self::own::OwnRoutes;
+use self::sweep::Sweep;
+use self::undecided::Undecided;
+use crate::fsm;
+use crate::rib::{Change, Rib};
 use crate::settings::{Password, Settings};
-use crate::types::{ConnectionId, Family, NextHop};
+use crate::types::{ConnectionId, NextHop};
 use crate::view::{NeighborView, RouteView};
 use crate::wire::Notification;
 
 /// What comes in.
+#[allow(missing_docs)]
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A listener took a connection. Refused ones are answered with [`Action::Close`].
@@ -31,6 +59,9 @@ pub enum Input<'a> {
     NextHops(Vec<(NextHop, NextHopState)>),
     /// WireGuard peers that went up or down, by name. A `via` never heard of is down.
     Vias(Vec<(String, bool)>),
+    /// The global address of the other family on the link of each of our addresses, whole: what a neighbor is told
+    /// as next hop of a family that the session's own addresses cannot carry (RFC 2545 §3).
+    Companions(Vec<(IpAddr, IpAddr)>),
     /// A new desired state, whole.
     Settings(Box<Settings>),
     /// One-shot commands of the operator.
@@ -76,6 +107,7 @@ pub struct NextHopState {
 }
 
 /// What the shell has to do.
+#[allow(missing_docs)]
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Dial.
@@ -118,6 +150,7 @@ pub struct SocketSettings {
 }
 
 /// What the rest of the program hears.
+#[allow(missing_docs)]
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A path needs this next hop: answer with [`Input::NextHops`], now and on every change.
@@ -169,75 +202,160 @@ pub struct Slice {
 
 /// The speaker. Owned by one thread.
 pub struct Speaker {
-    #[allow(dead_code)]
     settings: Settings,
+    /// The time of the last input.
+    now: Instant,
+    /// Ages of paths are counted from here.
+    began: Instant,
+    /// For the jitter of timers.
+    seed: u64,
+    /// [`Input::Stop`] came.
+    stopped: bool,
+    /// WireGuard peers that are up.
+    vias: BTreeMap<String, bool>,
+    /// Of our addresses: the address of the other family on the same link.
+    companions: BTreeMap<IpAddr, IpAddr>,
+    neighbors: Neighbors,
+    connections: Connections,
+    undecided: Undecided,
+    rib: Rib,
+    own: OwnRoutes,
+    sweeps: VecDeque<Sweep>,
+    /// Where the search for destinations that are over stands; `None`: none is due.
+    collecting: Option<u32>,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    listen_keys: Vec<(IpNet, Password)>,
+    /// The error of the connection that is being closed.
+    lost: Option<String>,
+    fsm_actions: Vec<fsm::Action>,
+    changes: Vec<Change>,
 }
 
-#[allow(clippy::todo, unused_variables, clippy::needless_pass_by_ref_mut)]
 impl Speaker {
     /// A speaker that has not yet moved. `seed` feeds the jitter of its timers (RFC 4271 §10).
     pub fn new(now: Instant, settings: Settings, seed: u64) -> Self {
-        Self { settings }
+        let mut rib = Rib::new(seed, settings.multipath);
+        let own = OwnRoutes::new(&mut rib, &settings);
+        let mut speaker = Self {
+            now,
+            began: now,
+            seed,
+            stopped: false,
+            vias: BTreeMap::new(),
+            companions: BTreeMap::new(),
+            neighbors: Neighbors::default(),
+            connections: Connections::default(),
+            undecided: Undecided::default(),
+            rib,
+            own,
+            sweeps: VecDeque::new(),
+            collecting: None,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            listen_keys: Vec::new(),
+            lost: None,
+            fsm_actions: Vec::new(),
+            changes: Vec::new(),
+            settings,
+        };
+        speaker.begin();
+        speaker
     }
 
     /// Takes one input. No call works longer than about a millisecond; what is left is taken up by the next
     /// ([`Speaker::next_timeout`] is then already past).
     pub fn input(&mut self, now: Instant, input: Input<'_>) {
-        todo!()
+        self.now = self.now.max(now);
+        match input {
+            Input::Accepted { connection, local, remote, .. } => self.accepted(connection, local, remote),
+            Input::Connected { connection, local, remote } => self.connected(connection, local, remote),
+            Input::ConnectFailed { connection, error } => self.connect_failed(connection, &error),
+            Input::Bytes { connection, bytes } => self.bytes(connection, bytes),
+            Input::Closed { connection, error } => self.closed(connection, error),
+            Input::Timer => self.timers(),
+            Input::NextHops(answers) => self.next_hops(answers),
+            Input::Vias(vias) => self.vias(vias),
+            Input::Companions(companions) => self.companions(companions),
+            Input::Settings(settings) => self.reload(*settings),
+            Input::Command { neighbor, command } => self.command(&neighbor, command),
+            Input::Stop => self.stop(),
+        }
+        self.turn();
     }
 
     /// Appends bytes for a connection, a few KiB at a time; `false` when there is nothing (more) to send.
     pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId, out: &mut BytesMut) -> bool {
-        todo!()
+        self.now = self.now.max(now);
+        self.transmit(connection, out)
     }
 
     /// Connections with something to send since they last had nothing.
     pub fn poll_writable(&mut self) -> Option<ConnectionId> {
-        todo!()
+        self.connections.poll_writable()
     }
 
     /// Whether more may be read: what was sent before is decided.
     pub fn may_read(&self, connection: ConnectionId) -> bool {
-        todo!()
+        // Every input is decided before it returns.
+        let _ = connection;
+        self.rib.touched() == 0
     }
 
     /// The next thing for the shell to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        todo!()
+        self.actions.pop_front()
     }
 
     /// The next thing to hear.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
 
     /// At most `max` prefixes whose choice has changed.
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
-        todo!()
+        let changes = self.rib.poll_fib(max);
+        if self.rib.has_empty() {
+            self.collecting.get_or_insert(0);
+        }
+        changes
     }
 
     /// When [`Input::Timer`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
+        if self.has_work() {
+            return Some(self.now);
+        }
+        [self.neighbors.next_deadline(), self.undecided.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// The desired state it was told last.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many destinations of the Loc-RIB have a best path.
+    pub fn destinations(&self) -> usize {
+        self.rib.reachable()
     }
 
     /// Every neighbor, by name.
     pub fn neighbors(&self, now: Instant) -> Vec<NeighborView> {
-        todo!()
+        self.neighbor_views(now)
     }
 
     /// Loc-RIB.
     pub fn routes(&self, now: Instant, slice: Slice) -> Vec<RouteView> {
-        todo!()
+        self.route_views(now, &slice)
     }
 
     /// Adj-RIB-In of a neighbor (name or address), before policy.
     pub fn received(&self, now: Instant, neighbor: &str, slice: Slice) -> Option<Vec<RouteView>> {
-        todo!()
+        self.received_views(now, neighbor, &slice)
     }
 
     /// Adj-RIB-Out of a neighbor, as it was told.
     pub fn advertised(&self, now: Instant, neighbor: &str, slice: Slice) -> Option<Vec<RouteView>> {
-        todo!()
+        self.advertised_views(now, neighbor, &slice)
     }
 }

@@ -50,7 +50,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run { config } => run_gateway(&config)?,
         Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
-        Command::Check(arguments) => return Ok(check::check(&arguments)),
+        Command::Check(arguments) => return check::check(&arguments),
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,

@@ -1,9 +1,9 @@
 //! Which of two connections with the same neighbor stays (RFC 4271 §6.8, RFC 6286 §2.3).
 //!
-//! The one that was dialled by the speaker with the higher identifier wins, so both ends choose the same. Beyond the letter of §6.8:
-//! a connection whose OPEN arrives while the sure winner is still in OpenSent waits for it. If it went on
-//! at once, it could be Established here (and the winner refused) while the far end, which got our OPEN on the
-//! winner first, refuses this one: both would be lost.
+//! The one that was dialled by the speaker with the higher identifier wins, so both ends choose the same. One thing goes
+//! beyond the letter of §6.8: a connection whose OPEN arrives while the sure winner is still in OpenSent waits for
+//! it. If it went on at once, it could be Established here (and the winner refused) while the far end, which got our
+//! OPEN on the winner first, refuses this one: both would be lost.
 
 use super::connection::{Connection, Initiator, State};
 use super::{Identity, Negotiated};

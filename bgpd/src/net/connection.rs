@@ -214,9 +214,14 @@ impl Pump {
         }
     }
 
-    /// A socket that is closed with bytes unread sends RST, and the other side loses what it has not read yet. So: send
-    /// the rest, shut down writing, read to the end.
+    /// A socket that is closed with bytes unread sends RST, and drops what it has not sent yet. So: send the rest, shut
+    /// down writing, and read to the end; at once, because the other side may only read after it has written.
     async fn linger(&mut self) {
+        let connection = Rc::clone(&self.connection);
+        tokio::join!(self.finish(), drain(&connection.stream));
+    }
+
+    async fn finish(&mut self) {
         loop {
             match self.send() {
                 Sending::Done => break,
@@ -224,18 +229,19 @@ impl Pump {
                 Sending::Waiting => self.wait(false, true).await,
             }
         }
-        // Fails where the other side is already gone; then so is the reason to drain.
-        let stream = &self.connection.stream;
-        if SockRef::from(stream).shutdown(Shutdown::Write).is_ok() {
-            let mut sink = [0; 4096];
-            while stream.readable().await.is_ok() {
-                match stream.try_read(&mut sink) {
-                    Ok(0) => return,
-                    Ok(_) => yield_now().await,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
-            }
+        // Fails where the other side is already gone.
+        let _ = SockRef::from(&self.connection.stream).shutdown(Shutdown::Write);
+    }
+}
+
+async fn drain(stream: &TcpStream) {
+    let mut sink = [0; 4096];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut sink) {
+            Ok(0) => return,
+            Ok(_) => yield_now().await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
         }
     }
 }

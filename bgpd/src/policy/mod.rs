@@ -3,12 +3,18 @@
 //! Rules stand in order; the first that matches decides; no match rejects. A missing policy passes nothing to
 //! or from an external neighbor (RFC 8212) and everything to or from an internal one.
 
+mod evaluate;
+#[cfg(test)]
+mod tests;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::types::{Asn, Community, ExtendedCommunity, Family, LargeCommunity};
+
+pub use evaluate::{DEFAULT_LOCAL_PREF, Evaluation, Route};
 
 /// Rules in order.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,1 +1,107 @@
-//! rib.
+//! Routes: what came in, what is best, what the FIB shall have (RFC 4271 §3.2).
+//!
+//! One record per prefix holds every path to it, the best first; Adj-RIB-In and Loc-RIB are views of it. A path is
+//! the number of an attribute set. Whoever changes a path *touches* its destination; [`Rib::decide`] then decides
+//! each touched destination once and tells what became of it. Next hops are the host's to judge: a path whose next
+//! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
+
+mod adj_out;
+mod bits;
+mod decision;
+mod destinations;
+mod fib;
+mod hash;
+mod import;
+mod key;
+mod next_hops;
+mod select;
+mod sets;
+mod slab;
+mod source;
+mod update;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use self::bits::Bits;
+use self::destinations::Destinations;
+use self::hash::Seed;
+use self::next_hops::NextHops;
+use self::sets::Sets;
+use self::slab::Slab;
+use crate::wire::Origin;
+
+pub(crate) use self::adj_out::{AdjRibOut, Pending};
+pub(crate) use self::decision::Rank;
+pub(crate) use self::destinations::{DestinationId, Path};
+pub(crate) use self::key::{Key, Received, is_martian};
+pub(crate) use self::next_hops::{NextHopId, Request};
+pub(crate) use self::select::{Ranking, Verdict};
+pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
+pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
+pub(crate) use self::update::Answered;
+
+/// What a decision changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Change {
+    /// The destination.
+    pub(crate) destination: DestinationId,
+    /// ORIGIN of the best path before; `None`: there was none.
+    pub(crate) before: Option<Origin>,
+    /// ORIGIN of the best path now.
+    pub(crate) now: Option<Origin>,
+}
+
+/// A destination whose decision is due.
+#[derive(Clone, Copy, Debug)]
+struct Touched {
+    destination: DestinationId,
+    best_before: Option<SetId>,
+}
+
+/// All routes of a speaker.
+#[derive(Debug)]
+pub(crate) struct Rib {
+    destinations: Destinations,
+    sets: Sets,
+    sources: Slab<Source>,
+    next_hops: NextHops,
+    /// How many equal paths are installed.
+    multipath: usize,
+    /// Destinations that have a best path.
+    best: Bits,
+    /// Destinations without any path.
+    empty: Bits,
+    touched: Vec<Touched>,
+    /// Sets that lost their last path; kept until the decision has seen the change.
+    released: Vec<SetId>,
+    fib: fib::Queue,
+    /// For keys.
+    scratch: Vec<u8>,
+}
+
+impl Rib {
+    /// How many destinations have a best path.
+    pub(crate) fn reachable(&self) -> usize {
+        self.best.len()
+    }
+
+    /// Nothing yet.
+    pub(crate) fn new(seed: u64, multipath: u8) -> Self {
+        let seed = Seed::new(seed);
+        Self {
+            destinations: Destinations::new(seed),
+            sets: Sets::new(seed),
+            sources: Slab::default(),
+            next_hops: NextHops::default(),
+            multipath: usize::from(multipath),
+            best: Bits::default(),
+            empty: Bits::default(),
+            touched: Vec::new(),
+            released: Vec::new(),
+            fib: fib::Queue::default(),
+            scratch: Vec::new(),
+        }
+    }
+}

@@ -92,11 +92,6 @@ impl AsPath {
         }
     }
 
-    /// Whether a number needs four octets.
-    pub(super) fn needs_four_octets(&self) -> bool {
-        self.iter().any(needs_four_octets)
-    }
-
     /// Octets on the wire, with so many an AS number.
     pub(super) fn encoded_len(&self, width: AsnWidth) -> usize {
         self.runs().map(|run| 2 + run.len() * width.octets()).sum()
@@ -123,7 +118,7 @@ impl AsPath {
         Ok(path)
     }
 
-    /// Reads AS4_PATH, which has room for one number at least and whose confederation segments are dropped (RFC 6793 §6).
+    /// Reads AS4_PATH (RFC 6793 §6): one number at least; confederation segments are dropped.
     pub(super) fn read_as4(bytes: &[u8]) -> Result<Self, AttrFault> {
         if bytes.len() < 6 {
             return Err(AttrFault::Length { found: bytes.len() });

@@ -9,6 +9,7 @@ pub(super) const OPTIONAL: u8 = 0x80;
 pub(super) const TRANSITIVE: u8 = 0x40;
 pub(super) const PARTIAL: u8 = 0x20;
 pub(super) const EXTENDED_LENGTH: u8 = 0x10;
+pub(super) const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 /// An attribute's type code.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,6 +39,12 @@ impl AttrCode {
     /// Whether NLRI stand in it, so that nothing can be withdrawn once it cannot be read.
     pub const fn carries_nlri(self) -> bool {
         matches!(self, Self::MP_REACH_NLRI | Self::MP_UNREACH_NLRI)
+    }
+
+    /// Whether it is passed on with the Partial bit that it came with (RFC 4271 §5). What is in AS4_PATH and
+    /// AS4_AGGREGATOR goes on in other attributes.
+    pub(super) const fn keeps_partial(self) -> bool {
+        matches!(self, Self::AGGREGATOR | Self::COMMUNITIES | Self::EXTENDED_COMMUNITIES | Self::LARGE_COMMUNITY)
     }
 }
 
@@ -97,7 +104,6 @@ const fn row(code: AttrCode, name: &'static str, flags: u8, length: Length, malf
 }
 
 const WELL_KNOWN: u8 = TRANSITIVE;
-const OPTIONAL_TRANSITIVE: u8 = OPTIONAL | TRANSITIVE;
 
 use Length::{AsnAnd, Exactly, Inside, Multiple};
 use Treatment::{AttributeDiscard, SessionReset, TreatAsWithdraw};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::AsPath;
+use super::{AsPath, AttrCode};
 use crate::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
 /// Everything a path carries except its next hop, which the session decides about (RFC 4271 §5.1.3).
@@ -33,6 +33,28 @@ pub struct PathAttributes {
     pub large_communities: Vec<LargeCommunity>,
     /// Optional transitive attributes that this speaker does not know, by code.
     pub unknown: Vec<UnknownAttribute>,
+    /// Which of the others passed through a speaker that does not know them.
+    pub partial: PartialBits,
+}
+
+/// Attributes whose Partial bit somebody has set: it is never taken back (RFC 4271 §5).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct PartialBits(u64);
+
+impl PartialBits {
+    /// Whether the bit of an attribute is set.
+    pub const fn contains(self, code: AttrCode) -> bool {
+        self.0 & Self::bit(code) != 0
+    }
+
+    pub(super) const fn insert(&mut self, code: AttrCode) {
+        self.0 |= Self::bit(code);
+    }
+
+    /// One bit a code below 64, where all known ones are.
+    const fn bit(code: AttrCode) -> u64 {
+        if code.0 < 64 { 1 << code.0 } else { 0 }
+    }
 }
 
 /// ORIGIN (RFC 4271 §5.1.1), the preferred first.

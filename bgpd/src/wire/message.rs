@@ -45,7 +45,8 @@ pub struct Context {
     pub remote_asn: Asn,
     /// Negotiated families; others are ignored and counted (RFC 4760 §7).
     pub families: Families,
-    /// RFC 4271 §6.3: the first AS must be the neighbor's. False where [`crate::settings::SessionSettings::enforce_first_asn`] is.
+    /// RFC 4271 §6.3: the first AS must be the neighbor's. False where
+    /// [`crate::settings::SessionSettings::enforce_first_asn`] is.
     pub enforce_first_asn: bool,
     /// The longest message either way (RFC 8654).
     pub max_message: usize,
@@ -137,12 +138,23 @@ pub(super) fn begin(kind: MessageType, out: &mut BytesMut) -> usize {
 
 /// Fills in the length of the message that begins at `start` and ends here.
 pub(super) fn finish(start: usize, out: &mut BytesMut) {
-    let length = out.len() - start;
-    put_length(length, start + MARKER.len(), out);
+    put_length(out.len() - start, start + MARKER.len(), out);
 }
 
-/// Overwrites two octets with a length. One that does not fit stands in a message that is then not sent.
-pub(super) fn put_length(length: usize, at: usize, out: &mut BytesMut) {
+/// Appends room for a two-octet length that [`finish_length`] fills in. Returns where.
+pub(super) fn begin_length(out: &mut BytesMut) -> usize {
+    let at = out.len();
+    out.put_u16(0);
+    at
+}
+
+/// Fills it in: what follows it is that long.
+pub(super) fn finish_length(at: usize, out: &mut BytesMut) {
+    put_length(out.len() - at - 2, at, out);
+}
+
+/// A length beyond two octets stands in a message that is too long to be sent.
+fn put_length(length: usize, at: usize, out: &mut BytesMut) {
     let length = u16::try_from(length).unwrap_or(u16::MAX);
     out[at..at + 2].copy_from_slice(&length.to_be_bytes());
 }

@@ -22,7 +22,7 @@ mod tests;
 
 pub use as_path::{AsPath, Segment, SegmentKind};
 pub use attribute::AttrCode;
-pub use attributes::{Aggregator, Origin, PathAttributes, UnknownAttribute};
+pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAttribute};
 pub use capability::Capability;
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};

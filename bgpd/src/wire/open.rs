@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::message::{MessageType, begin, finish};
+use super::message::{MessageType, begin, begin_length, finish, finish_length};
 use super::{Capability, DecodeError};
 use crate::types::{Asn, BgpIdentifier, Families, Family};
 
@@ -94,10 +94,12 @@ fn write_parameters(capabilities: &[u8], out: &mut BytesMut) {
         }
         Err(_) => {
             out.put_slice(&[EXTENDED, EXTENDED]);
-            out.put_u16(capabilities.len() as u16 + 3); // a message has no room for more
+            let parameters = begin_length(out);
             out.put_u8(CAPABILITIES);
-            out.put_u16(capabilities.len() as u16);
+            let parameter = begin_length(out);
             out.put_slice(capabilities);
+            finish_length(parameter, out);
+            finish_length(parameters, out);
         }
     }
 }

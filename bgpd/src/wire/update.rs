@@ -170,6 +170,12 @@ impl<'a> AttributeBytes<'a> {
         Self { bytes, has_nlri, has_mp_nlri: false, has_mp: false, has_wrong_mp_flags: false }
     }
 
+    /// Attributes by what [`AttributeBytes::key`] wrote, to be read again. Nothing for anything else.
+    pub fn from_key(key: &'a [u8]) -> Self {
+        let (flags, bytes) = key.split_first().map_or((0, key), |(flags, bytes)| (*flags, bytes));
+        Self { has_mp_nlri: flags & 2 != 0, has_wrong_mp_flags: flags & 4 != 0, ..Self::new(bytes, flags & 1 != 0) }
+    }
+
     /// The key under which equal attribute sets are the same: all attributes as they came, but MP_REACH_NLRI and
     /// MP_UNREACH_NLRI, and what else decides about them. Appends to `key`; a second UPDATE with the same key, read
     /// in the same context, parses to the same attributes and treatment.

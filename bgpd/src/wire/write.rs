@@ -6,10 +6,10 @@ use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 
 use super::as_path::{AsPath, AsnWidth, needs_four_octets};
-use super::attribute::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE, descriptor};
-use super::message::{MessageType, begin, finish, put_length};
+use super::attribute::{EXTENDED_LENGTH, OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, descriptor};
+use super::message::{MessageType, begin, begin_length, finish, finish_length};
 use super::nlri::{octets, write_prefix};
-use super::{Aggregator, AttrCode, Context, MpNextHop, PathAttributes, UnknownAttribute};
+use super::{Aggregator, AttrCode, Context, MpNextHop, PartialBits, PathAttributes, UnknownAttribute};
 use crate::types::{Family, LargeCommunity};
 
 /// Appends one UPDATE that announces as many of `prefixes` (all of one family) as fit, and returns how many.
@@ -135,110 +135,105 @@ fn begin_mp(code: AttrCode, family: Family, out: &mut BytesMut) -> usize {
     length_at
 }
 
-/// Appends room for a two-octet length; returns where.
-fn begin_length(out: &mut BytesMut) -> usize {
-    let at = out.len();
-    out.put_u16(0);
-    at
-}
-
-/// Fills it in: what follows it is that long.
-fn finish_length(at: usize, out: &mut BytesMut) {
-    put_length(out.len() - at - 2, at, out);
-}
-
 /// Appends the attributes in the order of their codes (RFC 4271 §5), all but MP_REACH_NLRI.
 fn write_attributes(attributes: &PathAttributes, next_hop: Option<Ipv4Addr>, four_octet_as: bool, out: &mut BytesMut) {
     let width = if four_octet_as { AsnWidth::Four } else { AsnWidth::Two };
-    write_value(AttrCode::ORIGIN, &[attributes.origin as u8], out);
-    write_path(AttrCode::AS_PATH, &attributes.as_path, width, out);
+    let mut writer = AttributeWriter { partial: attributes.partial, out };
+    writer.value(AttrCode::ORIGIN, &[attributes.origin as u8]);
+    writer.path(AttrCode::AS_PATH, &attributes.as_path, width);
     if let Some(next_hop) = next_hop {
-        write_value(AttrCode::NEXT_HOP, &next_hop.octets(), out);
+        writer.value(AttrCode::NEXT_HOP, &next_hop.octets());
     }
     if let Some(med) = attributes.med {
-        write_value(AttrCode::MULTI_EXIT_DISC, &med.to_be_bytes(), out);
+        writer.value(AttrCode::MULTI_EXIT_DISC, &med.to_be_bytes());
     }
     if let Some(local_pref) = attributes.local_pref {
-        write_value(AttrCode::LOCAL_PREF, &local_pref.to_be_bytes(), out);
+        writer.value(AttrCode::LOCAL_PREF, &local_pref.to_be_bytes());
     }
     if attributes.atomic_aggregate {
-        write_value(AttrCode::ATOMIC_AGGREGATE, &[], out);
+        writer.value(AttrCode::ATOMIC_AGGREGATE, &[]);
     }
     if let Some(aggregator) = attributes.aggregator {
-        write_aggregator(AttrCode::AGGREGATOR, aggregator, width, out);
+        writer.aggregator(AttrCode::AGGREGATOR, aggregator, width);
     }
-    write_list(AttrCode::COMMUNITIES, &attributes.communities, |community| community.0.to_be_bytes(), out);
+    writer.list(AttrCode::COMMUNITIES, &attributes.communities, |community| community.0.to_be_bytes());
     if let Some(originator_id) = attributes.originator_id {
-        write_value(AttrCode::ORIGINATOR_ID, &originator_id.octets(), out);
+        writer.value(AttrCode::ORIGINATOR_ID, &originator_id.octets());
     }
-    write_list(AttrCode::CLUSTER_LIST, &attributes.cluster_list, Ipv4Addr::octets, out);
-    write_list(
-        AttrCode::EXTENDED_COMMUNITIES,
-        &attributes.extended_communities,
-        |community| community.0.to_be_bytes(),
-        out,
-    );
+    writer.list(AttrCode::CLUSTER_LIST, &attributes.cluster_list, Ipv4Addr::octets);
+    let extended_communities = &attributes.extended_communities;
+    writer.list(AttrCode::EXTENDED_COMMUNITIES, extended_communities, |community| community.0.to_be_bytes());
     if !four_octet_as {
-        write_four_octet_numbers(attributes, out);
+        writer.four_octet_numbers(attributes);
     }
-    write_list(AttrCode::LARGE_COMMUNITY, &attributes.large_communities, large_community_octets, out);
-    attributes.unknown.iter().for_each(|unknown| write_unknown(unknown, out));
+    let below_large = attributes.unknown.partition_point(|unknown| unknown.code < AttrCode::LARGE_COMMUNITY.0);
+    let (below, above) = attributes.unknown.split_at(below_large);
+    below.iter().for_each(|unknown| writer.unknown(unknown));
+    writer.list(AttrCode::LARGE_COMMUNITY, &attributes.large_communities, large_community_octets);
+    above.iter().for_each(|unknown| writer.unknown(unknown));
 }
 
-/// What an OLD speaker cannot read but passes on (RFC 6793 §4.2.2).
-fn write_four_octet_numbers(attributes: &PathAttributes, out: &mut BytesMut) {
-    if attributes.as_path.needs_four_octets() {
-        write_path(AttrCode::AS4_PATH, &attributes.as_path, AsnWidth::Four, out);
+struct AttributeWriter<'a> {
+    partial: PartialBits,
+    out: &'a mut BytesMut,
+}
+
+impl AttributeWriter<'_> {
+    fn value(&mut self, code: AttrCode, value: &[u8]) {
+        self.known_header(code, value.len());
+        self.out.put_slice(value);
     }
-    if let Some(aggregator) = attributes.aggregator.filter(|aggregator| needs_four_octets(aggregator.asn)) {
-        write_aggregator(AttrCode::AS4_AGGREGATOR, aggregator, AsnWidth::Four, out);
+
+    fn path(&mut self, code: AttrCode, path: &AsPath, width: AsnWidth) {
+        self.known_header(code, path.encoded_len(width));
+        path.write(width, self.out);
     }
-}
 
-fn write_value(code: AttrCode, value: &[u8], out: &mut BytesMut) {
-    write_attribute_header(specified_flags(code), code, value.len(), out);
-    out.put_slice(value);
-}
-
-fn write_path(code: AttrCode, path: &AsPath, width: AsnWidth, out: &mut BytesMut) {
-    write_attribute_header(specified_flags(code), code, path.encoded_len(width), out);
-    path.write(width, out);
-}
-
-fn write_aggregator(code: AttrCode, aggregator: Aggregator, width: AsnWidth, out: &mut BytesMut) {
-    write_attribute_header(specified_flags(code), code, width.octets() + 4, out);
-    width.write(aggregator.asn, out);
-    out.put_slice(&aggregator.address.octets());
-}
-
-/// Appends a list, where it has items (RFC 7606 §4: none of these may be empty).
-fn write_list<T, const N: usize>(code: AttrCode, items: &[T], octets: impl Fn(&T) -> [u8; N], out: &mut BytesMut) {
-    if !items.is_empty() {
-        write_attribute_header(specified_flags(code), code, items.len() * N, out);
-        items.iter().for_each(|item| out.put_slice(&octets(item)));
+    fn aggregator(&mut self, code: AttrCode, aggregator: Aggregator, width: AsnWidth) {
+        self.known_header(code, width.octets() + 4);
+        width.write(aggregator.asn, self.out);
+        self.out.put_slice(&aggregator.address.octets());
     }
-}
 
-/// RFC 4271 §5: Partial, for it passes through a speaker that does not know it.
-fn write_unknown(attribute: &UnknownAttribute, out: &mut BytesMut) {
-    let flags = OPTIONAL | TRANSITIVE | PARTIAL;
-    write_attribute_header(flags, AttrCode(attribute.code), attribute.value.len(), out);
-    out.put_slice(&attribute.value);
-}
-
-/// Flags, type and length. A length beyond two octets stands in an UPDATE that is too long to be sent.
-fn write_attribute_header(flags: u8, code: AttrCode, length: usize, out: &mut BytesMut) {
-    match u8::try_from(length) {
-        Ok(length) => out.put_slice(&[flags, code.0, length]),
-        Err(_) => {
-            out.put_slice(&[flags | EXTENDED_LENGTH, code.0]);
-            out.put_u16(u16::try_from(length).unwrap_or(u16::MAX));
+    /// A list, where it has items (RFC 7606 §4: none of these may be empty).
+    fn list<T, const N: usize>(&mut self, code: AttrCode, items: &[T], octets: impl Fn(&T) -> [u8; N]) {
+        if !items.is_empty() {
+            self.known_header(code, items.len() * N);
+            items.iter().for_each(|item| self.out.put_slice(&octets(item)));
         }
     }
-}
 
-fn specified_flags(code: AttrCode) -> u8 {
-    descriptor(code).map_or(OPTIONAL | TRANSITIVE, |row| row.flags)
+    /// What an OLD speaker cannot read but passes on (RFC 6793 §4.2.2).
+    fn four_octet_numbers(&mut self, attributes: &PathAttributes) {
+        if attributes.as_path.iter().any(needs_four_octets) {
+            self.path(AttrCode::AS4_PATH, &attributes.as_path, AsnWidth::Four);
+        }
+        if let Some(aggregator) = attributes.aggregator.filter(|aggregator| needs_four_octets(aggregator.asn)) {
+            self.aggregator(AttrCode::AS4_AGGREGATOR, aggregator, AsnWidth::Four);
+        }
+    }
+
+    fn unknown(&mut self, attribute: &UnknownAttribute) {
+        let flags = OPTIONAL_TRANSITIVE | PARTIAL; // RFC 4271 §5
+        self.header(flags, AttrCode(attribute.code), attribute.value.len());
+        self.out.put_slice(&attribute.value);
+    }
+
+    fn known_header(&mut self, code: AttrCode, length: usize) {
+        let flags = descriptor(code).map_or(OPTIONAL_TRANSITIVE, |row| row.flags);
+        self.header(if self.partial.contains(code) { flags | PARTIAL } else { flags }, code, length);
+    }
+
+    /// Flags, type and length. A length beyond two octets stands in an UPDATE that is too long to be sent.
+    fn header(&mut self, flags: u8, code: AttrCode, length: usize) {
+        match u8::try_from(length) {
+            Ok(length) => self.out.put_slice(&[flags, code.0, length]),
+            Err(_) => {
+                self.out.put_slice(&[flags | EXTENDED_LENGTH, code.0]);
+                self.out.put_u16(u16::try_from(length).unwrap_or(u16::MAX));
+            }
+        }
+    }
 }
 
 fn large_community_octets(community: &LargeCommunity) -> [u8; 12] {

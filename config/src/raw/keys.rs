@@ -19,6 +19,13 @@ pub(crate) struct Walk<'a> {
     pub(crate) sections: Option<Vec<Section>>,
 }
 
+impl Walk<'_> {
+    /// The readers are run over nothing, to say what they know.
+    fn is_describing(&self) -> bool {
+        self.sections.is_some()
+    }
+}
+
 /// A table that was read, and where its values stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<T> {
@@ -52,7 +59,7 @@ impl<'w, 'a> Keys<'w, 'a> {
         parts: Vec<Part<'a>>,
         read: impl FnOnce(&mut Keys<'_, 'a>) -> T,
     ) -> T {
-        let mut keys = Keys::new(walk, String::new(), Place::new(0, 0..0), parts);
+        let mut keys = Keys::new(walk, String::new(), Place::WHOLE, parts);
         let value = read(&mut keys);
         keys.finish();
         value
@@ -66,10 +73,10 @@ impl<'w, 'a> Keys<'w, 'a> {
     pub(crate) fn required<T: Value>(&mut self, name: &str, doc: &'static str) -> Option<T> {
         self.describe::<T>(name, Need::Required, doc);
         let node = self.find(name);
-        if node.is_none() && self.walk.sections.is_none() {
+        if node.is_none() && !self.walk.is_describing() {
             let header = self.places.table;
-            let label = format!("add {name} = {}", T::allowed());
-            self.walk.report.error(header, format!("`{name}` is missing"), label);
+            let label = format!("needed: {}", T::allowed());
+            self.walk.report.missing(header, format!("`{name}` is missing"), label);
         }
         self.read(name, node?)
     }
@@ -97,10 +104,13 @@ impl<'w, 'a> Keys<'w, 'a> {
         let nodes = self.find_all(name);
         let parts: Vec<_> = nodes.iter().filter_map(|node| self.part(name, *node)).collect();
         self.open_section(name, false, doc);
-        if parts.is_empty() && self.walk.sections.is_none() {
+        if parts.is_empty() && !self.walk.is_describing() {
             return None;
         }
         let header = nodes.first().map_or(self.places.table, Node::place);
+        if !nodes.is_empty() {
+            self.places.insert(name, header, Vec::new());
+        }
         Some(self.enter(name, header, parts, read))
     }
 
@@ -127,7 +137,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     ) -> Vec<Entry<T>> {
         let nodes: Vec<_> = self.find_all(name).iter().flat_map(Node::items).collect();
         self.open_section(name, true, doc);
-        if self.walk.sections.is_some() {
+        if self.walk.is_describing() {
             let header = self.places.table;
             self.enter(name, header, Vec::new(), read);
             return Vec::new();

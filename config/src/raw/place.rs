@@ -15,9 +15,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The configuration as a whole: where something is missing that could stand anywhere.
+    pub(crate) const WHOLE: Self = Self { file: 0, start: 0, end: 0 };
+
     /// A span of a file.
     pub(crate) fn new(file: usize, span: Range<usize>) -> Self {
         Self { file, start: span.start, end: span.end }
+    }
+
+    /// Whether another one begins in here.
+    pub(crate) fn holds(&self, other: Self) -> bool {
+        self.file == other.file && (self.start..self.end).contains(&other.start)
     }
 }
 

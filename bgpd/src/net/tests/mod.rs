@@ -1,3 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
+mod descriptors;
+mod gateway;
+mod neighbor;
+mod refusals;
+mod sessions;
 mod sockets;
+
+use gateway::{Gateway, settings};
+use neighbor::RawNeighbor;

@@ -58,7 +58,7 @@ prop_compose! {
         let cluster_list = reflection.map(|(.., cluster_list)| cluster_list).unwrap_or_default();
         PathAttributes {
             origin, as_path, med, local_pref, atomic_aggregate, aggregator, communities, originator_id, cluster_list,
-            extended_communities, large_communities, unknown,
+            extended_communities, large_communities, unknown, partial: PartialBits::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 use crate::types::{Asn, Families, Family};
 
 mod attributes;
+mod field;
 mod four_octet_as;
 mod header;
 mod laws;

@@ -155,10 +155,11 @@ fn attributes_stand_in_the_order_of_their_codes() {
         cluster_list: vec![Ipv4Addr::new(5, 6, 7, 8)],
         extended_communities: vec![ExtendedCommunity(9)],
         large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
-        unknown: vec![UnknownAttribute { code: 99, value: vec![1] }],
+        unknown: vec![UnknownAttribute { code: 25, value: vec![] }, UnknownAttribute { code: 99, value: vec![1] }],
+        partial: PartialBits::default(),
     };
     let (_, frame) = reach(&full, v4(), &[net("10.0.0.0/8")]);
-    let expected: [&[u8]; 13] = [
+    let expected: [&[u8]; 14] = [
         &[0x40, 1, 1, 2],
         AS_PATH,
         NEXT_HOP,
@@ -170,10 +171,37 @@ fn attributes_stand_in_the_order_of_their_codes() {
         &[0x80, 9, 4, 1, 2, 3, 4],
         &[0x80, 10, 4, 5, 6, 7, 8],
         &[0xC0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
+        &[0xE0, 25, 0], // Partial
         &[0xC0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
-        &[0xE0, 99, 1, 1], // Partial
+        &[0xE0, 99, 1, 1],
     ];
     assert_eq!(frame, announcing(&expected));
+}
+
+#[test]
+fn a_partial_bit_is_never_taken_back() {
+    let received: [&[u8]; 4] = [
+        &[0xE0, 7, 8, 0, 0, 0, 7, 1, 1, 1, 1],
+        &[0xE0, 8, 4, 0, 0, 0, 1],
+        &[0xE0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
+        &[0xE0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+    ];
+    for attribute in received {
+        let frame = announcing(&[ORIGIN, AS_PATH, NEXT_HOP, attribute]);
+        let read = parse(&frame, &external()).attributes;
+        assert_eq!(reach(&read, v4(), &[net("10.0.0.0/8")]).1, frame); // RFC 4271 §5
+    }
+}
+
+#[test]
+fn a_partial_bit_goes_with_its_attribute() {
+    let malformed = [&[0x40, 6, 0], &[0xE0, 7, 1, 0][..]].concat();
+    let read = parse(&announcing(&[ORIGIN, AS_PATH, NEXT_HOP, &malformed]), &external()).attributes;
+    assert_eq!((read.aggregator, read.partial), (None, PartialBits::default()));
+    let as4_path = [0xE0, 17, 6, 2, 1, 0, 0, 0xFC, 0];
+    let as_path = [0x40, 2, 4, 2, 1, 0xFC, 0];
+    let read = parse(&announcing(&[ORIGIN, &as_path, NEXT_HOP, &as4_path]), &old()).attributes;
+    assert_eq!(read.partial, PartialBits::default());
 }
 
 #[test]

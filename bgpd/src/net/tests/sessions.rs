@@ -1,0 +1,165 @@
+//! Whole speakers that talk over the loopback interface.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use super::gateway::{listener, many_prefixes};
+use super::neighbor::Heard;
+use super::*;
+use crate::settings::{NeighborSettings, Password};
+use crate::speaker::Event;
+use crate::types::{Families, HoldTime};
+use crate::wire::Notification;
+
+const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const TWO: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+fn prefix(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn from(local: impl Into<IpAddr>) -> impl FnOnce(&mut NeighborSettings) {
+    let local = local.into();
+    move |neighbor| neighbor.local_address = Some(local)
+}
+
+/// Two speakers on 127.0.0.1 and 127.0.0.2 that dial each other, `change` applied to both.
+fn pair(change: impl Fn(&mut NeighborSettings)) -> (Gateway, Gateway) {
+    let (one, at_one) = listener(ONE);
+    let (two, at_two) = listener(TWO);
+    let both = |local: Ipv4Addr| {
+        let change = &change;
+        move |neighbor: &mut NeighborSettings| {
+            from(local)(neighbor);
+            change(neighbor);
+        }
+    };
+    let aws = settings(64513, 1).neighbor("home", at_two, both(ONE)).originating([prefix("10.20.0.0/16")]);
+    let home = settings(64512, 2).neighbor("aws", at_one, both(TWO)).originating([prefix("10.244.0.0/16")]);
+    (Gateway::start(aws, vec![one]), Gateway::start(home, vec![two]))
+}
+
+#[tokio::test]
+async fn two_speakers_that_dial_each_other_exchange_a_prefix_each_way() {
+    let (mut aws, mut home) = pair(|_| {});
+    let installed = |gateway: &Gateway, text: &str, next_hop: Ipv4Addr| {
+        gateway
+            .fib
+            .get(&prefix(text))
+            .and_then(|change| change.choice.as_ref())
+            .is_some_and(|choice| choice.best.iter().any(|best| best.address == IpAddr::V4(next_hop)))
+    };
+    home.until("has the prefix of aws", |home, _| installed(home, "10.20.0.0/16", ONE)).await;
+    aws.until("has the prefix of home", |aws, _| installed(aws, "10.244.0.0/16", TWO)).await;
+    aws.until_established().await;
+    home.until_established().await;
+
+    aws.bgp.clone().stop().await;
+    assert_eq!(aws.bgp.call(|_, _| ()).await, None);
+    let shutdown = |event: &Event| {
+        matches!(
+            event,
+            Event::SessionDown { sent: false, notification: Some(Notification { code: 6, subcode: 2, .. }), .. }
+        )
+    };
+    home.until("hears of the shutdown", |home, _| home.events.iter().any(shutdown)).await;
+    home.until("loses the prefix of aws", |home, _| {
+        home.fib.get(&prefix("10.20.0.0/16")).is_some_and(|change| change.choice.is_none())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_with_a_password_on_both_sides_comes_up() {
+    let password = |neighbor: &mut NeighborSettings| {
+        neighbor.session.password = Some(Password(Zeroizing::new(b"secret".to_vec())));
+    };
+    let (mut aws, mut home) = pair(password);
+    aws.until_established().await;
+    home.until_established().await;
+}
+
+#[tokio::test]
+async fn a_session_with_ttl_security_on_both_sides_comes_up() {
+    let (mut aws, mut home) = pair(|neighbor| neighbor.session.ttl_security = Some(1));
+    aws.until_established().await;
+    home.until_established().await;
+}
+
+#[tokio::test]
+async fn a_dual_stack_listener_hears_ipv4_neighbors_as_ipv4() {
+    let (both, at_both) = listener(Ipv6Addr::UNSPECIFIED);
+    let unused = SocketAddr::from((TWO, 1));
+    let mut aws =
+        Gateway::start(settings(64513, 1).neighbor("home", unused, |neighbor| neighbor.passive = true), vec![both]);
+    let target = SocketAddr::from((ONE, at_both.port()));
+    let mut home = Gateway::start(settings(64512, 2).neighbor("aws", target, from(TWO)), Vec::new());
+    home.until_established().await;
+    aws.until_established().await;
+    assert_eq!(aws.neighbors().await[0].families, Families::IPV4);
+}
+
+#[tokio::test]
+async fn a_session_over_ipv6_carries_ipv6() {
+    let (listening, at) = listener(Ipv6Addr::LOCALHOST);
+    let unused = SocketAddr::from((Ipv6Addr::LOCALHOST, 1));
+    let mut aws = Gateway::start(
+        settings(64513, 1).neighbor("home", unused, |neighbor| neighbor.passive = true),
+        vec![listening],
+    );
+    let home = settings(64512, 2).neighbor("aws", at, from(Ipv6Addr::LOCALHOST));
+    let mut home = Gateway::start(home, Vec::new());
+    // No route: both ends have one address, and no neighbor is told that it is its own next hop.
+    home.until_established().await;
+    aws.until_established().await;
+    assert_eq!(aws.neighbors().await[0].families, Families::IPV6);
+}
+
+#[tokio::test]
+async fn a_neighbor_that_nobody_answers_says_why() {
+    let (closed, at) = listener(TWO);
+    drop(closed);
+    let mut aws = Gateway::start(settings(64513, 1).neighbor("home", at, from(ONE)), Vec::new());
+    aws.until("has failed", |_, neighbors| {
+        neighbors[0].last_error.as_ref().is_some_and(|error| error.text.contains("refused"))
+    })
+    .await;
+}
+
+/// One neighbor reads nothing while it is sent a large table, and another one's KEEPALIVEs are still in time.
+#[tokio::test]
+async fn a_slow_reader_makes_no_keepalive_late() {
+    let (listening, at) = listener(ONE);
+    let unused = |last_octet| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last_octet), 1));
+    let waits = |neighbor: &mut NeighborSettings| neighbor.passive = true;
+    let settings = settings(64513, 1)
+        .neighbor("slow", unused(3), waits)
+        .neighbor("quick", unused(4), |neighbor| {
+            waits(neighbor);
+            neighbor.session.hold_time = HoldTime::new(3).unwrap();
+            neighbor.session.export = None; // only KEEPALIVEs
+        })
+        .originating(many_prefixes(100_000));
+    let gateway = Gateway::start(settings, vec![listening]);
+    let watched = tokio::task::spawn_blocking(move || {
+        let mut slow = RawNeighbor::dial(Ipv4Addr::new(127, 0, 0, 3), at);
+        slow.establish(64600, 90);
+        let mut quick = RawNeighbor::dial(Ipv4Addr::new(127, 0, 0, 4), at);
+        quick.establish(64601, 3);
+        let mut last = Instant::now();
+        let mut longest = Duration::ZERO;
+        for _ in 0..5 {
+            while quick.hear() != Heard::Keepalive {}
+            quick.send(crate::wire::write_keepalive);
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        (slow, longest)
+    });
+    let (_slow, longest) = watched.await.unwrap();
+    assert!(longest < Duration::from_secs(3), "a KEEPALIVE came after {longest:?}");
+    gateway.bgp.stop().await;
+}

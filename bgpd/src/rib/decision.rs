@@ -1,0 +1,178 @@
+//! Which of several paths is the best (RFC 4271 §9.1.2.2), as a total order.
+//!
+//! MED counts only between paths that entered by the same neighboring AS, so comparing two at a time is no order:
+//! the winner would depend on who came first. Therefore paths are put in order within each AS first, and then the
+//! heads of these groups, which MED does not touch, are merged.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Source;
+use crate::policy::DEFAULT_LOCAL_PREF;
+use crate::wire::{Origin, PathAttributes};
+
+/// What the decision looks at in an attribute set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rank {
+    /// 0: learned; else ours, the greater the better.
+    pub(crate) own: u8,
+    /// LOCAL_PREF, or what stands for it.
+    pub(crate) local_pref: u32,
+    /// ORIGIN.
+    pub(crate) origin: Origin,
+    /// Learned from an external neighbor.
+    pub(crate) external: bool,
+    /// Entries of CLUSTER_LIST.
+    pub(crate) cluster_list_length: u16,
+    /// AS_PATH, counted.
+    pub(crate) as_path_length: u32,
+    /// The AS by which the route entered ours; 0 = it began here.
+    pub(crate) neighbor_as: u32,
+    /// MULTI_EXIT_DISC; a missing one counts as 0.
+    pub(crate) med: u32,
+    /// ORIGINATOR_ID, or the identifier of the neighbor.
+    pub(crate) router_id: u32,
+}
+
+impl Rank {
+    /// Of attributes as import policy left them.
+    pub(crate) fn new(attributes: &PathAttributes, source: &Source) -> Self {
+        Self {
+            own: source.own_preference(),
+            local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
+            origin: attributes.origin,
+            external: source.is_external(),
+            cluster_list_length: attributes.cluster_list.len() as u16, // an attribute has at most 65535 octets
+            as_path_length: attributes.as_path.length(),
+            neighbor_as: attributes.as_path.first().map_or(0, |asn| asn.get()),
+            med: attributes.med.unwrap_or(0), // RFC 4271 §9.1.2.2 c
+            router_id: attributes.originator_id.map_or(source.router_id.address().to_bits(), |id| id.to_bits()), // RFC 4456 §9
+        }
+    }
+}
+
+/// A path as the decision sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    /// From its attribute set.
+    pub(crate) rank: Rank,
+    /// Cost to reach the next hop.
+    pub(crate) metric: u32,
+    /// The neighbor's address.
+    pub(crate) neighbor: IpAddr,
+    /// Our end of its session: two neighbors may share an address.
+    pub(crate) local: SocketAddr,
+}
+
+/// A step of the decision. What comes up to [`Step::Metric`] must be equal for paths to be used together.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Step {
+    /// Ours before learned ones.
+    Own,
+    /// The greater LOCAL_PREF (§9.1.1).
+    LocalPref,
+    /// The shorter AS_PATH (§9.1.2.2 a).
+    AsPathLength,
+    /// The lower ORIGIN (b).
+    Origin,
+    /// The lower MED, between paths by the same AS (c).
+    Med,
+    /// External before internal (d).
+    External,
+    /// The nearer next hop (e).
+    Metric,
+    /// The lower identifier (f), ORIGINATOR_ID in its place (RFC 4456 §9).
+    RouterId,
+    /// The shorter CLUSTER_LIST (RFC 4456 §9).
+    ClusterList,
+    /// The lower neighbor address (g).
+    Address,
+    /// The lower local address and port.
+    Session,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "not our own route",
+            Self::LocalPref => "lower LOCAL_PREF",
+            Self::AsPathLength => "longer AS_PATH",
+            Self::Origin => "higher ORIGIN",
+            Self::Med => "higher MED",
+            Self::External => "internal, the best is external",
+            Self::Metric => "next hop further away",
+            Self::RouterId => "higher router ID",
+            Self::ClusterList => "longer CLUSTER_LIST",
+            Self::Address => "higher neighbor address",
+            Self::Session => "higher local address or port",
+        })
+    }
+}
+
+/// `Less`: `left` is better, because of this step. MED counts if the AS is the same.
+pub(crate) fn compare(left: &Candidate, right: &Candidate) -> (Ordering, Step) {
+    let (l, r) = (&left.rank, &right.rank);
+    let med = if l.neighbor_as == r.neighbor_as { l.med.cmp(&r.med) } else { Ordering::Equal };
+    [
+        (r.own.cmp(&l.own), Step::Own),
+        (r.local_pref.cmp(&l.local_pref), Step::LocalPref),
+        (l.as_path_length.cmp(&r.as_path_length), Step::AsPathLength),
+        (l.origin.cmp(&r.origin), Step::Origin),
+        (med, Step::Med),
+        (r.external.cmp(&l.external), Step::External),
+        (left.metric.cmp(&right.metric), Step::Metric),
+        (l.router_id.cmp(&r.router_id), Step::RouterId),
+        (l.cluster_list_length.cmp(&r.cluster_list_length), Step::ClusterList),
+        (left.neighbor.cmp(&right.neighbor), Step::Address),
+    ]
+    .into_iter()
+    .find(|(order, _)| order.is_ne())
+    .unwrap_or_else(|| (left.local.cmp(&right.local), Step::Session))
+}
+
+/// Puts paths in order, the best first. The result does not depend on the order before.
+pub(crate) fn order<T>(paths: &mut Vec<(Candidate, T)>) {
+    paths.sort_by(|(left, _), (right, _)| {
+        left.rank.neighbor_as.cmp(&right.rank.neighbor_as).then_with(|| compare(left, right).0)
+    });
+    let same_as = paths.windows(2).all(|pair| pair[0].0.rank.neighbor_as == pair[1].0.rank.neighbor_as);
+    if same_as {
+        return;
+    }
+    let mut groups: Vec<std::collections::VecDeque<(Candidate, T)>> = Vec::new();
+    for (candidate, path) in paths.drain(..) {
+        match groups.last_mut() {
+            Some(group) if group[0].0.rank.neighbor_as == candidate.rank.neighbor_as => {
+                group.push_back((candidate, path))
+            }
+            _ => groups.push([(candidate, path)].into()),
+        }
+    }
+    while let Some(best) = (0..groups.len()).min_by(|left, right| compare(&groups[*left][0].0, &groups[*right][0].0).0)
+    {
+        paths.extend(groups[best].pop_front());
+        if groups[best].is_empty() {
+            groups.swap_remove(best);
+        }
+    }
+}
+
+/// Why `paths[position]` is not the best of paths in order; `None` for the best itself.
+pub(crate) fn reason<T>(paths: &[(Candidate, T)], position: usize) -> Option<Step> {
+    let (this, _) = paths.get(position)?;
+    let (best, _) = paths.first().filter(|_| position > 0)?;
+    match compare(best, this) {
+        (Ordering::Less, step) => Some(step),
+        // It loses within its own AS to one that the best beats.
+        _ => paths[..position]
+            .iter()
+            .rfind(|(other, _)| other.rank.neighbor_as == this.rank.neighbor_as)
+            .map(|(other, _)| compare(other, this).1),
+    }
+}
+
+/// Whether two paths are used together: equal up to the metric.
+pub(crate) fn is_equal_cost(left: &Candidate, right: &Candidate) -> bool {
+    left.rank.own == 0 && compare(left, right).1 > Step::Metric
+}

@@ -1,0 +1,173 @@
+//! What the FIB shall have: the newest choice of each destination whose decision changed.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::bits::Bits;
+use super::{DestinationId, Forward, OwnRoute, Path, Ranking, Rib};
+use crate::speaker::{FibChange, FibChoice};
+use crate::types::NextHop;
+
+/// Destinations that the FIB must hear of. One bit each: however often a choice changes, the newest is told once.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    dirty: Bits,
+    /// The FIB was last told of a choice.
+    told: Bits,
+    /// Where the walk over the dirty ones stands: those at the front must not starve the others.
+    cursor: DestinationId,
+}
+
+impl Queue {
+    pub(super) fn mark(&mut self, destination: DestinationId) {
+        self.dirty.insert(destination);
+    }
+
+    /// Destinations `64 * index …` that may not be forgotten yet.
+    pub(super) fn held(&self, index: u32) -> u64 {
+        self.dirty.word(index) | self.told.word(index)
+    }
+
+    fn pop(&mut self) -> Option<DestinationId> {
+        let destination = self.dirty.next(self.cursor).or_else(|| self.dirty.next(0))?;
+        self.dirty.remove(destination);
+        self.cursor = destination.wrapping_add(1);
+        Some(destination)
+    }
+}
+
+impl Rib {
+    /// At most `max` destinations whose choice has changed.
+    pub(crate) fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
+        let mut changes = Vec::new();
+        while changes.len() < max
+            && let Some(destination) = self.fib.pop()
+        {
+            let choice = self.choice(destination);
+            let was_told =
+                if choice.is_some() { !self.fib.told.insert(destination) } else { self.fib.told.remove(destination) };
+            if choice.is_some() || was_told {
+                changes.push(FibChange { prefix: self.destinations.at(destination).prefix, choice });
+            }
+        }
+        changes
+    }
+
+    /// How many equal paths are installed from now on: every choice may be another.
+    pub(crate) fn set_multipath(&mut self, multipath: u8) {
+        self.multipath = usize::from(multipath);
+        self.fib.dirty.insert_all(&self.best);
+    }
+
+    /// What the FIB shall have for a destination.
+    fn choice(&self, id: DestinationId) -> Option<FibChoice> {
+        self.best(id)?;
+        let destination = self.destinations.at(id);
+        let ranking = self.rank(destination);
+        let (_, best) = ranking.eligible.first()?;
+        let mut choice = match self.sets.at(best.set).own() {
+            Some(own) => self.own_choice(own, *best, &ranking)?,
+            None => self.learned_choice(&ranking),
+        };
+        if let Some(reason) = never_installed(&destination.prefix) {
+            choice = FibChoice { not_installed: Some(reason), accepted: choice.accepted, ..FibChoice::default() };
+        }
+        Some(choice)
+    }
+
+    /// A route of ours is what it was told to be; of others for the same prefix only what may arrive counts.
+    fn own_choice(&self, own: &OwnRoute, path: Path, ranking: &Ranking<'_>) -> Option<FibChoice> {
+        let accepted = self.next_hops_of(ranking.eligible.iter().map(|(_, path)| *path));
+        let choice = FibChoice { discard: own.discard, accepted, ..FibChoice::default() };
+        match (own.next_hop, own.discard) {
+            (Some(_), false) if self.is_local(path) => {
+                Some(FibChoice { not_installed: Some("its next hop is this host"), ..choice })
+            }
+            (Some(_), false) => Some(FibChoice { best: self.next_hops_of([path]), ..choice }),
+            (_, true) => Some(choice),
+            (None, false) if ranking.eligible.len() > 1 => {
+                Some(FibChoice { not_installed: Some("our own prefix: the kernel knows the way"), ..choice })
+            }
+            (None, false) => None,
+        }
+    }
+
+    fn learned_choice(&self, ranking: &Ranking<'_>) -> FibChoice {
+        let paths = || ranking.eligible.iter().map(|(_, path)| *path);
+        let accepted = self.next_hops_of(paths());
+        if paths().next().is_some_and(|best| self.is_local(best)) {
+            return FibChoice { not_installed: Some("its next hop is this host"), accepted, ..FibChoice::default() };
+        }
+        let multipath = self.multipath_len(ranking);
+        let best = self.next_hops_of(paths().take(multipath).filter(|path| !self.is_local(*path)));
+        let mut backup = self.next_hops_of(paths().skip(multipath).filter(|path| !self.is_local(*path)));
+        backup.retain(|next_hop| !best.contains(next_hop));
+        FibChoice { best, backup, accepted, ..FibChoice::default() }
+    }
+
+    /// In order, each once.
+    fn next_hops_of(&self, paths: impl IntoIterator<Item = Path>) -> Vec<NextHop> {
+        let mut next_hops = Vec::new();
+        for path in paths {
+            if let Forward::To(id) = self.sets.at(path.set).forward
+                && let next_hop = self.next_hops.at(id).next_hop
+                && !next_hops.contains(&next_hop)
+            {
+                next_hops.push(next_hop);
+            }
+        }
+        next_hops
+    }
+
+    fn is_local(&self, path: Path) -> bool {
+        match self.sets.at(path.set).forward {
+            Forward::To(id) => self.next_hops.at(id).state.as_ref().is_some_and(|state| state.local),
+            Forward::Nowhere | Forward::Martian => false,
+        }
+    }
+}
+
+/// Destinations that no route may capture.
+fn never_installed(prefix: &IpNet) -> Option<&'static str> {
+    match prefix.network() {
+        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.is_multicast() => Some("multicast is not installed"),
+        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.octets()[0] >= 240 => {
+            Some("class E is not installed")
+        }
+        IpAddr::V4(address) if prefix.prefix_len() >= 8 && address.is_loopback() => Some("loopback is not installed"),
+        IpAddr::V4(address) if prefix.prefix_len() >= 16 && address.is_link_local() => {
+            Some("link-local is not installed")
+        }
+        IpAddr::V6(address) if prefix.prefix_len() >= 8 && address.is_multicast() => Some("multicast is not installed"),
+        IpAddr::V6(address) if prefix.prefix_len() >= 128 && address.is_loopback() => Some("loopback is not installed"),
+        IpAddr::V6(address) if prefix.prefix_len() >= 10 && address.is_unicast_link_local() => {
+            Some("link-local is not installed")
+        }
+        IpAddr::V6(address) if prefix.prefix_len() >= 96 && address.to_ipv4_mapped().is_some() => {
+            Some("IPv4-mapped addresses are not installed")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_of_no_route_are_never_installed_but_what_contains_them_is() {
+        let never = |text: &str| never_installed(&text.parse().unwrap()).is_some();
+        for text in ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/4", "239.1.0.0/16", "240.0.0.0/4", "255.255.255.255/32"]
+        {
+            assert!(never(text), "{text}");
+        }
+        for text in ["169.254.0.0/16", "fe80::/10", "fe80::1/128", "ff02::/16", "::1/128", "::ffff:10.0.0.0/104"] {
+            assert!(never(text), "{text}");
+        }
+        for text in ["0.0.0.0/0", "128.0.0.0/1", "192.0.0.0/2", "169.0.0.0/8", "::/0", "fc00::/6", "10.0.0.0/8"] {
+            assert!(!never(text), "{text}");
+        }
+    }
+}

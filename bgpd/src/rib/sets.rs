@@ -1,0 +1,224 @@
+//! Attribute sets, each once however many paths carry it.
+//!
+//! A set is what a source sent together with what import policy made of it. Its bytes are read when it is new, and
+//! again only when it is exported, evaluated anew or shown; what the decision needs stays at hand. A set whose last
+//! path is gone is forgotten: a neighbor that invents attributes costs nothing afterwards.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::hash::{Index, Seed};
+use super::key::Key;
+use super::next_hops::NextHopId;
+use super::slab::Slab;
+use super::{Rank, Source, SourceId};
+use crate::policy::Policy;
+use crate::types::{Asn, NextHop};
+use crate::wire::PathAttributes;
+
+/// The number of an attribute set.
+pub(crate) type SetId = u32;
+
+/// What import policy said of a path, and what it changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// Which of the source's policies it was.
+    pub(crate) generation: u32,
+    /// Why the path is not used.
+    pub(crate) rejected: Option<Rejection>,
+    /// The policy that was asked.
+    pub(crate) policy: Option<Arc<Policy>>,
+    /// The rule of it that decided, counted from 0.
+    pub(crate) rule: Option<u32>,
+    /// The rules of it whose `set` applies.
+    pub(crate) changes: Vec<u32>,
+}
+
+/// Why a path is kept, but not used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rejection {
+    /// Our AS stands in AS_PATH too often (RFC 4271 §9.1.2).
+    OwnAs,
+    /// ORIGINATOR_ID is ours (RFC 4456 §8).
+    OwnOriginatorId,
+    /// CLUSTER_LIST has our cluster (RFC 4456 §8).
+    OwnClusterId,
+    /// External, and no import policy (RFC 8212).
+    NoPolicy,
+    /// A rule of the policy, or the lack of one.
+    Policy,
+}
+
+/// Between outcomes of one source: the generation stands for the policy.
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        (self.generation, self.rejected, self.rule, &self.changes)
+            == (other.generation, other.rejected, other.rule, &other.changes)
+    }
+}
+
+impl Outcome {
+    /// Makes the changes.
+    pub(crate) fn apply(&self, asn: Asn, attributes: &mut PathAttributes) {
+        if let Some(policy) = &self.policy {
+            policy.apply(&self.changes, asn, attributes);
+        }
+    }
+}
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Forward {
+    /// Nowhere: a route of ours, or a rejected one.
+    Nowhere,
+    /// To an address that no packet can be sent to.
+    Martian,
+    /// To a next hop that the host knows about.
+    To(NextHopId),
+}
+
+/// A route of our own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct OwnRoute {
+    /// As in the Loc-RIB.
+    pub(crate) attributes: PathAttributes,
+    /// Where the kernel sends it.
+    pub(crate) next_hop: Option<IpAddr>,
+    /// The kernel drops it.
+    pub(crate) discard: bool,
+}
+
+/// What a set is made of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Content {
+    /// A [`Key`].
+    Received(Box<[u8]>),
+    /// Ours.
+    Own(Box<OwnRoute>),
+}
+
+/// One attribute set.
+#[derive(Debug)]
+pub(crate) struct AttributeSet {
+    /// Whose it is.
+    pub(crate) source: SourceId,
+    /// What it is made of.
+    pub(crate) content: Content,
+    /// What import policy made of it.
+    pub(crate) outcome: Arc<Outcome>,
+    /// Where it leads.
+    pub(crate) forward: Forward,
+    /// What the decision looks at.
+    pub(crate) rank: Rank,
+    /// Paths that carry it.
+    paths: u32,
+}
+
+impl AttributeSet {
+    /// A set that no path carries yet.
+    pub(crate) fn new(source: SourceId, content: Content, outcome: Arc<Outcome>, forward: Forward, rank: Rank) -> Self {
+        Self { source, content, outcome, forward, rank, paths: 0 }
+    }
+
+    /// Whether import policy let it pass.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.outcome.rejected.is_none()
+    }
+
+    /// A route of our own.
+    pub(crate) fn own(&self) -> Option<&OwnRoute> {
+        match &self.content {
+            Content::Own(route) => Some(route),
+            Content::Received(_) => None,
+        }
+    }
+
+    /// As they came, and where they lead.
+    pub(crate) fn received(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
+        match &self.content {
+            Content::Own(route) => (route.attributes.clone(), route.next_hop.map(NextHop::from)),
+            Content::Received(key) => match Key::read(key) {
+                Some(key) => {
+                    let received = key.parse(source);
+                    (received.parsed.attributes, received.next_hop)
+                }
+                None => (PathAttributes::default(), None),
+            },
+        }
+    }
+
+    /// As they stand in the Loc-RIB: after import policy.
+    pub(crate) fn attributes(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
+        let (mut attributes, next_hop) = self.received(source);
+        self.outcome.apply(source.local_asn, &mut attributes);
+        (attributes, next_hop)
+    }
+
+    fn key(&self) -> &[u8] {
+        match &self.content {
+            Content::Received(key) => key,
+            Content::Own(_) => &[],
+        }
+    }
+}
+
+/// All attribute sets.
+#[derive(Debug)]
+pub(crate) struct Sets {
+    records: Slab<AttributeSet>,
+    index: Index,
+    seed: Seed,
+}
+
+impl Sets {
+    /// None yet.
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self { records: Slab::default(), index: Index::default(), seed }
+    }
+
+    /// A set of `source` with this key that `is_it` likes.
+    pub(crate) fn find(&self, source: SourceId, key: &[u8], is_it: impl Fn(&AttributeSet) -> bool) -> Option<SetId> {
+        self.index.find(self.seed.bytes(source, key), |id| {
+            let set = &self.records[id];
+            set.source == source && set.key() == key && is_it(set)
+        })
+    }
+
+    /// Stores a set that [`Sets::find`] did not find.
+    pub(crate) fn insert(&mut self, set: AttributeSet) -> SetId {
+        let hash = self.seed.bytes(set.source, set.key());
+        let id = self.records.insert(set);
+        self.index.insert(hash, id, |id| self.seed.bytes(self.records[id].source, self.records[id].key()));
+        id
+    }
+
+    /// One more path carries it.
+    pub(crate) fn hold(&mut self, id: SetId) {
+        self.records[id].paths += 1;
+    }
+
+    /// One path less; `true`: it was the last.
+    pub(crate) fn release(&mut self, id: SetId) -> bool {
+        let set = &mut self.records[id];
+        set.paths -= 1;
+        set.paths == 0
+    }
+
+    /// Forgets a set that no path carries.
+    pub(crate) fn forget_unused(&mut self, id: SetId) -> Option<AttributeSet> {
+        self.records.get(id).filter(|set| set.paths == 0)?;
+        let set = self.records.remove(id)?;
+        self.index.remove(self.seed.bytes(set.source, set.key()), id);
+        Some(set)
+    }
+
+    /// A set whose number is held.
+    pub(crate) fn at(&self, id: SetId) -> &AttributeSet {
+        &self.records[id]
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.iter().next().is_none()
+    }
+}

@@ -1,0 +1,255 @@
+//! Paths come, change and go.
+
+use ipnet::IpNet;
+
+use super::destinations::Destination;
+use super::{AttributeSet, DestinationId, Forward, NextHopId, Path, Request, Rib, SetId, Source, SourceId, Touched};
+use crate::speaker::NextHopState;
+use crate::types::{Family, NextHop};
+use crate::wire::Origin;
+
+impl Rib {
+    /// A new session, or ourselves.
+    pub(crate) fn add_source(&mut self, source: Source) -> SourceId {
+        self.sources.insert(source)
+    }
+
+    /// A source whose number is held.
+    pub(crate) fn source(&self, id: SourceId) -> &Source {
+        &self.sources[id]
+    }
+
+    /// A source whose number is held.
+    pub(crate) fn source_mut(&mut self, id: SourceId) -> &mut Source {
+        &mut self.sources[id]
+    }
+
+    /// Forgets a source whose paths are gone.
+    pub(crate) fn remove_source(&mut self, id: SourceId) {
+        self.sources.remove(id);
+    }
+
+    /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
+    pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
+        let destination = self.destinations.find_or_insert(prefix);
+        self.put(source, destination, set, since);
+    }
+
+    /// As [`Rib::announce`], by number.
+    pub(crate) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        let position = self.position(source, destination);
+        let before = position.map(|position| self.destinations.at(destination).paths()[position].set);
+        if before == Some(set) {
+            return;
+        }
+        self.touch(destination, false);
+        self.sets.hold(set);
+        let path = Path { set, since };
+        let record = self.destinations.at_mut(destination);
+        match position {
+            Some(position) => record.paths_mut()[position] = path,
+            None => record.push(path),
+        }
+        if position.is_none() {
+            let family = Family::of(&record.prefix);
+            self.empty.remove(destination);
+            let source = &mut self.sources[source];
+            source.received.insert(destination);
+            source.prefixes[family as usize] += 1;
+        }
+        let accepted_before = before.is_some_and(|before| self.sets.at(before).is_accepted());
+        let accepted_now = self.sets.at(set).is_accepted();
+        let accepted = &mut self.sources[source].accepted;
+        *accepted = *accepted + usize::from(accepted_now) - usize::from(accepted_before);
+        if let Some(before) = before {
+            self.release(before);
+        }
+    }
+
+    /// Takes the path of `source` away; `false`: there was none.
+    pub(crate) fn withdraw(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        self.destinations.find(prefix).is_some_and(|destination| self.take(source, destination))
+    }
+
+    /// As [`Rib::withdraw`], by number.
+    pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) -> bool {
+        let Some(position) = self.position(source, destination) else { return false };
+        self.touch(destination, false);
+        let record = self.destinations.at_mut(destination);
+        let path = record.paths()[position];
+        record.remove(position);
+        if record.paths().is_empty() {
+            self.empty.insert(destination);
+        }
+        let family = Family::of(&record.prefix);
+        let accepted = self.sets.at(path.set).is_accepted();
+        let source = &mut self.sources[source];
+        source.received.remove(destination);
+        source.prefixes[family as usize] -= 1;
+        source.accepted -= usize::from(accepted);
+        self.release(path.set);
+        true
+    }
+
+    /// Makes a decision due. `again`: neighbors hear of the destination even where the best path stays.
+    pub(crate) fn touch(&mut self, destination: DestinationId, again: bool) {
+        let best_before = self.best(destination);
+        let record = self.destinations.at_mut(destination);
+        record.again |= again;
+        if !std::mem::replace(&mut record.touched, true) {
+            self.touched.push(Touched { destination, best_before });
+        }
+    }
+
+    /// Where the path of `source` stands.
+    fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
+        self.destinations.at(destination).paths().iter().position(|path| self.sets.at(path.set).source == source)
+    }
+
+    /// The path of `source`.
+    pub(crate) fn path_of(&self, source: SourceId, destination: DestinationId) -> Option<Path> {
+        let position = self.position(source, destination)?;
+        Some(self.destinations.at(destination).paths()[position])
+    }
+
+    /// A set whose number is held.
+    pub(crate) fn set(&self, id: SetId) -> &AttributeSet {
+        self.sets.at(id)
+    }
+
+    /// The next thing to ask of the host.
+    pub(crate) fn poll_request(&mut self) -> Option<Request> {
+        self.next_hops.poll_request()
+    }
+
+    fn release(&mut self, set: SetId) {
+        if self.sets.release(set) {
+            self.released.push(set);
+        }
+    }
+
+    /// Forgets sets without paths, and next hops without sets.
+    pub(super) fn forget_released(&mut self) {
+        for set in self.released.drain(..) {
+            if let Some(set) = self.sets.forget_unused(set)
+                && let Forward::To(next_hop) = set.forward
+            {
+                self.next_hops.release(next_hop, set.source);
+            }
+        }
+        self.next_hops.give_up_idle();
+    }
+}
+
+/// Whom the host's answer concerns.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The next hop.
+    pub(crate) next_hop: NextHopId,
+    /// Neighbors must hear of its paths again even where the best path stays.
+    pub(crate) again: bool,
+    /// Sources that have paths there.
+    pub(crate) sources: Vec<SourceId>,
+}
+
+/// Looking things up.
+impl Rib {
+    /// The prefix of a destination whose number is held.
+    pub(crate) fn prefix(&self, destination: DestinationId) -> IpNet {
+        self.destinations.at(destination).prefix
+    }
+
+    /// A destination whose number is held.
+    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
+        self.destinations.at(id)
+    }
+
+    /// The first destination from `from` on that has a best path.
+    pub(crate) fn next_best(&self, from: DestinationId) -> Option<DestinationId> {
+        self.best.next(from)
+    }
+
+    /// ORIGIN of the best path.
+    pub(crate) fn best_origin(&self, destination: DestinationId) -> Option<Origin> {
+        self.best(destination).map(|set| self.sets.at(set).rank.origin)
+    }
+
+    /// What the host says of the next hop of a set.
+    pub(crate) fn next_hop_state(&self, set: &AttributeSet) -> Option<&NextHopState> {
+        match set.forward {
+            Forward::To(id) => self.next_hops.at(id).state.as_ref(),
+            Forward::Nowhere | Forward::Martian => None,
+        }
+    }
+}
+
+/// Next hops.
+impl Rib {
+    /// Takes an answer. Nothing comes back where nothing changed.
+    pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<Answered> {
+        let told_otherwise = |before: &NextHopState| (before.tunnel, before.local) != (state.tunnel, state.local);
+        let again = self.next_hops.state(next_hop).is_some_and(told_otherwise);
+        let id = self.next_hops.answer(next_hop, state)?;
+        Some(Answered { next_hop: id, again, sources: self.next_hops.users(id).collect() })
+    }
+
+    /// The first destination from `from` on that `source` has a path to; `None` also where the source is gone.
+    pub(crate) fn next_received(&self, source: SourceId, from: DestinationId) -> Option<DestinationId> {
+        self.sources.get(source)?.received.next(from)
+    }
+
+    /// Whether `source` has its path to a destination by this next hop.
+    pub(crate) fn leads_to(&self, next_hop: NextHopId, source: SourceId, destination: DestinationId) -> bool {
+        let path = self.path_of(source, destination);
+        path.is_some_and(|path| self.sets.at(path.set).forward == Forward::To(next_hop))
+    }
+}
+
+/// Destinations that are over.
+impl Rib {
+    /// Forgets up to `limit` destinations that have no path, from word `from` of the table on. `held` tells of 64
+    /// destinations which are still in use elsewhere. What comes back is where to go on.
+    pub(crate) fn collect(&mut self, from: u32, limit: usize, held: impl Fn(u32) -> u64) -> Option<u32> {
+        let mut forgotten = 0;
+        for index in from..self.empty.word_count() {
+            if forgotten >= limit {
+                return Some(index);
+            }
+            let mut free = self.empty.word(index);
+            if free != 0 {
+                free &= !(self.fib.held(index) | held(index));
+            }
+            while free != 0 {
+                let destination = index * u64::BITS + free.trailing_zeros();
+                free &= free - 1;
+                self.empty.remove(destination);
+                self.destinations.remove(destination);
+                forgotten += 1;
+            }
+        }
+        None
+    }
+
+    /// Nothing is kept.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.destinations.iter().next().is_none() && self.sets.is_empty() && self.next_hops.is_empty()
+    }
+
+    /// The destination of a prefix.
+    #[cfg(test)]
+    pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
+        self.destinations.find(prefix)
+    }
+
+    /// Whether the host has answered, and somebody still asks.
+    #[cfg(test)]
+    pub(crate) fn knows(&self, next_hop: NextHop) -> bool {
+        self.next_hops.state(next_hop).is_some()
+    }
+
+    /// Whether a destination waits to be forgotten.
+    pub(crate) fn has_empty(&self) -> bool {
+        !self.empty.is_empty()
+    }
+}

@@ -1,0 +1,87 @@
+//! Connections with the shell: whose they are, and what waits to be sent besides routes.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use bytes::BytesMut;
+
+use super::neighbor::NeighborId;
+use crate::types::ConnectionId;
+
+/// Connections that we dial are numbered from here.
+const DIALLED: u64 = 1 << 63;
+
+/// One connection, or a dial under way.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) neighbor: NeighborId,
+    /// The ends; absent while a dial is under way.
+    pub(super) ends: Option<(SocketAddr, SocketAddr)>,
+    /// Messages that wait, whole. Bounded by the FSM: OPEN, KEEPALIVEs until the send hold time, NOTIFICATION.
+    pub(super) out: BytesMut,
+    /// Only what is in `out` is still sent.
+    pub(super) closing: bool,
+    /// It is among those that the shell is told of, and has not been emptied since.
+    announced: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    all: HashMap<ConnectionId, Connection>,
+    writable: VecDeque<ConnectionId>,
+    dialled: u64,
+}
+
+impl Connections {
+    /// A dial begins.
+    pub(super) fn dial(&mut self, neighbor: NeighborId) -> ConnectionId {
+        let id = ConnectionId(DIALLED | self.dialled);
+        self.dialled += 1;
+        self.insert(id, neighbor, None);
+        id
+    }
+
+    /// A listener took a connection.
+    pub(super) fn accept(&mut self, id: ConnectionId, neighbor: NeighborId, ends: (SocketAddr, SocketAddr)) {
+        self.insert(id, neighbor, Some(ends));
+    }
+
+    fn insert(&mut self, id: ConnectionId, neighbor: NeighborId, ends: Option<(SocketAddr, SocketAddr)>) {
+        let connection = Connection { neighbor, ends, out: BytesMut::new(), closing: false, announced: false };
+        self.all.insert(id, connection);
+    }
+
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.all.get_mut(&id)
+    }
+
+    /// One that is not being closed.
+    pub(super) fn open(&self, id: ConnectionId) -> Option<&Connection> {
+        self.all.get(&id).filter(|connection| !connection.closing)
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        self.all.remove(&id)
+    }
+
+    /// There is something to send.
+    pub(super) fn mark_writable(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.all.get_mut(&id)
+            && !std::mem::replace(&mut connection.announced, true)
+        {
+            self.writable.push_back(id);
+        }
+    }
+
+    /// There is nothing more to send.
+    pub(super) fn emptied(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.all.get_mut(&id) {
+            connection.announced = false;
+        }
+    }
+
+    pub(super) fn poll_writable(&mut self) -> Option<ConnectionId> {
+        self.writable.pop_front()
+    }
+}

@@ -1,0 +1,143 @@
+//! From bytes to messages, from messages to the state machine and the RIB.
+
+use bytes::{Buf, BytesMut};
+
+use super::neighbor::NeighborId;
+use super::{Event, Speaker};
+use crate::fsm;
+use crate::rib::{Key, SourceId};
+use crate::settings::SessionSettings;
+use crate::types::{ConnectionId, Family};
+use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
+
+/// Destinations touched in one turn, beyond which no further message is taken.
+const TOUCHED: usize = 4096;
+
+impl Speaker {
+    /// Takes whole messages off the front.
+    pub(super) fn bytes(&mut self, connection: ConnectionId, bytes: &mut BytesMut) {
+        self.decide_connection(connection, bytes);
+        let Some(id) = self.connections.open(connection).map(|open| open.neighbor) else {
+            if !self.undecided.contains(connection) {
+                bytes.clear();
+            }
+            return;
+        };
+        self.step(id, fsm::Event::Alive { connection });
+        let mut used = 0;
+        while self.connections.open(connection).is_some() {
+            match self.message(id, connection, &bytes[used..]) {
+                Ok(0) => {
+                    bytes.advance(used);
+                    return;
+                }
+                // The rest is for another turn.
+                Ok(length) if self.rib.touched() >= TOUCHED => {
+                    bytes.advance(used + length);
+                    return;
+                }
+                Ok(length) => used += length,
+                Err(notification) => {
+                    self.step(id, fsm::Event::Malformed { connection, notification });
+                    break;
+                }
+            }
+        }
+        bytes.clear(); // the connection is closing: what else came on it counts for nothing
+    }
+
+    /// Takes the message at the front of `bytes` and returns its length; 0: it is not complete.
+    fn message(&mut self, id: NeighborId, connection: ConnectionId, bytes: &[u8]) -> Result<usize, Notification> {
+        let Some(neighbor) = self.neighbors.get(id) else { return Ok(0) };
+        let context = neighbor.fsm.context(connection);
+        let refused = |error: DecodeError| Notification::from(&error);
+        let Some(length) = wire::frame_length(bytes, context.max_message).map_err(refused)? else { return Ok(0) };
+        match wire::decode(&bytes[..length], &context).map_err(refused)? {
+            Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
+            Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),
+            Message::Notification(notification) => {
+                self.step(id, fsm::Event::Notification { connection, notification: &notification });
+            }
+            Message::Update(update) => {
+                self.step(id, fsm::Event::Update { connection });
+                self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
+            }
+            Message::RouteRefresh(refresh) => {
+                self.step(id, fsm::Event::RouteRefresh { connection });
+                if refresh.family.is_some() && refresh.subtype == 0 {
+                    self.resend(id); // RFC 2918 §4; the other family goes along
+                }
+            }
+        }
+        Ok(length)
+    }
+
+    /// Takes an UPDATE of an Established session; before that the FSM has refused it.
+    fn update(&mut self, id: NeighborId, connection: ConnectionId, update: &Update<'_>) -> Result<(), DecodeError> {
+        let Some(source) = self
+            .neighbors
+            .get_mut(id)
+            .and_then(|neighbor| neighbor.session_on(connection))
+            .map(|session| session.source)
+        else {
+            return Ok(());
+        };
+        // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
+        for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
+            self.rib.withdraw(source, &prefix);
+        }
+        let errors = self.announcements(source, update)?;
+        self.report(id, &errors);
+        self.enforce_limit(id, source);
+        Ok(())
+    }
+
+    /// The prefixes of both fields, each with its next hop.
+    fn announcements(&mut self, source: SourceId, update: &Update<'_>) -> Result<Vec<AttrError>, DecodeError> {
+        let since = self.since();
+        let mut errors = Vec::new();
+        if !update.nlri.is_empty() {
+            let key = Key::new(Family::Ipv4, None, update.attributes);
+            errors.extend(self.rib.import(source, &key, update.nlri.iter(), since)?);
+        }
+        match update.mp_nlri {
+            Some((next_hop, nlri)) if !nlri.is_empty() => {
+                let key = Key::new(nlri.family, Some(next_hop), update.attributes);
+                errors.extend(self.rib.import(source, &key, nlri.iter(), since)?);
+            }
+            _ if update.nlri.is_empty() && update.end_of_rib().is_none() => {
+                // RFC 7606 §5.2: attributes that announce nothing may still be wrong.
+                let parsed = update.attributes.parse(&self.rib.source(source).context);
+                parsed.reset().map_or(Ok(()), Err)?;
+                errors.extend(parsed.errors);
+            }
+            _ => {}
+        }
+        Ok(errors)
+    }
+
+    /// RFC 7606 §2: what was wrong is told to people.
+    fn report(&mut self, id: NeighborId, errors: &[AttrError]) {
+        let Some(worst) = errors.iter().max_by_key(|error| error.treatment()) else { return };
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let what = match worst.treatment() {
+            Treatment::AttributeDiscard => "an attribute was dropped",
+            Treatment::TreatAsWithdraw | Treatment::SessionReset => "its routes count as withdrawn",
+        };
+        let text = format!("UPDATE: {worst}; {what}");
+        let remote = neighbor.settings.address;
+        let neighbor = Some(neighbor.name.clone());
+        self.tell(Event::Refused { neighbor, remote, text });
+    }
+
+    /// RFC 4271 §6.7, RFC 4486 §4.
+    fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
+        let source = self.rib.source(source);
+        if Family::ALL.into_iter().any(|family| source.prefixes_of(family) > limit as usize) {
+            neighbor.over_limit = true;
+            self.reconcile(id);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A new desired state: what has changed is found here, and only that is touched.
+
+use std::sync::Arc;
+
+use super::neighbor::{Neighbor, NeighborId};
+use super::session::{CEASE, filter};
+use super::sweep::Sweep;
+use super::{Action, Speaker};
+use crate::fsm;
+use crate::settings::{NeighborSettings, SessionSettings, Settings};
+use crate::wire::Notification;
+
+/// RFC 4486 §3.
+const PEER_DECONFIGURED: Notification = Notification::new(CEASE, 3);
+const OTHER_CONFIGURATION_CHANGE: Notification = Notification::new(CEASE, 6);
+
+impl Speaker {
+    /// The first settings.
+    pub(super) fn begin(&mut self) {
+        self.reload_own();
+        self.add_neighbors();
+        self.reload_listen_keys();
+        self.turn();
+    }
+
+    /// Replaces the settings.
+    pub(super) fn reload(&mut self, mut settings: Settings) {
+        keep_known_policies(&self.settings, &mut settings);
+        let before = std::mem::replace(&mut self.settings, settings);
+        if before.multipath != self.settings.multipath {
+            self.rib.set_multipath(self.settings.multipath);
+        }
+        for id in self.neighbors.ids() {
+            self.reload_neighbor(id, &before);
+        }
+        self.add_neighbors();
+        if (&before.originate, &before.aggregates, before.asn, before.router_id)
+            != (&self.settings.originate, &self.settings.aggregates, self.settings.asn, self.settings.router_id)
+        {
+            self.reload_own();
+        }
+        if before.aggregates != self.settings.aggregates {
+            self.resend_all(); // what a summary stands for has changed
+        }
+        self.reload_listen_keys();
+    }
+
+    fn reload_own(&mut self) {
+        let since = self.since();
+        self.own.reload(&mut self.rib, &self.settings, since);
+    }
+
+    fn resend_all(&mut self) {
+        self.neighbors.ids().into_iter().for_each(|id| self.resend(id));
+    }
+
+    /// Neighbors that are new, or were removed because they changed too much.
+    fn add_neighbors(&mut self) {
+        let missing: Vec<_> = self
+            .settings
+            .neighbors
+            .iter()
+            .filter(|(name, _)| self.neighbors.named(name).is_none())
+            .map(|(name, settings)| (name.clone(), settings.clone()))
+            .collect();
+        for (name, settings) in missing {
+            let seed = self.next_seed();
+            let id = self.neighbors.insert(Neighbor::configured(&name, &settings, &self.settings, seed));
+            self.reconcile(id);
+        }
+    }
+
+    /// Brings one neighbor up to date.
+    fn reload_neighbor(&mut self, id: NeighborId, before: &Settings) {
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let Some(settings) = wanted(neighbor, &self.settings) else {
+            self.remove_neighbor(id, PEER_DECONFIGURED);
+            return;
+        };
+        let same_router = (before.asn, before.router_id) == (self.settings.asn, self.settings.router_id);
+        if !same_router || needs_reset(&neighbor.settings, &settings) {
+            self.restart(id, settings);
+            return;
+        }
+        self.change(id, settings);
+        self.reconcile(id);
+    }
+
+    /// Takes over settings that a session survives.
+    fn change(&mut self, id: NeighborId, settings: NeighborSettings) {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let before = std::mem::replace(&mut neighbor.settings, settings);
+        neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
+        let session = &neighbor.settings.session;
+        if session.max_prefixes != before.session.max_prefixes {
+            neighbor.over_limit = false;
+        }
+        let Some(up) = &mut neighbor.session else {
+            if std::mem::take(&mut neighbor.outdated) {
+                self.renew(id);
+            }
+            return;
+        };
+        let internal = up.negotiated.context.internal;
+        let source = self.rib.source_mut(up.source);
+        let import = filter(&self.settings, session.import.as_ref(), internal);
+        let judged_otherwise = import != source.import || session.allow_own_asn != source.allow_own_asn;
+        source.reflector_client = session.route_reflector_client;
+        source.allow_own_asn = session.allow_own_asn;
+        let export = filter(&self.settings, session.export.as_ref(), internal);
+        let told_otherwise = export != up.export || session.next_hop_self != before.session.next_hop_self;
+        let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
+        up.export = export;
+        let sweep = Sweep::import(up.source);
+        if judged_otherwise {
+            source.set_import(import);
+            self.sweep(sweep);
+        }
+        if reflects_otherwise {
+            self.resend_all();
+        } else if told_otherwise {
+            self.resend(id);
+        }
+    }
+
+    /// Ends the session and begins anew.
+    fn restart(&mut self, id: NeighborId, settings: NeighborSettings) {
+        self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
+        if let Some(neighbor) = self.neighbors.get_mut(id) {
+            neighbor.settings = settings;
+            neighbor.over_limit = false;
+        }
+        self.renew(id);
+    }
+
+    /// Gives a neighbor without session an FSM with its settings as they are now.
+    pub(super) fn renew(&mut self, id: NeighborId) {
+        self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
+        let seed = self.next_seed();
+        if let Some(neighbor) = self.neighbors.get_mut(id) {
+            neighbor.renew_fsm(&self.settings, seed);
+        }
+        self.reconcile(id);
+    }
+
+    fn remove_neighbor(&mut self, id: NeighborId, notification: Notification) {
+        self.step(id, fsm::Event::Stop(notification));
+        self.neighbors.remove(id);
+    }
+
+    /// Listening sockets know the keys before a connection comes.
+    fn reload_listen_keys(&mut self) {
+        let configured = self
+            .settings
+            .neighbors
+            .values()
+            .filter_map(|neighbor| Some((neighbor.address.into(), neighbor.session.password.clone()?)));
+        let ranges = self.settings.dynamic_neighbors.values().flat_map(|dynamic| {
+            dynamic.range.iter().filter_map(|range| Some((*range, dynamic.session.password.clone()?)))
+        });
+        let keys: Vec<_> = configured.chain(ranges).collect();
+        if keys != self.listen_keys {
+            self.listen_keys.clone_from(&keys);
+            self.actions.push_back(Action::ListenKeys(keys));
+        }
+    }
+}
+
+/// What a neighbor shall be; `None`: gone.
+fn wanted(neighbor: &Neighbor, settings: &Settings) -> Option<NeighborSettings> {
+    match &neighbor.dynamic {
+        None => settings.neighbors.get(&neighbor.name).cloned(),
+        Some(dynamic) => {
+            let address = neighbor.settings.address;
+            let of_range = settings.dynamic_neighbors.get(&dynamic.range)?;
+            of_range.range.iter().any(|range| range.contains(&address)).then(|| of_range.of(address))
+        }
+    }
+}
+
+/// Whether a session cannot go on with what changed: it is negotiated in its OPEN, or belongs to its socket.
+fn needs_reset(before: &NeighborSettings, now: &NeighborSettings) -> bool {
+    session_view(before) != session_view(now)
+}
+
+/// What a session is built on.
+fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
+    let session = &settings.session;
+    (
+        (settings.address, &settings.zone, settings.local_address, &settings.asn),
+        (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
+        (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
+    )
+}
+
+/// What the FSM knows besides.
+fn fsm_view(settings: &NeighborSettings) -> impl PartialEq + use<> {
+    let SessionSettings { connect_retry, send_hold_time, .. } = settings.session;
+    (settings.passive, connect_retry, send_hold_time)
+}
+
+/// A policy that is as before stays the same, so that nothing is judged again.
+fn keep_known_policies(before: &Settings, now: &mut Settings) {
+    for (name, policy) in &mut now.policies {
+        if let Some(known) = before.policies.get(name).filter(|known| *known == policy) {
+            *policy = Arc::clone(known);
+        }
+    }
+}

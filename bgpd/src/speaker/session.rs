@@ -1,0 +1,229 @@
+//! What the state machine of a neighbor is told, and what its actions do.
+
+use std::sync::Arc;
+
+use crate::fsm::{self, DownReason, Negotiated};
+use crate::policy::Protocol;
+use crate::rib::{AdjRibOut, Filter, Source};
+use crate::settings::{PolicyName, Settings};
+use crate::types::ConnectionId;
+use crate::view::SessionState;
+use crate::wire::{Notification, write_keepalive};
+
+use super::neighbor::{Neighbor, NeighborId, PastError, Session};
+use super::sweep::Sweep;
+use super::{Action, Event, Speaker};
+
+/// Cease subcodes (RFC 4486 §3).
+pub(super) const CEASE: u8 = 6;
+pub(super) const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
+
+/// Why a neighbor shall have no session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Obstacle {
+    Stopped,
+    Shutdown,
+    Disabled(Option<String>),
+    TunnelDown(String),
+    OverLimit(u32),
+}
+
+impl Obstacle {
+    /// What the neighbor is told.
+    fn notification(&self) -> Notification {
+        match self {
+            Self::Stopped | Self::Shutdown | Self::Disabled(None) => Notification::new(CEASE, ADMINISTRATIVE_SHUTDOWN),
+            Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
+            // RFC 9003 gives a reason in words; there is no code for a tunnel.
+            Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
+            Self::OverLimit(_) => Notification::new(CEASE, 1),
+        }
+    }
+}
+
+impl Speaker {
+    /// Why this neighbor shall have no session now.
+    pub(super) fn obstacle(&self, neighbor: &Neighbor) -> Option<Obstacle> {
+        if self.stopped {
+            return Some(Obstacle::Stopped);
+        }
+        if neighbor.settings.shutdown {
+            return Some(Obstacle::Shutdown);
+        }
+        if let Some(disabled) = &neighbor.disabled {
+            return Some(Obstacle::Disabled(disabled.message.clone()));
+        }
+        if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|up| *up)) {
+            return Some(Obstacle::TunnelDown(via.clone()));
+        }
+        neighbor.over_limit.then(|| Obstacle::OverLimit(neighbor.settings.session.max_prefixes.unwrap_or_default()))
+    }
+
+    /// Starts or stops a neighbor's FSM, as it shall be.
+    pub(super) fn reconcile(&mut self, id: NeighborId) {
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let event = match (self.obstacle(neighbor), neighbor.running) {
+            (None, false) => fsm::Event::Start,
+            (Some(obstacle), true) => fsm::Event::Stop(obstacle.notification()),
+            (None, true) | (Some(_), false) => return,
+        };
+        let start = matches!(event, fsm::Event::Start);
+        if let Some(neighbor) = self.neighbors.get_mut(id) {
+            neighbor.running = start;
+        }
+        self.step(id, event);
+    }
+
+    /// One step of a neighbor's FSM, with all that follows.
+    pub(super) fn step(&mut self, id: NeighborId, event: fsm::Event<'_>) {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let mut actions = std::mem::take(&mut self.fsm_actions);
+        neighbor.fsm.step(self.now, event, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(id, action);
+        }
+        self.fsm_actions = actions;
+        self.after_step(id);
+    }
+
+    fn after_step(&mut self, id: NeighborId) {
+        let now = self.now;
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        if let Some(dynamic) = &mut neighbor.dynamic {
+            let idle = neighbor.fsm.state() <= SessionState::Active;
+            dynamic.idle_since = idle.then(|| dynamic.idle_since.unwrap_or(now));
+        }
+        if neighbor.session.is_none() && std::mem::take(&mut neighbor.outdated) {
+            self.renew(id);
+        }
+        self.neighbors.schedule(id);
+    }
+
+    fn perform(&mut self, id: NeighborId, action: fsm::Action) {
+        match action {
+            fsm::Action::Connect => self.dial(id),
+            fsm::Action::SendOpen { connection, open } => self.send(connection, |out| open.write(out)),
+            fsm::Action::SendKeepalive { connection } => self.send(connection, write_keepalive),
+            fsm::Action::Close { connection, notification } => self.close(connection, notification),
+            fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
+            fsm::Action::Down { reason } => self.down(id, reason),
+            fsm::Action::Failed { reason } => {
+                self.failed(id, reason);
+            }
+        }
+    }
+
+    /// Puts a message behind those that wait already.
+    pub(super) fn send(&mut self, connection: ConnectionId, write: impl FnOnce(&mut bytes::BytesMut)) {
+        if let Some(open) = self.connections.get_mut(connection) {
+            write(&mut open.out);
+            self.connections.mark_writable(connection);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, notification: Option<Notification>) {
+        if let Some(notification) = notification {
+            self.send(connection, |out| notification.write(out));
+        }
+        match self.connections.get_mut(connection) {
+            Some(open) if open.ends.is_some() => open.closing = true,
+            _ => {
+                self.connections.remove(connection);
+            }
+        }
+        self.actions.push_back(Action::Close { connection });
+    }
+
+    fn established(&mut self, id: NeighborId, connection: ConnectionId, negotiated: Negotiated) {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let internal = negotiated.context.internal;
+        let session = &neighbor.settings.session;
+        let source = self.rib.add_source(Source {
+            address: negotiated.remote.ip(),
+            scope: scope(&negotiated),
+            local: negotiated.local,
+            router_id: negotiated.router_id,
+            local_asn: neighbor.local_asn(&self.settings),
+            context: negotiated.context,
+            multihop: session.ebgp_multihop.is_some() || session.ttl_security.is_some_and(|hops| hops > 1),
+            reflector_client: session.route_reflector_client,
+            allow_own_asn: session.allow_own_asn,
+            import: filter(&self.settings, session.import.as_ref(), internal),
+            ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
+        });
+        neighbor.session = Some(Session {
+            connection,
+            since: self.now,
+            source,
+            export: filter(&self.settings, session.export.as_ref(), internal),
+            out: AdjRibOut::new(&self.rib, negotiated.families),
+            negotiated,
+        });
+        self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
+        self.connections.mark_writable(connection);
+    }
+
+    fn down(&mut self, id: NeighborId, reason: DownReason) {
+        let text = self.failed(id, reason.clone());
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        if let Some(session) = neighbor.session.take() {
+            self.sweeps.push_back(Sweep::flush(session.source));
+            self.collecting = Some(0);
+        }
+        let (sent, notification) = parts(reason);
+        self.events.push_back(Event::SessionDown { neighbor: neighbor.name.clone(), sent, notification, text });
+    }
+
+    /// Keeps the reason for people.
+    fn failed(&mut self, id: NeighborId, reason: DownReason) -> String {
+        let text = match &reason {
+            DownReason::Sent(notification) => format!("sent {}", notification.text()),
+            DownReason::Received(notification) => format!("received {}", notification.text()),
+            DownReason::Closed => match &self.lost {
+                Some(error) => format!("connection lost: {error}"),
+                None => "the neighbor closed the connection".to_owned(),
+            },
+        };
+        let (sent, notification) = parts(reason);
+        if let Some(neighbor) = self.neighbors.get_mut(id) {
+            neighbor.last_error = Some(PastError { sent, notification, text: text.clone(), at: self.now });
+        }
+        text
+    }
+
+    /// A dial that failed; a NOTIFICATION says more, so one that is kept stays.
+    pub(super) fn note_failure(&mut self, id: NeighborId, text: String) {
+        if let Some(neighbor) = self.neighbors.get_mut(id)
+            && neighbor.last_error.as_ref().is_none_or(|error| error.notification.is_none())
+        {
+            neighbor.last_error = Some(PastError { sent: false, notification: None, text, at: self.now });
+        }
+    }
+}
+
+fn parts(reason: DownReason) -> (bool, Option<Notification>) {
+    match reason {
+        DownReason::Sent(notification) => (true, Some(notification)),
+        DownReason::Received(notification) => (false, Some(notification)),
+        DownReason::Closed => (false, None),
+    }
+}
+
+/// The interface of a session between link-local addresses.
+fn scope(negotiated: &Negotiated) -> u32 {
+    match negotiated.remote {
+        std::net::SocketAddr::V6(remote) => remote.scope_id(),
+        std::net::SocketAddr::V4(_) => 0,
+    }
+}
+
+/// What a policy's name stands for. RFC 8212: without one nothing passes from or to an external neighbor.
+pub(super) fn filter(settings: &Settings, name: Option<&PolicyName>, internal: bool) -> Filter {
+    match name {
+        None if internal => Filter::Everything,
+        None => Filter::Nothing,
+        Some(PolicyName::AcceptAll) => Filter::Everything,
+        // A name that nobody defined passes nothing; the configuration's reader does not let it come here.
+        Some(PolicyName::Named(name)) => settings.policies.get(name).cloned().map_or(Filter::Nothing, Filter::Policy),
+    }
+}

@@ -1,0 +1,239 @@
+//! Plain values of what is inside, made when asked.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::export::{Best, Exporter};
+use super::neighbor::{Neighbor, NeighborId, Session};
+use super::session::Obstacle;
+use super::transmit::Sender;
+use super::{Slice, Speaker};
+use crate::policy::Protocol;
+use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Verdict};
+use crate::settings::RemoteAs;
+use crate::types::Families;
+use crate::view::{LastError, NeighborView, PathView, PolicyView, RouteView};
+use crate::wire::Capability;
+
+/// Neighbors.
+impl Speaker {
+    pub(super) fn neighbor_views(&self, now: Instant) -> Vec<NeighborView> {
+        self.neighbors.by_name().map(|neighbor| self.neighbor_view(now, neighbor)).collect()
+    }
+
+    fn neighbor_view(&self, now: Instant, neighbor: &Neighbor) -> NeighborView {
+        let settings = &neighbor.settings;
+        let session = neighbor.session.as_ref();
+        let negotiated = session.map(|session| &session.negotiated);
+        let source = session.map(|session| self.rib.source(session.source));
+        let configured = match &settings.asn {
+            RemoteAs::OneOf(asns) if asns.len() == 1 => asns.first().copied(),
+            RemoteAs::Internal => Some(neighbor.local_asn(&self.settings)),
+            RemoteAs::OneOf(_) | RemoteAs::External => None,
+        };
+        NeighborView {
+            name: neighbor.name.clone(),
+            description: settings.session.description.clone(),
+            address: settings.address,
+            asn: negotiated.map(|negotiated| negotiated.asn).or(configured),
+            router_id: negotiated.map(|negotiated| negotiated.router_id),
+            state: neighbor.fsm.state(),
+            uptime: session.map(|session| now.saturating_duration_since(session.since)),
+            families: negotiated.map_or_else(Families::default, |negotiated| negotiated.families),
+            received: source.map_or(0, |source| source.received.len()),
+            accepted: source.map_or(0, |source| source.accepted),
+            advertised: session.map_or(0, |session| session.out.told.len()),
+            hold_time: negotiated.map(|negotiated| negotiated.hold_time),
+            capabilities: negotiated
+                .map_or_else(Vec::new, |negotiated| negotiated.capabilities.iter().map(Capability::name).collect()),
+            via: settings.via.clone(),
+            note: self.note(neighbor),
+            last_error: neighbor.last_error.as_ref().map(|error| LastError {
+                sent: error.sent,
+                notification: error.notification.clone(),
+                text: error.text.clone(),
+                age: now.saturating_duration_since(error.at),
+            }),
+        }
+    }
+
+    /// What stands in the way of a neighbor.
+    fn note(&self, neighbor: &Neighbor) -> Option<String> {
+        if let Some(obstacle) = self.obstacle(neighbor) {
+            return Some(obstacle.to_string());
+        }
+        let session = neighbor.session.as_ref()?;
+        let mut notes = Vec::new();
+        let nothing_in = self.rib.source(session.source).import == Filter::Nothing;
+        let nothing_out = session.export == Filter::Nothing;
+        match (nothing_in, nothing_out) {
+            (true, true) => notes.push("(Policy): nothing passes without import and export policy".to_owned()),
+            (true, false) => notes.push("(Policy): nothing comes in without import policy".to_owned()),
+            (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
+            (false, false) => {}
+        }
+        let exporter = self.exporter(neighbor, session);
+        for family in session.negotiated.families.iter().filter(|family| exporter.own_next_hop(*family).is_none()) {
+            notes.push(format!(
+                "{family} is not announced with ourselves as next hop: the link has no {family} address"
+            ));
+        }
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+
+    fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
+        Exporter::new(
+            &session.negotiated,
+            &session.export,
+            &neighbor.settings.session,
+            &self.settings,
+            &self.companions,
+        )
+    }
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopping"),
+            Self::Shutdown => f.write_str("shut down"),
+            Self::Disabled(None) => f.write_str("disabled"),
+            Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
+            Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
+            Self::OverLimit(limit) => write!(f, "sent more than {limit} prefixes of one family: down until reset"),
+        }
+    }
+}
+
+/// Routes.
+impl Speaker {
+    pub(super) fn route_views(&self, now: Instant, slice: &Slice) -> Vec<RouteView> {
+        self.rib.slice(slice).into_iter().map(|destination| self.route_view(now, destination)).collect()
+    }
+
+    fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
+        let record = self.rib.destination(destination);
+        let ranking = self.rib.rank(record);
+        let multipath = self.rib.multipath_len(&ranking);
+        let mut paths = Vec::new();
+        for (position, (_, path)) in ranking.eligible.iter().enumerate() {
+            let lost_by = Rib::lost_by(&ranking, position).map(|step| step.to_string());
+            let view = self.path_view(now, *path);
+            paths.push(PathView { best: position == 0, multipath: position < multipath, not_best: lost_by, ..view });
+        }
+        for (path, verdict) in &ranking.others {
+            if let Verdict::Ineligible(why) = verdict {
+                paths.push(PathView { not_best: Some(why.to_string()), ..self.path_view(now, *path) });
+            }
+        }
+        RouteView { prefix: record.prefix, paths }
+    }
+
+    /// As in the Loc-RIB.
+    fn path_view(&self, now: Instant, path: Path) -> PathView {
+        let set = self.rib.set(path.set);
+        let (attributes, next_hop) = set.attributes(self.rib.source(set.source));
+        let (neighbor, neighbor_address) = self.origin_of(set);
+        PathView {
+            neighbor,
+            neighbor_address,
+            best: false,
+            multipath: false,
+            not_best: None,
+            attributes,
+            next_hop: next_hop.map(|next_hop| next_hop.address),
+            wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
+            age: self.age(now, path),
+            policy: policy_view(&set.outcome),
+            rejected: None,
+        }
+    }
+
+    fn age(&self, now: Instant, path: Path) -> Duration {
+        now.saturating_duration_since(self.began).saturating_sub(Duration::from_secs(path.since.into()))
+    }
+
+    /// Whose it is, for people.
+    fn origin_of(&self, set: &AttributeSet) -> (String, Option<IpAddr>) {
+        let source = self.rib.source(set.source);
+        match source.protocol {
+            Protocol::Originate => ("originate".to_owned(), None),
+            Protocol::Aggregate => ("aggregate".to_owned(), None),
+            Protocol::Bgp => (source.names.first().cloned().unwrap_or_default(), Some(source.address)),
+        }
+    }
+
+    pub(super) fn received_views(&self, now: Instant, neighbor: &str, slice: &Slice) -> Option<Vec<RouteView>> {
+        let Some((_, session)) = self.session_of(self.neighbors.find(neighbor)?) else { return Some(Vec::new()) };
+        let source = self.rib.source(session.source);
+        let destinations = self.rib.slice_of(slice, source.received.iter());
+        Some(destinations.into_iter().map(|destination| self.received_view(now, session, destination)).collect())
+    }
+
+    fn received_view(&self, now: Instant, session: &Session, destination: DestinationId) -> RouteView {
+        let record = self.rib.destination(destination);
+        let paths = self.rib.path_of(session.source, destination).into_iter().map(|path| {
+            let set = self.rib.set(path.set);
+            let (attributes, next_hop) = set.received(self.rib.source(set.source));
+            let verdict = self.rib.verdict(record, path);
+            PathView {
+                best: self.rib.best(destination) == Some(path.set),
+                not_best: match verdict {
+                    Verdict::Ineligible(why) => Some(why.to_string()),
+                    Verdict::Eligible { .. } | Verdict::Rejected => None,
+                },
+                attributes,
+                next_hop: next_hop.map(|next_hop| next_hop.address),
+                rejected: set.outcome.rejected.is_some().then(|| set.outcome.to_string()),
+                ..self.path_view(now, path)
+            }
+        });
+        RouteView { prefix: record.prefix, paths: paths.collect() }
+    }
+
+    pub(super) fn advertised_views(&self, now: Instant, neighbor: &str, slice: &Slice) -> Option<Vec<RouteView>> {
+        let Some((neighbor, session)) = self.session_of(self.neighbors.find(neighbor)?) else {
+            return Some(Vec::new());
+        };
+        let destinations = self.rib.slice_of(slice, session.out.told.iter());
+        Some(destinations.into_iter().filter_map(|id| self.advertised_view(now, neighbor, session, id)).collect())
+    }
+
+    /// What was told, or is on its way: what the neighbor was told is the best path as it is now.
+    fn advertised_view(
+        &self,
+        now: Instant,
+        neighbor: &Neighbor,
+        session: &Session,
+        destination: DestinationId,
+    ) -> Option<RouteView> {
+        let exporter = self.exporter(neighbor, session);
+        let context = &session.negotiated.context;
+        let sender = Sender { exporter, context, rib: &self.rib, own: &self.own, source: session.source };
+        let set = self.rib.best(destination)?;
+        let best: Best<'_> = sender.best(set)?;
+        let prefix = self.rib.prefix(destination);
+        let (next_hop, changes) = sender.judge(&best, prefix)?;
+        let path = *self.rib.destination(destination).paths().first()?;
+        let view = PathView {
+            best: true,
+            attributes: sender.exporter.attributes(&best, &changes),
+            next_hop: Some(next_hop.address),
+            policy: None,
+            ..self.path_view(now, path)
+        };
+        Some(RouteView { prefix, paths: vec![view] })
+    }
+
+    fn session_of(&self, id: NeighborId) -> Option<(&Neighbor, &Session)> {
+        let neighbor = self.neighbors.get(id)?;
+        Some((neighbor, neighbor.session.as_ref()?))
+    }
+}
+
+fn policy_view(outcome: &Outcome) -> Option<PolicyView> {
+    let policy = outcome.policy.as_ref()?;
+    let index = outcome.rule?;
+    let rule = policy.rules.get(index as usize)?;
+    Some(PolicyView { name: policy.name.clone(), rule: index as usize + 1, line: rule.line })
+}

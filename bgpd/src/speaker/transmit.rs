@@ -1,0 +1,189 @@
+//! What waits for a neighbor becomes messages.
+
+use bytes::BytesMut;
+use ipnet::IpNet;
+
+use super::export::{Best, Exporter};
+use super::neighbor::NeighborId;
+use super::own::OwnRoutes;
+use super::{Event, Speaker};
+use crate::fsm;
+use crate::rib::{AdjRibOut, DestinationId, Pending, Rib, SetId, SourceId};
+use crate::types::{ConnectionId, Family};
+use crate::wire::{self, Context, MpNextHop};
+
+/// A call ends when it has written so much,
+const ENOUGH: usize = 16 * 1024;
+/// or looked at so many runs of destinations with equal attributes: policy may leave nothing of them to write.
+const RUNS: usize = 256;
+
+impl Speaker {
+    /// Appends what waits for a connection; `false`: nothing (more).
+    pub(super) fn transmit(&mut self, id: ConnectionId, out: &mut BytesMut) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        out.unsplit(connection.out.split());
+        if connection.closing {
+            self.connections.remove(id);
+            return false;
+        }
+        let neighbor = connection.neighbor;
+        let limit = out.len() + ENOUGH;
+        let mut runs = 0;
+        let mut more = true;
+        while more && runs < RUNS && out.len() < limit {
+            more = self.transmit_run(neighbor, id, out);
+            runs += 1;
+        }
+        if !more {
+            self.connections.emptied(id);
+        }
+        self.step(neighbor, fsm::Event::Sent { connection: id, pending: more });
+        more
+    }
+
+    /// Appends the next run of routes, where the session is on this connection; `false`: there is none.
+    fn transmit_run(&mut self, id: NeighborId, connection: ConnectionId, out: &mut BytesMut) -> bool {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
+        let Some(session) = neighbor.session.as_mut().filter(|session| session.connection == connection) else {
+            return false;
+        };
+        let mut run = Vec::new();
+        let best = match session.out.next(&self.rib, &mut run) {
+            Pending::Run(best) => best,
+            Pending::EndOfRib(families) => {
+                families.iter().for_each(|family| wire::write_end_of_rib(out, family)); // RFC 4724 §2
+                return true;
+            }
+            Pending::Nothing => {
+                self.collecting.get_or_insert(0);
+                return false;
+            }
+        };
+        let negotiated = &session.negotiated;
+        let exporter =
+            Exporter::new(negotiated, &session.export, &neighbor.settings.session, &self.settings, &self.companions);
+        let context = &negotiated.context;
+        let sender = Sender { exporter, context, rib: &self.rib, own: &self.own, source: session.source };
+        let too_long = sender.send(best, &run, &mut session.out, out);
+        let (name, remote) = (neighbor.name.clone(), neighbor.settings.address);
+        for prefix in too_long {
+            let text = format!("{prefix} is too long to be passed on: its attributes leave no room in an UPDATE");
+            self.tell(Event::Refused { neighbor: Some(name.clone()), remote, text });
+        }
+        true
+    }
+}
+
+/// One neighbor's view of the RIB.
+pub(super) struct Sender<'a> {
+    pub(super) exporter: Exporter<'a>,
+    pub(super) context: &'a Context,
+    pub(super) rib: &'a Rib,
+    pub(super) own: &'a OwnRoutes,
+    /// What the neighbor itself announces.
+    pub(super) source: SourceId,
+}
+
+/// Destinations that leave with the same attributes.
+#[derive(Debug)]
+struct Batch {
+    next_hop: MpNextHop,
+    family: Family,
+    /// Rules of the export policy whose `set` applies.
+    changes: Vec<u32>,
+    routes: Vec<(DestinationId, IpNet)>,
+}
+
+impl<'a> Sender<'a> {
+    /// The best path with this set, if this neighbor may hear of it.
+    pub(super) fn best(&self, set: SetId) -> Option<Best<'a>> {
+        let best = Best::new(self.rib, set);
+        // Never back to where it came from.
+        (best.set.source != self.source && self.exporter.may_tell(&best)).then_some(best)
+    }
+
+    /// How a prefix is told: its next hop, and the rules of export policy that change it.
+    pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<(MpNextHop, Vec<u32>)> {
+        let family = Family::of(&prefix);
+        if !self.context.families.contains(family) || self.own.is_suppressed(&prefix) {
+            return None;
+        }
+        let next_hop = self.exporter.next_hop(best, family)?;
+        Some((next_hop, self.exporter.evaluate(best, prefix)?))
+    }
+
+    /// Tells of destinations whose best path has this set, or that have none. What had no room in an UPDATE is returned.
+    fn send(&self, set: Option<SetId>, run: &[DestinationId], adj: &mut AdjRibOut, out: &mut BytesMut) -> Vec<IpNet> {
+        let best = set.and_then(|set| self.best(set));
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut withdrawn = Vec::new();
+        for &destination in run {
+            let judged = best.as_ref().and_then(|best| {
+                let prefix = self.rib.prefix(destination);
+                self.judge(best, prefix).map(|judged| (prefix, judged))
+            });
+            match judged {
+                Some((prefix, (next_hop, changes))) => add(&mut batches, (destination, prefix), next_hop, changes),
+                // One that was not told may be forgotten by now.
+                None if adj.told.remove(destination) => withdrawn.push(self.rib.prefix(destination)),
+                None => {}
+            }
+        }
+        let mut too_long = Vec::new();
+        if let Some(best) = &best {
+            for batch in batches {
+                self.write_batch(best, &batch, adj, out, &mut too_long);
+            }
+        }
+        for (destination, prefix) in &too_long {
+            if adj.told.remove(*destination) {
+                withdrawn.push(*prefix); // RFC 8654 §4: what the neighbor has is no longer true
+            }
+        }
+        self.write_withdrawn(withdrawn, out);
+        too_long.into_iter().map(|(_, prefix)| prefix).collect()
+    }
+
+    fn write_batch(
+        &self,
+        best: &Best<'_>,
+        batch: &Batch,
+        adj: &mut AdjRibOut,
+        out: &mut BytesMut,
+        too_long: &mut Vec<(DestinationId, IpNet)>,
+    ) {
+        let attributes = self.exporter.attributes(best, &batch.changes);
+        let prefixes: Vec<IpNet> = batch.routes.iter().map(|(_, prefix)| *prefix).collect();
+        let mut at = 0;
+        while at < prefixes.len() {
+            let written = wire::write_reach(out, self.context, &attributes, batch.next_hop, &prefixes[at..]);
+            if written == 0 {
+                too_long.push(batch.routes[at]);
+                at += 1;
+            }
+            for (destination, _) in &batch.routes[at..at + written] {
+                adj.told.insert(*destination);
+            }
+            at += written;
+        }
+    }
+
+    fn write_withdrawn(&self, mut prefixes: Vec<IpNet>, out: &mut BytesMut) {
+        prefixes.sort_unstable_by_key(Family::of);
+        for prefixes in prefixes.chunk_by(|left, right| Family::of(left) == Family::of(right)) {
+            let mut at = 0;
+            while at < prefixes.len() {
+                // A prefix alone always fits in a message.
+                at += wire::write_unreach(out, self.context, &prefixes[at..]).max(1);
+            }
+        }
+    }
+}
+
+fn add(batches: &mut Vec<Batch>, route: (DestinationId, IpNet), next_hop: MpNextHop, changes: Vec<u32>) {
+    let family = Family::of(&route.1);
+    match batches.iter_mut().find(|batch| batch.family == family && batch.changes == changes) {
+        Some(batch) => batch.routes.push(route),
+        None => batches.push(Batch { next_hop, family, changes, routes: vec![route] }),
+    }
+}

@@ -1,0 +1,128 @@
+//! What every input ends with: decide what it touched, and tell whom it concerns.
+
+use std::net::IpAddr;
+
+use super::sweep::Sweep;
+use super::{Event, NextHopState, Speaker};
+use crate::fsm;
+use crate::rib::{Answered, Request};
+use crate::types::NextHop;
+
+/// Destinations forgotten in one turn.
+const FORGET: usize = 1024;
+
+/// Events that wait, beyond which refusals are no longer told.
+const EVENTS: usize = 4096;
+
+impl Speaker {
+    /// Work is left that needs no input.
+    pub(super) fn has_work(&self) -> bool {
+        !self.sweeps.is_empty() || self.collecting.is_some() || self.own.is_counting()
+    }
+
+    /// One slice of the work that is left; then everything that is touched is decided.
+    pub(super) fn turn(&mut self) {
+        self.run_sweep();
+        let since = self.since();
+        self.own.count(&mut self.rib, since);
+        while self.rib.touched() > 0 {
+            let mut changes = std::mem::take(&mut self.changes);
+            changes.clear();
+            self.rib.decide(&mut changes);
+            changes.iter().for_each(|change| self.own.take_note(change, &mut self.rib, since));
+            self.announce(&changes);
+            self.changes = changes;
+        }
+        self.collect();
+        while let Some(request) = self.rib.poll_request() {
+            self.events.push_back(match request {
+                Request::Wanted(next_hop) => Event::NextHopWanted(next_hop),
+                Request::Unwanted(next_hop) => Event::NextHopUnwanted(next_hop),
+            });
+        }
+    }
+
+    /// Every session has these to send.
+    fn announce(&mut self, changes: &[crate::rib::Change]) {
+        for (_, neighbor) in self.neighbors.iter_mut() {
+            let Some(session) = neighbor.session.as_mut().filter(|_| !changes.is_empty()) else { continue };
+            changes.iter().for_each(|change| session.out.mark(change.destination));
+            self.connections.mark_writable(session.connection);
+        }
+    }
+
+    /// Forgets destinations that nobody needs any more.
+    fn collect(&mut self) {
+        let Some(from) = self.collecting else { return };
+        let sessions = || self.neighbors.iter().filter_map(|(_, neighbor)| neighbor.session.as_ref());
+        self.collecting =
+            self.rib.collect(from, FORGET, |index| sessions().fold(0, |held, session| held | session.out.held(index)));
+    }
+
+    /// Seconds since the speaker began.
+    pub(super) fn since(&self) -> u32 {
+        self.now.saturating_duration_since(self.began).as_secs() as u32 // 136 years
+    }
+
+    /// A number that was not used before.
+    pub(super) fn next_seed(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        self.seed
+    }
+
+    /// FSMs that are due.
+    pub(super) fn timers(&mut self) {
+        while let Some(id) = self.neighbors.pop_due(self.now) {
+            let is_over = self
+                .neighbors
+                .get(id)
+                .is_some_and(|neighbor| neighbor.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_over(self.now)));
+            if is_over {
+                self.neighbors.remove(id);
+            } else {
+                self.step(id, fsm::Event::Timer);
+            }
+        }
+        self.close_silent();
+    }
+
+    /// Something for the rest of the program to hear. What neighbors do wrong is not kept without bound.
+    pub(super) fn tell(&mut self, event: Event) {
+        if self.events.len() < EVENTS || !matches!(event, Event::Refused { .. }) {
+            self.events.push_back(event);
+        }
+    }
+
+    /// The host's answers: the paths behind them are decided again, a slice a turn.
+    pub(super) fn next_hops(&mut self, answers: Vec<(NextHop, NextHopState)>) {
+        for (next_hop, state) in answers {
+            let Some(Answered { next_hop, again, sources }) = self.rib.answer(next_hop, state) else { continue };
+            sources.into_iter().for_each(|source| self.sweep(Sweep::next_hop(next_hop, again, source)));
+        }
+    }
+
+    /// WireGuard peers that went up or down.
+    pub(super) fn vias(&mut self, vias: Vec<(String, bool)>) {
+        self.vias.extend(vias);
+        self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+    }
+
+    /// Our addresses of the other family.
+    pub(super) fn companions(&mut self, companions: Vec<(IpAddr, IpAddr)>) {
+        let before = std::mem::replace(&mut self.companions, companions.into_iter().collect());
+        for (_, neighbor) in self.neighbors.iter_mut() {
+            let Some(session) = &mut neighbor.session else { continue };
+            let local = session.negotiated.local.ip();
+            if before.get(&local) != self.companions.get(&local) {
+                session.out.mark_all(&self.rib);
+                self.connections.mark_writable(session.connection);
+            }
+        }
+    }
+
+    /// Everybody is told, and nobody is let in any more.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+        self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+    }
+}

@@ -1,0 +1,447 @@
+//! Speakers joined in virtual time: bytes take a while and arrive in pieces, connections break, hosts answer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bgpd::settings::Settings;
+use bgpd::speaker::{Action, Command, Event, FibChoice, Input, NextHopState, Slice};
+use bgpd::types::{ConnectionId, NextHop};
+use bgpd::view::{NeighborView, RouteView, SessionState};
+use bgpd::{Speaker, speaker};
+use bytes::BytesMut;
+use ipnet::IpNet;
+
+/// How long bytes are under way.
+const LATENCY: Duration = Duration::from_millis(1);
+
+/// The whole world.
+pub(crate) struct Network {
+    pub(crate) now: Instant,
+    pub(crate) nodes: Vec<Node>,
+    /// By (node, connection): the other end.
+    links: HashMap<(usize, ConnectionId), Link>,
+    /// What arrives when; the number keeps order among equals.
+    arrivals: BTreeMap<(Instant, u64), Arrival>,
+    count: u64,
+    random: u64,
+    unreachable: BTreeSet<(usize, usize)>,
+}
+
+/// A speaker on its host.
+pub(crate) struct Node {
+    pub(crate) speaker: Speaker,
+    pub(crate) address: IpAddr,
+    pub(crate) fib: BTreeMap<IpNet, FibChoice>,
+    /// How often the FIB heard of a prefix.
+    pub(crate) fib_changes: Vec<IpNet>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) keys: Vec<IpNet>,
+    pub(crate) dials: Vec<speaker::Connect>,
+    pub(crate) adopted: Vec<speaker::SocketSettings>,
+    pub(crate) wanted: BTreeSet<NextHop>,
+    /// What the host says of next hops, where not the usual.
+    pub(crate) next_hops: BTreeMap<IpAddr, NextHopState>,
+    /// What strangers hear, and whether they still listen.
+    pub(crate) heard: HashMap<ConnectionId, BytesMut>,
+    pub(crate) closed: BTreeSet<ConnectionId>,
+    /// It takes nothing from its neighbors' sockets: they cannot send.
+    pub(crate) deaf: bool,
+    /// Its host answers nothing of its own.
+    pub(crate) mute: bool,
+    unread: HashMap<ConnectionId, BytesMut>,
+    writable: BTreeSet<ConnectionId>,
+    accepted: u64,
+}
+
+struct Link {
+    node: usize,
+    connection: ConnectionId,
+    /// Nothing arrives before this: bytes keep their order.
+    free: Instant,
+}
+
+enum Arrival {
+    Accepted { node: usize, connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
+    Connected { node: usize, connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
+    Failed { node: usize, connection: ConnectionId },
+    Bytes { node: usize, connection: ConnectionId, bytes: Vec<u8> },
+    Closed { node: usize, connection: ConnectionId, error: Option<String> },
+}
+
+impl Network {
+    /// Speakers by address, none of which has moved.
+    pub(crate) fn new(seed: u64, nodes: impl IntoIterator<Item = (IpAddr, Settings)>) -> Self {
+        let now = Instant::now();
+        let nodes = nodes.into_iter().zip(seed..).map(|((address, settings), seed)| Node {
+            speaker: Speaker::new(now, settings, seed),
+            address,
+            fib: BTreeMap::new(),
+            fib_changes: Vec::new(),
+            events: Vec::new(),
+            keys: Vec::new(),
+            dials: Vec::new(),
+            adopted: Vec::new(),
+            wanted: BTreeSet::new(),
+            next_hops: BTreeMap::new(),
+            heard: HashMap::new(),
+            closed: BTreeSet::new(),
+            deaf: false,
+            mute: false,
+            unread: HashMap::new(),
+            writable: BTreeSet::new(),
+            accepted: 0,
+        });
+        let nodes = nodes.collect();
+        let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let (links, arrivals, unreachable) = Default::default();
+        Self { now, nodes, links, arrivals, count: 0, random, unreachable }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.settle();
+        while let Some(next) = self.next_time().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.arrive();
+            self.time_out();
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until something holds, ten minutes at most.
+    pub(crate) fn run_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(600);
+        self.settle();
+        while !holds(self) {
+            let Some(next) = self.next_time().filter(|next| *next <= end) else { panic!("never: {what}\n{self}") };
+            self.now = self.now.max(next);
+            self.arrive();
+            self.time_out();
+            self.settle();
+        }
+    }
+
+    /// Gives a speaker something.
+    pub(crate) fn input(&mut self, node: usize, input: Input<'_>) {
+        self.nodes[node].speaker.input(self.now, input);
+        self.settle();
+    }
+
+    pub(crate) fn command(&mut self, node: usize, neighbor: &str, command: Command) {
+        self.input(node, Input::Command { neighbor: neighbor.to_owned(), command });
+    }
+
+    pub(crate) fn reload(&mut self, node: usize, settings: Settings) {
+        self.input(node, Input::Settings(Box::new(settings)));
+    }
+
+    /// The host has something new to say.
+    pub(crate) fn answer(&mut self, node: usize, address: IpAddr, state: NextHopState) {
+        self.nodes[node].next_hops.insert(address, state.clone());
+        self.input(node, Input::NextHops(vec![(address.into(), state)]));
+    }
+
+    /// Breaks all connections between two nodes.
+    pub(crate) fn cut(&mut self, left: usize, right: usize) {
+        let broken: Vec<_> = self
+            .links
+            .iter()
+            .filter(|((node, _), link)| (*node, link.node) == (left, right) || (*node, link.node) == (right, left))
+            .map(|(end, _)| *end)
+            .collect();
+        for (node, connection) in broken {
+            self.links.remove(&(node, connection));
+            self.nodes[node].unread.remove(&connection);
+            self.input(node, Input::Closed { connection, error: Some("reset by peer".to_owned()) });
+        }
+    }
+
+    /// No new connections between two nodes, or again.
+    pub(crate) fn set_reachable(&mut self, left: usize, right: usize, reachable: bool) {
+        for pair in [(left, right), (right, left)] {
+            if reachable {
+                self.unreachable.remove(&pair)
+            } else {
+                self.unreachable.insert(pair)
+            };
+        }
+    }
+
+    /// Somebody connects from an address that is no node's; what it hears is in [`Node::heard`].
+    pub(crate) fn stranger(&mut self, node: usize, local: SocketAddr, remote: SocketAddr) -> ConnectionId {
+        let connection = self.nodes[node].next_connection();
+        self.nodes[node].heard.insert(connection, BytesMut::new());
+        self.input(node, Input::Accepted { connection, local, remote, interface: None });
+        connection
+    }
+
+    /// What a stranger sends.
+    pub(crate) fn say(&mut self, node: usize, connection: ConnectionId, bytes: &[u8]) {
+        self.nodes[node].receive(self.now, connection, bytes);
+        self.settle();
+    }
+
+    pub(crate) fn state(&self, node: usize, neighbor: &str) -> SessionState {
+        self.neighbor(node, neighbor).state
+    }
+
+    pub(crate) fn neighbor(&self, node: usize, neighbor: &str) -> NeighborView {
+        let neighbors = self.nodes[node].speaker.neighbors(self.now);
+        neighbors.into_iter().find(|view| view.name == neighbor).unwrap_or_else(|| panic!("no {neighbor}\n{self}"))
+    }
+
+    pub(crate) fn routes(&self, node: usize) -> Vec<RouteView> {
+        self.nodes[node].speaker.routes(self.now, EVERYTHING)
+    }
+
+    pub(crate) fn route(&self, node: usize, prefix: &str) -> Option<RouteView> {
+        let prefix: IpNet = prefix.parse().unwrap();
+        self.routes(node).into_iter().find(|route| route.prefix == prefix)
+    }
+
+    pub(crate) fn received(&self, node: usize, neighbor: &str) -> Vec<RouteView> {
+        self.nodes[node].speaker.received(self.now, neighbor, EVERYTHING).unwrap()
+    }
+
+    pub(crate) fn advertised(&self, node: usize, neighbor: &str) -> Vec<RouteView> {
+        self.nodes[node].speaker.advertised(self.now, neighbor, EVERYTHING).unwrap()
+    }
+
+    /// Prefixes that the FIB has, with their next hops.
+    pub(crate) fn fib(&self, node: usize) -> BTreeMap<String, Vec<String>> {
+        let fib = self.nodes[node].fib.iter();
+        fib.map(|(prefix, choice)| {
+            let best = choice.best.iter().map(|next_hop| next_hop.address.to_string());
+            (prefix.to_string(), if choice.discard { vec!["discard".to_owned()] } else { best.collect() })
+        })
+        .collect()
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let arrival = self.arrivals.first_key_value().map(|((time, _), _)| *time);
+        self.nodes.iter().filter_map(|node| node.speaker.next_timeout()).chain(arrival).min()
+    }
+
+    fn arrive(&mut self) {
+        while let Some(entry) = self.arrivals.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let arrival = entry.remove();
+            self.deliver(arrival);
+        }
+    }
+
+    fn time_out(&mut self) {
+        for node in &mut self.nodes {
+            if node.speaker.next_timeout().is_some_and(|next| next <= self.now) {
+                node.speaker.input(self.now, Input::Timer);
+            }
+        }
+    }
+
+    fn deliver(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::Accepted { node, connection, local, remote } => {
+                let input = Input::Accepted { connection, local, remote, interface: None };
+                self.nodes[node].speaker.input(now, input);
+            }
+            Arrival::Connected { node, connection, local, remote } => {
+                self.nodes[node].speaker.input(now, Input::Connected { connection, local, remote });
+            }
+            Arrival::Failed { node, connection } => {
+                let input = Input::ConnectFailed { connection, error: "connection refused".to_owned() };
+                self.nodes[node].speaker.input(now, input);
+            }
+            Arrival::Bytes { node, connection, bytes } => self.nodes[node].receive(now, connection, &bytes),
+            Arrival::Closed { node, connection, error } => {
+                self.links.remove(&(node, connection));
+                self.nodes[node].unread.remove(&connection);
+                self.nodes[node].speaker.input(now, Input::Closed { connection, error });
+            }
+        }
+    }
+
+    /// Does what the speakers want, until none wants anything.
+    fn settle(&mut self) {
+        for index in 0..self.nodes.len() {
+            while let Some(action) = self.nodes[index].speaker.poll_action() {
+                self.act(index, action);
+            }
+            self.nodes[index].listen(self.now);
+            while let Some(connection) = self.nodes[index].speaker.poll_writable() {
+                self.nodes[index].writable.insert(connection);
+            }
+            for connection in self.nodes[index].writable.clone() {
+                self.transmit(index, connection);
+            }
+            self.nodes[index].listen(self.now);
+        }
+    }
+
+    fn transmit(&mut self, index: usize, connection: ConnectionId) {
+        let Some(other) = self.links.get(&(index, connection)).map(|link| link.node) else {
+            self.nodes[index].transmit_to_stranger(self.now, connection);
+            return;
+        };
+        if self.nodes[other].deaf {
+            return;
+        }
+        let mut out = BytesMut::new();
+        while self.nodes[index].speaker.poll_transmit(self.now, connection, &mut out) {}
+        self.nodes[index].writable.remove(&connection);
+        self.carry(index, connection, &out);
+    }
+
+    /// Puts bytes under way, in pieces.
+    fn carry(&mut self, index: usize, connection: ConnectionId, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let length = (self.random(3000) as usize + 1).min(bytes.len());
+            let (piece, rest) = bytes.split_at(length);
+            bytes = rest;
+            let Some(link) = self.links.get_mut(&(index, connection)) else { return };
+            let arrival = Arrival::Bytes { node: link.node, connection: link.connection, bytes: piece.to_vec() };
+            let at = (self.now + LATENCY).max(link.free);
+            link.free = at;
+            self.schedule(at, arrival);
+        }
+    }
+
+    fn act(&mut self, index: usize, action: Action) {
+        match action {
+            Action::Connect(connect) => self.dial(index, connect),
+            Action::Close { connection } => {
+                self.transmit(index, connection);
+                self.nodes[index].closed.insert(connection);
+                if let Some(link) = self.links.remove(&(index, connection)) {
+                    let at = (self.now + LATENCY).max(link.free);
+                    let closed = Arrival::Closed { node: link.node, connection: link.connection, error: None };
+                    self.schedule(at, closed);
+                    self.schedule(at, Arrival::Closed { node: index, connection, error: None });
+                }
+            }
+            Action::Adopt { socket, .. } => self.nodes[index].adopted.push(socket),
+            Action::ListenKeys(keys) => {
+                self.nodes[index].keys = keys.into_iter().map(|(prefix, _)| prefix).collect();
+            }
+        }
+    }
+
+    fn dial(&mut self, index: usize, connect: speaker::Connect) {
+        let connection = connect.connection;
+        let remote = connect.remote;
+        self.nodes[index].dials.push(connect);
+        let at = self.now + LATENCY;
+        let listener = self.nodes.iter().position(|node| node.address == remote.ip());
+        let Some(other) = listener.filter(|other| !self.unreachable.contains(&(index, *other))) else {
+            self.schedule(at, Arrival::Failed { node: index, connection });
+            return;
+        };
+        let local = SocketAddr::new(self.nodes[index].address, 40000 + (self.count % 20000) as u16);
+        let accepted = self.nodes[other].next_connection();
+        self.links.insert((index, connection), Link { node: other, connection: accepted, free: at });
+        self.links.insert((other, accepted), Link { node: index, connection, free: at });
+        self.schedule(at, Arrival::Accepted { node: other, connection: accepted, local: remote, remote: local });
+        self.schedule(at, Arrival::Connected { node: index, connection, local, remote });
+    }
+
+    fn schedule(&mut self, at: Instant, arrival: Arrival) {
+        self.count += 1;
+        self.arrivals.insert((at, self.count), arrival);
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % below
+    }
+}
+
+pub(crate) const EVERYTHING: Slice = Slice { after: None, limit: usize::MAX, within: None };
+
+impl Node {
+    fn next_connection(&mut self) -> ConnectionId {
+        self.accepted += 1;
+        ConnectionId(self.accepted)
+    }
+
+    fn transmit_to_stranger(&mut self, now: Instant, connection: ConnectionId) {
+        self.writable.remove(&connection);
+        if let Some(heard) = self.heard.get_mut(&connection) {
+            while self.speaker.poll_transmit(now, connection, heard) {}
+        }
+    }
+
+    fn receive(&mut self, now: Instant, connection: ConnectionId, bytes: &[u8]) {
+        let mut unread = self.unread.remove(&connection).unwrap_or_default();
+        unread.extend_from_slice(bytes);
+        loop {
+            let before = unread.len();
+            self.speaker.input(now, Input::Bytes { connection, bytes: &mut unread });
+            if unread.is_empty() || unread.len() == before {
+                break;
+            }
+        }
+        self.unread.insert(connection, unread);
+    }
+
+    /// Events, the host's answers, and the FIB.
+    fn listen(&mut self, now: Instant) {
+        while let Some(event) = self.speaker.poll_event() {
+            match event {
+                Event::NextHopWanted(next_hop) => {
+                    assert!(self.wanted.insert(next_hop), "{next_hop:?} is wanted twice");
+                    if !self.mute {
+                        let state = self.host_knows(next_hop.address);
+                        self.speaker.input(now, Input::NextHops(vec![(next_hop, state)]));
+                    }
+                }
+                Event::NextHopUnwanted(next_hop) => {
+                    assert!(self.wanted.remove(&next_hop), "{next_hop:?} was not wanted");
+                }
+                event => self.events.push(event),
+            }
+        }
+        loop {
+            let changes = self.speaker.poll_fib(100);
+            if changes.is_empty() {
+                break;
+            }
+            for change in changes {
+                self.fib_changes.push(change.prefix);
+                match change.choice {
+                    Some(choice) => self.fib.insert(change.prefix, choice),
+                    None => self.fib.remove(&change.prefix),
+                };
+            }
+        }
+    }
+
+    /// Everything is on a link, unless a test says otherwise.
+    fn host_knows(&self, address: IpAddr) -> NextHopState {
+        let local = address == self.address;
+        let usual = NextHopState { up: true, connected: true, local, ..NextHopState::default() };
+        self.next_hops.get(&address).cloned().unwrap_or(usual)
+    }
+}
+
+/// What a test that fails wants to see.
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for node in &self.nodes {
+            writeln!(f, "{}:", node.address)?;
+            for view in node.speaker.neighbors(self.now) {
+                writeln!(f, "  {} {:?} {:?} {:?}", view.name, view.state, view.note, view.last_error)?;
+            }
+            for route in node.speaker.routes(self.now, EVERYTHING) {
+                for path in route.paths {
+                    writeln!(f, "  {} by {} {:?}", route.prefix, path.neighbor, path.not_best)?;
+                }
+            }
+            node.events.iter().try_for_each(|event| writeln!(f, "  {event:?}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! A neighbor that says what a test wants, and shows what it hears as text.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bgpd::types::{Asn, BgpIdentifier, ConnectionId, Families, Family};
+use bgpd::wire::{self, Capability, Context, Message, MpNextHop, Notification, Open, PathAttributes, Update};
+use bytes::BytesMut;
+use ipnet::IpNet;
+
+use crate::network::Network;
+use crate::settings::{address, asn};
+
+/// A neighbor without a speaker.
+pub(crate) struct Raw {
+    node: usize,
+    connection: ConnectionId,
+    context: Context,
+}
+
+impl Raw {
+    /// Connects to the node from an address, and opens a session with all that this speaker knows.
+    pub(crate) fn establish(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
+        let mut raw = Self::connect(network, node, from, number);
+        raw.say(network, |out| open(number, from).write(out));
+        raw.say(network, wire::write_keepalive);
+        raw
+    }
+
+    /// Only connects.
+    pub(crate) fn connect(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
+        let local = SocketAddr::new(network.nodes[node].address, 179);
+        Self::connect_to(network, node, local, from, number)
+    }
+
+    pub(crate) fn connect_to(network: &mut Network, node: usize, local: SocketAddr, from: &str, number: u32) -> Self {
+        let connection = network.stranger(node, local, SocketAddr::new(address(from), 40000));
+        let context = Context {
+            four_octet_as: true,
+            enhanced_refresh: false,
+            internal: false,
+            remote_asn: asn(number),
+            families: Families::ALL,
+            enforce_first_asn: false,
+            max_message: wire::MAX_MESSAGE,
+        };
+        Self { node, connection, context }
+    }
+
+    /// What it hears is read as from an internal neighbor, and what it says written so.
+    pub(crate) fn internal(mut self) -> Self {
+        self.context.internal = true;
+        self
+    }
+
+    pub(crate) fn say(&mut self, network: &mut Network, write: impl FnOnce(&mut BytesMut)) {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        network.say(self.node, self.connection, &out);
+    }
+
+    pub(crate) fn announce(
+        &mut self,
+        network: &mut Network,
+        attributes: &PathAttributes,
+        via: &str,
+        prefixes: &[&str],
+    ) {
+        let prefixes: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
+        let next_hop = MpNextHop { address: address(via), link_local: None };
+        let context = self.context;
+        self.say(network, |out| {
+            assert_eq!(wire::write_reach(out, &context, attributes, next_hop, &prefixes), prefixes.len());
+        });
+    }
+
+    pub(crate) fn withdraw(&mut self, network: &mut Network, prefixes: &[&str]) {
+        let prefixes: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
+        let context = self.context;
+        self.say(network, |out| {
+            wire::write_unreach(out, &context, &prefixes);
+        });
+    }
+
+    /// Whether the node has closed the connection.
+    pub(crate) fn is_closed(&self, network: &Network) -> bool {
+        network.nodes[self.node].closed.contains(&self.connection)
+    }
+
+    /// What came since the last time, a line a message; KEEPALIVEs are left out.
+    pub(crate) fn hear(&mut self, network: &mut Network) -> Vec<String> {
+        let heard = network.nodes[self.node].heard.get_mut(&self.connection).unwrap();
+        let mut lines = Vec::new();
+        while let Some(length) = wire::frame_length(heard, wire::MAX_MESSAGE).unwrap() {
+            let frame = heard.split_to(length);
+            lines.extend(self.show(&wire::decode(&frame, &self.context).unwrap()));
+        }
+        lines
+    }
+
+    fn show(&self, message: &Message<'_>) -> Option<String> {
+        match message {
+            Message::Open(open) => Some(format!("open {} hold {}", open.asn, open.hold_time)),
+            Message::Keepalive => None,
+            Message::Notification(notification) => Some(show_notification(notification)),
+            Message::RouteRefresh(refresh) => Some(format!("refresh {}", refresh.family.unwrap())),
+            Message::Update(update) => Some(self.show_update(update)),
+        }
+    }
+
+    fn show_update(&self, update: &Update<'_>) -> String {
+        if let Some(family) = update.end_of_rib() {
+            return format!("end of {family}");
+        }
+        let withdrawn: Vec<_> =
+            update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())).collect();
+        if !withdrawn.is_empty() {
+            return format!("withdraw {}", list(withdrawn));
+        }
+        let parsed = update.attributes.parse(&self.context);
+        assert_eq!(parsed.errors, [], "a speaker of ours sends nothing malformed");
+        let (next_hop, prefixes): (IpAddr, Vec<_>) = match &update.mp_nlri {
+            Some((next_hop, nlri)) => (next_hop.address, nlri.iter().collect()),
+            None => (parsed.next_hop.unwrap().into(), update.nlri.iter().collect()),
+        };
+        format!("{} via {next_hop} {}", list(prefixes), show_attributes(&parsed.attributes))
+    }
+}
+
+/// An OPEN with both families.
+pub(crate) fn open(number: u32, id: &str) -> Open {
+    let multiprotocol = Family::ALL.map(|family| {
+        let (afi, safi) = family.afi_safi();
+        Capability::Multiprotocol { afi, safi }
+    });
+    let id = match address(id) {
+        IpAddr::V4(id) => id,
+        IpAddr::V6(_) => [192, 0, 2, 6].into(),
+    };
+    Open {
+        asn: asn(number),
+        hold_time: 90,
+        router_id: BgpIdentifier::new(id).unwrap(),
+        capabilities: multiprotocol
+            .into_iter()
+            .chain([Capability::RouteRefresh, Capability::FourOctetAs(number)])
+            .collect(),
+    }
+}
+
+/// Attributes with nothing but a path.
+pub(crate) fn path(asns: &[u32]) -> PathAttributes {
+    PathAttributes {
+        as_path: asns.iter().map(|number| Asn::new(*number).unwrap()).collect(),
+        ..PathAttributes::default()
+    }
+}
+
+fn show_notification(notification: &Notification) -> String {
+    format!("notification {}/{} {}", notification.code, notification.subcode, notification.text())
+}
+
+fn show_attributes(attributes: &PathAttributes) -> String {
+    let mut text = format!("{} [{}]", attributes.origin, attributes.as_path);
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!(" {name} {value}"));
+        }
+    };
+    add("med", attributes.med.map(|med| med.to_string()));
+    add("pref", attributes.local_pref.map(|local_pref| local_pref.to_string()));
+    add("atomic", attributes.atomic_aggregate.then(|| "yes".to_owned()));
+    add("aggregator", attributes.aggregator.map(|aggregator| format!("{} {}", aggregator.asn, aggregator.address)));
+    add("communities", some_list(&attributes.communities));
+    add("originator", attributes.originator_id.map(|id| id.to_string()));
+    add("clusters", some_list(&attributes.cluster_list));
+    add("large", some_list(&attributes.large_communities));
+    add("unknown", (!attributes.unknown.is_empty()).then(|| format!("{:?}", attributes.unknown)));
+    text
+}
+
+fn some_list<T: std::fmt::Display>(items: &[T]) -> Option<String> {
+    (!items.is_empty()).then(|| list(items))
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,90 @@
+//! The corpus through its properties: every file as it is, cut anywhere, and with octets changed.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+/// How often the octets of a file are changed; `VPNGW_LONG=1` for a thousand times as many.
+const MUTATIONS: u64 = 500;
+
+#[test]
+fn the_wire_corpus_holds() {
+    replay("wire", vpngw_fuzz::wire::stream);
+}
+
+fn replay(name: &str, property: fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} is empty", directory.display());
+    let inputs: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    for (file, input) in files.iter().zip(&inputs) {
+        let name = file.display();
+        hold(property, input, || format!("{name}"));
+        for end in 0..input.len() {
+            hold(property, &input[..end], || format!("{name} cut at {end}"));
+        }
+        for seed in 0..mutations() {
+            hold(property, &mutated(input, &inputs, seed), || format!("{name} with seed {seed}"));
+        }
+    }
+}
+
+/// Says which input it was when a property does not hold.
+fn hold(property: fn(&[u8]), input: &[u8], name: impl FnOnce() -> String) {
+    if std::panic::catch_unwind(|| property(input)).is_err() {
+        panic!("does not hold for {}: {input:02x?}", name());
+    }
+}
+
+fn mutations() -> u64 {
+    if std::env::var_os("VPNGW_LONG").is_some() { MUTATIONS * 1000 } else { MUTATIONS }
+}
+
+/// The same for the same seed: one to eight octets changed, put in or taken out, or a piece of another input in
+/// their place; lengths that no longer fit are half the point.
+fn mutated(input: &[u8], inputs: &[Vec<u8>], seed: u64) -> Vec<u8> {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut bytes = input.to_vec();
+    for _ in 0..=random.below(8) {
+        let at = random.below(bytes.len() + 1);
+        match random.below(6) {
+            0 => bytes.insert(at, random.octet()),
+            1 if at < bytes.len() => drop(bytes.remove(at)),
+            2 => {
+                let other = &inputs[random.below(inputs.len())];
+                let from = random.below(other.len() + 1);
+                let until = from + random.below(other.len() - from + 1).min(64);
+                bytes.splice(at..at, other[from..until].iter().copied());
+            }
+            _ if at < bytes.len() => bytes[at] = random.octet(),
+            _ => {}
+        }
+    }
+    bytes
+}
+
+/// Xorshift: good enough to move octets about.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// Small numbers and the edges as often as all others: they are the lengths.
+    fn octet(&mut self) -> u8 {
+        match self.next() % 4 {
+            0 => self.below(40) as u8,
+            1 => [0, 1, 0x7F, 0x80, 0xC0, 0xFF][self.below(6)],
+            _ => self.next() as u8,
+        }
+    }
+}
