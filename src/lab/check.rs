@@ -80,7 +80,8 @@ fn compare(expected: &[IpNet], found: BTreeSet<IpNet>) -> anyhow::Result<String>
     let missing = list(expected.difference(&found).collect());
     let leaked = list(found.difference(&expected).collect());
     match (missing.is_empty(), leaked.is_empty()) {
-        (true, true) => Ok(format!("{} as expected", found.len())),
+        (true, true) if found.is_empty() => Ok("none".to_owned()),
+        (true, true) => Ok(list(found.iter().collect()).trim_start().to_owned()),
         (false, true) => bail!("missing{missing}"),
         (true, false) => bail!("not expected{leaked}"),
         (false, false) => bail!("missing{missing}, not expected{leaked}"),
@@ -95,21 +96,21 @@ async fn ping(
     echoes: &mut Echoes,
 ) -> anyhow::Result<String> {
     let node = network.node(node)?;
-    let mut error = None;
+    let mut answered = Vec::new();
+    let mut failed = Vec::new();
     for (from, to) in addresses {
         let ping = Ping { to: *to, from: Some(*from), count: 1, interval: Duration::ZERO, timeout: ECHO };
-        let found = node.ping(ping).await;
         echoes.sent += 1;
-        match found {
-            Ok(Echoes { round_trips, error: None, .. }) => echoes.round_trips.extend(round_trips),
-            Ok(Echoes { error: why, .. }) => error = error.or(why.map(|why| format!("{to}: {why}"))),
-            Err(why) => error = error.or(Some(format!("{to}: {why:#}"))),
+        match node.ping(ping).await {
+            Ok(Echoes { round_trips, error: None, .. }) => {
+                answered.extend(round_trips.iter().map(|time| format!("{to} in {time:.2?}")));
+                echoes.round_trips.extend(round_trips);
+            }
+            Ok(Echoes { error: Some(why), .. }) => failed.push(format!("{to}: {why}")),
+            Err(why) => failed.push(format!("{to}: {why:#}")),
         }
     }
-    match error {
-        None => Ok("answers".to_owned()),
-        Some(error) => bail!(error),
-    }
+    if failed.is_empty() { Ok(answered.join(", ")) } else { bail!(failed.join("; ")) }
 }
 
 async fn tcp(network: &Network, node: &str, addresses: &[(IpAddr, SocketAddr)]) -> anyhow::Result<String> {

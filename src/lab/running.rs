@@ -108,6 +108,15 @@ impl Running {
         self.processes.get_mut(name).with_context(|| format!("{name} was not started"))
     }
 
+    /// SIGKILL, as in a crash, and the wait for the end; from then on nobody expects the program to run.
+    ///
+    /// # Errors
+    /// Where none of that name was started.
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        let mut process = self.processes.remove(name).with_context(|| format!("{name} was not started"))?;
+        process.kill().await.map(drop)
+    }
+
     /// All programs that were started.
     pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
         self.processes.values_mut()

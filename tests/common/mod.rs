@@ -24,6 +24,7 @@ use serde_json::Value;
 use vpngw::lab::check::check;
 use vpngw::lab::directory::Directory;
 use vpngw::lab::namespace::Namespace;
+use vpngw::lab::process::Signal;
 use vpngw::lab::request::Ping;
 use vpngw::lab::running::Running;
 use vpngw::lab::site::{Expectation, Site};
@@ -34,6 +35,8 @@ pub const DEADLINE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a program may take to end in order.
 const STOP: Duration = Duration::from_secs(60);
+/// How long all of them may take after a failure.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The program under test.
 pub fn binary() -> PathBuf {
@@ -128,7 +131,7 @@ impl Lab {
 
     /// SIGKILL.
     pub async fn kill(&mut self, program: &str) {
-        self.running.process(program).unwrap().kill().await.unwrap();
+        self.running.kill(program).await.unwrap();
     }
 
     /// Waits until a gateway answers on its control socket.
@@ -189,6 +192,17 @@ impl Lab {
         self.running.directory().write(name, text).unwrap()
     }
 
+    /// FRR leaves files behind where it is killed.
+    fn end_in_order(&mut self) {
+        let start = Instant::now();
+        for process in self.running.processes() {
+            let _ = process.signal(Signal::Terminate);
+            while matches!(process.ended(), Ok(None)) && start.elapsed() < GRACE {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
     /// Ends every program in order. A gateway that has stopped leaves no route of its own.
     async fn finish(&mut self) {
         self.running.stop().await.unwrap();
@@ -201,6 +215,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             dump::everything(self);
+            self.end_in_order();
         }
     }
 }
