@@ -43,7 +43,7 @@ impl Intent {
     fn settings(&self, node: usize) -> Settings {
         let mut settings = router(asn(node), &format!("192.0.2.{}", node + 1));
         settings.policies =
-            [odd(), preferring()].into_iter().map(|policy| (policy.name.clone(), policy.into())).collect();
+            [odd(), longer()].into_iter().map(|policy| (policy.name.clone(), policy.into())).collect();
         for other in (0..NODES).filter(|other| *other != node) {
             let (import, export) = self.policies.get(&(node, other)).copied().unwrap_or_default();
             let mut neighbor = neighbor(&at(other), asn(other));
@@ -69,7 +69,7 @@ fn policy_name(number: u8) -> Option<PolicyName> {
     match number {
         0 => Some(PolicyName::AcceptAll),
         1 => Some(PolicyName::Named("odd".to_owned())),
-        2 => Some(PolicyName::Named("preferring".to_owned())),
+        2 => Some(PolicyName::Named("longer".to_owned())),
         _ => None,
     }
 }
@@ -87,11 +87,11 @@ fn odd() -> Policy {
     Policy { name: "odd".to_owned(), rules: vec![rule] }
 }
 
-/// Everything, but with another preference and a longer path.
-fn preferring() -> Policy {
-    let set = Set { local_pref: Some(300), prepend: 1, ..Set::default() };
+/// Everything, but by a longer path. (No preference: what neighbors prefer may have several outcomes.)
+fn longer() -> Policy {
+    let set = Set { prepend: 1, ..Set::default() };
     let rule = Rule { line: 1, matches: Match::default(), set, action: Action::Accept };
-    Policy { name: "preferring".to_owned(), rules: vec![rule] }
+    Policy { name: "longer".to_owned(), rules: vec![rule] }
 }
 
 /// What is compared: every FIB, and every table as its neighbors see it.
