@@ -315,8 +315,8 @@ impl Speaker {
     /// At most `max` prefixes whose choice has changed.
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
         let changes = self.rib.poll_fib(max);
-        if self.rib.has_empty() {
-            self.collecting.get_or_insert(0);
+        if !changes.is_empty() && self.rib.has_empty() {
+            self.collecting.get_or_insert(0); // what the FIB has let go of may be forgotten
         }
         changes
     }

@@ -1,10 +1,14 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+mod churn;
 mod dynamic;
 mod exchange;
 mod export;
 mod import;
 mod network;
+mod own;
 mod raw;
+mod reload;
 mod settings;
+mod three;

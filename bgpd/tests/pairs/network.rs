@@ -25,6 +25,8 @@ pub(crate) struct Network {
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     count: u64,
     random: u64,
+    /// Turns since time last moved.
+    turns_now: usize,
     unreachable: BTreeSet<(usize, usize)>,
 }
 
@@ -95,7 +97,7 @@ impl Network {
         let nodes = nodes.collect();
         let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let (links, arrivals, unreachable) = Default::default();
-        Self { now, nodes, links, arrivals, count: 0, random, unreachable }
+        Self { now, nodes, links, arrivals, count: 0, random, turns_now: 0, unreachable }
     }
 
     /// Lets time pass.
@@ -103,10 +105,7 @@ impl Network {
         let end = self.now + time;
         self.settle();
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
-            self.now = self.now.max(next);
-            self.arrive();
-            self.time_out();
-            self.settle();
+            self.advance(next);
         }
         self.now = end;
     }
@@ -117,11 +116,17 @@ impl Network {
         self.settle();
         while !holds(self) {
             let Some(next) = self.next_time().filter(|next| *next <= end) else { panic!("never: {what}\n{self}") };
-            self.now = self.now.max(next);
-            self.arrive();
-            self.time_out();
-            self.settle();
+            self.advance(next);
         }
+    }
+
+    fn advance(&mut self, next: Instant) {
+        self.turns_now = if next > self.now { 0 } else { self.turns_now + 1 };
+        assert!(self.turns_now < 10_000, "time stands still\n{self}");
+        self.now = self.now.max(next);
+        self.arrive();
+        self.time_out();
+        self.settle();
     }
 
     /// Gives a speaker something.

@@ -147,7 +147,7 @@ impl Model {
             let (up, admits) = *self.next_hops.get(next_hop)?;
             let local_pref = match self.filters.get(neighbor).copied().unwrap_or(0) {
                 0 => *local_pref,
-                2 if number_of(prefix) % 2 == 0 => *local_pref,
+                2 if number_of(prefix).is_multiple_of(2) => *local_pref,
                 3 => 50,
                 _ => return None,
             };
