@@ -78,7 +78,7 @@ async fn follow(site: &Site, duration: Option<Duration>) -> anyhow::Result<ExitC
     for gateway in &site.gateways {
         running.start(gateway.name)?;
     }
-    let mut watch = Watch::start(&site.expectations, running.network(), running.directory().path().to_owned());
+    let mut watch = Watch::start(&site.expectations, running.witnesses());
     let screen = Screen::open(site.drawing)?;
     let crash = show(&mut watch, &screen, &mut running, end).await?;
     screen.close(&watch)?;

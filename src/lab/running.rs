@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use super::check::Witnesses;
 use super::directory::Directory;
 use super::network::Network;
 use super::process::{Process, Signal};
@@ -51,7 +52,7 @@ impl Running {
     }
 
     /// Its namespaces.
-    pub fn network(&self) -> &Arc<Network> {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
@@ -65,9 +66,10 @@ impl Running {
         &self.gateways
     }
 
-    /// Asks a gateway over its control socket.
-    pub fn client(&self, gateway: &str) -> Client {
-        Client::new(self.socket(gateway))
+    /// Whom to ask how the site is.
+    pub fn witnesses(&self) -> Witnesses {
+        let client = |gateway: &Gateway| (gateway.name, Client::new(self.socket(gateway.name)));
+        Witnesses { network: Arc::clone(&self.network), clients: self.gateways.iter().map(client).collect() }
     }
 
     /// The control socket of a gateway.

@@ -1,6 +1,5 @@
 //! Follows a site: every expectation is looked at again and again, and what comes true must stay true.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::check::{Finding, check};
-use super::network::Network;
+use super::check::{Finding, Witnesses};
 use super::site::Expectation;
-use crate::control::Client;
 
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -73,15 +70,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to look, one task for each expectation. Control sockets are `NAME.sock` in `directory`.
-    pub fn start(expectations: &[Expectation], network: &Arc<Network>, directory: PathBuf) -> Self {
+    /// Starts to look, one task for each expectation.
+    pub fn start(expectations: &[Expectation], witnesses: Witnesses) -> Self {
+        let witnesses = Arc::new(witnesses);
         let (sender, findings) = mpsc::channel(FINDINGS);
         let mut lookers = JoinSet::new();
         for (index, expectation) in expectations.iter().cloned().enumerate() {
-            let (network, directory, sender) = (Arc::clone(network), directory.clone(), sender.clone());
+            let (witnesses, sender) = (Arc::clone(&witnesses), sender.clone());
             lookers.spawn(async move {
-                let client = |gateway: &str| Client::new(directory.join(format!("{gateway}.sock")));
-                while sender.send((index, check(&expectation, &network, client).await)).await.is_ok() {
+                while sender.send((index, witnesses.check(&expectation).await)).await.is_ok() {
                     sleep(PAUSE).await;
                 }
             });

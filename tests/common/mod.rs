@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use vpngw::lab::check::check;
 use vpngw::lab::directory::Directory;
 use vpngw::lab::namespace::Namespace;
 use vpngw::lab::process::Signal;
@@ -152,7 +151,7 @@ impl Lab {
 
     /// Looks once.
     pub async fn holds(&self, expectation: &Expectation) -> anyhow::Result<()> {
-        let finding = check(expectation, self.running.network(), |gateway| self.running.client(gateway)).await;
+        let finding = self.running.witnesses().check(expectation).await;
         finding.verdict.map(drop).map_err(anyhow::Error::msg)
     }
 
