@@ -119,6 +119,7 @@ fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSettings) -> fib
         key: peer.public_key,
         name: peer.name.clone(),
         allowed_ips: peer.allowed_ips.clone(),
+        static_routes: wireguard.static_routes.contains(&peer.public_key),
         routed_ips: ceiling.flat_map(|(_, prefixes)| prefixes.iter().copied()).collect(),
     }
 }

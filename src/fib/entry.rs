@@ -87,6 +87,11 @@ impl Entry {
         self.wanted.as_ref()?.tunnel.as_ref()
     }
 
+    /// The configuration's own route, not the speaker's.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.choice.as_ref().is_some_and(|choice| choice.pinned)
+    }
+
     /// Nothing is there and nothing is wanted.
     pub(super) fn is_empty(&self) -> bool {
         self.choice.is_none() && self.tunnel.is_none() && self.tunnel_sent.is_none() && !self.has_kernel_side()

@@ -11,14 +11,16 @@ use super::next_hops::{Known, NextHops};
 use super::plan::Body;
 use crate::kernel::{Resolution, Target, effective_metric};
 
-/// Why a destination must not have this route.
+/// Why a destination must not have this route. A route of the configuration itself may lead anywhere but to the tunnel's
+/// own endpoints: tunnels are numbered from link-local addresses.
 pub(super) fn refusal(
     settings: &Settings,
     next_hops: &NextHops,
     prefix: &IpNet,
     body: Option<&Body>,
+    pinned: bool,
 ) -> Option<String> {
-    never_installed(prefix).or_else(|| captured(settings, next_hops, prefix, body?))
+    never_installed(prefix).filter(|_| !pinned).or_else(|| captured(settings, next_hops, prefix, body?))
 }
 
 /// Destinations that are no business of a routing protocol.

@@ -63,6 +63,8 @@ pub struct TunnelPeer {
     pub name: String,
     /// A next hop that lies here is this peer's.
     pub allowed_ips: Vec<IpNet>,
+    /// They are kernel routes as well, whatever the speaker says: a tunnel without BGP.
+    pub static_routes: bool,
     /// The ceiling.
     pub routed_ips: Arc<[IpNet]>,
 }
@@ -160,21 +162,26 @@ impl Fib {
         for route in found {
             fib.entries.insert(Place::of(&route), Entry::left_over(Body::of(&fib.settings, &route)));
         }
+        fib.pin_static_routes();
         fib
+    }
+
+    /// Routes of the configuration, which need no word of the speaker.
+    fn pin_static_routes(&mut self) {
+        let peers = self.settings.tunnel.iter().flat_map(|tunnel| &tunnel.peers).filter(|peer| peer.static_routes);
+        let prefixes: Vec<IpNet> = peers.flat_map(|peer| peer.allowed_ips.iter().map(IpNet::trunc)).collect();
+        for prefix in prefixes {
+            self.choose(prefix, Some(Choice::pinned(&prefix)));
+        }
     }
 
     /// The speaker's news.
     pub fn changes(&mut self, changes: Vec<FibChange>) {
         for FibChange { prefix, choice } in changes {
-            let choice = choice.map(|choice| {
-                let choice = Choice::new(&prefix, choice);
-                self.plans.share(&self.settings, &self.next_hops, choice)
-            });
-            let place = self.place(prefix);
-            let entry = self.entry(place);
-            entry.choice = choice;
-            entry.left_over = false;
-            self.reconsider(place);
+            let pinned = self.entries.get(&self.place(prefix)).is_some_and(Entry::is_pinned);
+            if !pinned {
+                self.choose(prefix, choice.map(|choice| Choice::new(&prefix, choice)));
+            }
         }
     }
 
@@ -260,13 +267,23 @@ impl Fib {
         self.entries.entry(place).or_insert_with(|| Entry::unknown(left_over))
     }
 
+    fn choose(&mut self, prefix: IpNet, choice: Option<Choice>) {
+        let choice = choice.map(|choice| self.plans.share(&self.settings, &self.next_hops, choice));
+        let place = self.place(prefix);
+        let entry = self.entry(place);
+        entry.choice = choice;
+        entry.left_over = false;
+        self.reconsider(place);
+    }
+
     /// Works out anew what a destination should have.
     fn reconsider(&mut self, place: Place) {
         let Some(entry) = self.entries.get_mut(&place) else { return };
         let choice = entry.choice.as_ref().filter(|_| !self.withdrawing);
-        let wanted = choice.and_then(|choice| self.plans.wanted(choice)).map(|wanted| {
+        let wanted = choice.and_then(|choice| Some((choice, self.plans.wanted(choice)?))).map(|(choice, wanted)| {
             let Self { settings, next_hops, .. } = self;
-            match guard::refusal(settings, next_hops, &place.prefix, wanted.kernel.as_deref()) {
+            let body = wanted.kernel.as_deref();
+            match guard::refusal(settings, next_hops, &place.prefix, body, choice.pinned) {
                 Some(why) => Arc::new(Wanted { problem: Some(Problem::Refused(why)), ..Wanted::default() }),
                 None => wanted,
             }

@@ -18,6 +18,8 @@ use crate::kernel::{Hop, Route, Target};
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Choice {
     family: Family,
+    /// A static route into the tunnel, whose table has it from its own settings.
+    pub(super) pinned: bool,
     best: Vec<NextHop>,
     discard: bool,
     pub(super) not_installed: Option<&'static str>,
@@ -123,7 +125,11 @@ impl Plans {
 impl Choice {
     pub(super) fn new(prefix: &IpNet, choice: FibChoice) -> Self {
         let FibChoice { best, discard, not_installed, backup, accepted } = choice;
-        Self { family: Family::of(prefix), best, discard, not_installed, backup, accepted }
+        Self { family: Family::of(prefix), pinned: false, best, discard, not_installed, backup, accepted }
+    }
+
+    pub(super) fn pinned(prefix: &IpNet) -> Self {
+        Self { pinned: true, ..Self::new(prefix, FibChoice::default()) }
     }
 
     fn depends_on(&self, next_hops: &[NextHop]) -> bool {
@@ -157,6 +163,9 @@ impl Choice {
         if self.discard {
             return Ok(Target::Discard);
         }
+        if self.pinned {
+            return into_tunnel(settings);
+        }
         if let Some(why) = self.not_installed {
             return Err(why.to_owned());
         }
@@ -164,10 +173,7 @@ impl Choice {
         let mut unusable = None;
         for next_hop in &self.best {
             match next_hops.way(next_hop) {
-                Way::Peer(_) if hops.is_empty() => {
-                    let tunnel = settings.tunnel.as_ref().ok_or("there is no tunnel")?;
-                    return Ok(Target::Hops(vec![Hop { gateway: None, interface: tunnel.interface }]));
-                }
+                Way::Peer(_) if hops.is_empty() => return into_tunnel(settings),
                 Way::Link(hop) => hops.push(hop),
                 Way::Peer(_) => {}
                 Way::Local => unusable = unusable.or_else(|| Some(sentence(next_hop, "is an address of this host"))),
@@ -196,6 +202,11 @@ impl Choice {
         group.accept.dedup();
         (!group.accept.is_empty()).then_some(group)
     }
+}
+
+fn into_tunnel(settings: &Settings) -> Result<Target, String> {
+    let tunnel = settings.tunnel.as_ref().ok_or("there is no tunnel")?;
+    Ok(Target::Hops(vec![Hop { gateway: None, interface: tunnel.interface }]))
 }
 
 fn sentence(next_hop: &NextHop, why: &str) -> String {

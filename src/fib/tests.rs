@@ -24,6 +24,7 @@ fn peer(key: PublicKey, name: &str, allowed_ips: &[&str], routed_ips: &[&str]) -
         key,
         name: name.to_owned(),
         allowed_ips: prefixes(allowed_ips),
+        static_routes: false,
         routed_ips: prefixes(routed_ips).into(),
     }
 }
@@ -674,4 +675,21 @@ fn a_next_hop_is_looked_up_again_when_the_route_in_its_way_is_gone() {
     assert_eq!(bench.work(), Some(delete("10.99.0.0/16")));
     bench.fib.kernel_done(Ok(vec![Ok(())]));
     assert_eq!(bench.work(), Some(Work::Resolve(vec![nh("10.99.0.1")])));
+}
+
+#[test]
+fn static_routes_of_a_tunnel_without_bgp_are_there_from_the_start_and_win() {
+    let mut settings = settings();
+    let tunnel = settings.tunnel.as_mut().unwrap();
+    tunnel.peers =
+        vec![TunnelPeer { static_routes: true, ..peer(EU, "eu", &["10.20.0.0/16", "169.254.64.2/32"], &[]) }];
+    let mut fib = Fib::new(settings, Vec::new());
+    let routes = ["10.20.0.0/16", "169.254.64.2/32"].map(|prefix| RouteOp::Replace(route(prefix, hops(&[(None, WG)]))));
+    assert_eq!(fib.poll_work(Instant::now()), Some(Work::Kernel(routes.to_vec())));
+    fib.kernel_done(Ok(vec![Ok(()), Ok(())]));
+    fib.changes(vec![change("10.20.0.0/16", Some(choice(&["192.168.2.20"]))), change("10.20.0.0/16", None)]);
+    assert_eq!(fib.poll_work(Instant::now()), None);
+    fib.withdraw_all();
+    let Some(Work::Kernel(gone)) = fib.poll_work(Instant::now()) else { panic!("{fib:?}") };
+    assert_eq!(gone.len(), 2);
 }

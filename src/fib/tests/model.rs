@@ -306,7 +306,7 @@ impl Host {
         for (place, entry) in &fib.entries {
             let Some(choice) = entry.choice.as_ref().filter(|_| !fib.withdrawing) else { continue };
             let wanted = choice.wanted(&fib.settings, &fib.next_hops);
-            if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref()).is_some() {
+            if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref(), false).is_some() {
                 continue;
             }
             if let Some(Body { target, source, .. }) = wanted.kernel.as_deref().cloned() {
