@@ -42,8 +42,7 @@ impl Intent {
 
     fn settings(&self, node: usize) -> Settings {
         let mut settings = router(asn(node), &format!("192.0.2.{}", node + 1));
-        settings.policies =
-            [odd(), longer()].into_iter().map(|policy| (policy.name.clone(), policy.into())).collect();
+        settings.policies = [odd(), longer()].into_iter().map(|policy| (policy.name.clone(), policy.into())).collect();
         for other in (0..NODES).filter(|other| *other != node) {
             let (import, export) = self.policies.get(&(node, other)).copied().unwrap_or_default();
             let mut neighbor = neighbor(&at(other), asn(other));
