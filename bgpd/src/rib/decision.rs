@@ -5,6 +5,7 @@
 //! heads of these groups, which MED does not touch, are merged.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,15 +55,15 @@ impl Rank {
 
 /// A path as the decision sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct Candidate<'a> {
     /// From its attribute set.
-    pub(crate) rank: Rank,
+    pub(crate) rank: &'a Rank,
     /// Cost to reach the next hop.
     pub(crate) metric: u32,
     /// The neighbor's address.
-    pub(crate) neighbor: IpAddr,
+    pub(crate) neighbor: &'a IpAddr,
     /// Our end of its session: two neighbors may share an address.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: &'a SocketAddr,
 }
 
 /// A step of the decision. What comes up to [`Step::Metric`] must be equal for paths to be used together.
@@ -111,42 +112,48 @@ impl fmt::Display for Step {
 }
 
 /// `Less`: `left` is better, because of this step. MED counts if the AS is the same.
-pub(crate) fn compare(left: &Candidate, right: &Candidate) -> (Ordering, Step) {
-    let (l, r) = (&left.rank, &right.rank);
-    let med = if l.neighbor_as == r.neighbor_as { l.med.cmp(&r.med) } else { Ordering::Equal };
-    [
-        (r.own.cmp(&l.own), Step::Own),
-        (r.local_pref.cmp(&l.local_pref), Step::LocalPref),
-        (l.as_path_length.cmp(&r.as_path_length), Step::AsPathLength),
-        (l.origin.cmp(&r.origin), Step::Origin),
-        (med, Step::Med),
-        (r.external.cmp(&l.external), Step::External),
-        (left.metric.cmp(&right.metric), Step::Metric),
-        (l.router_id.cmp(&r.router_id), Step::RouterId),
-        (l.cluster_list_length.cmp(&r.cluster_list_length), Step::ClusterList),
-        (left.neighbor.cmp(&right.neighbor), Step::Address),
-    ]
-    .into_iter()
-    .find(|(order, _)| order.is_ne())
-    .unwrap_or_else(|| (left.local.cmp(&right.local), Step::Session))
+pub(crate) fn compare(left: &Candidate<'_>, right: &Candidate<'_>) -> (Ordering, Step) {
+    let (l, r) = (left.rank, right.rank);
+    let med = || if l.neighbor_as == r.neighbor_as { l.med.cmp(&r.med) } else { Ordering::Equal };
+    decided(r.own.cmp(&l.own), Step::Own)
+        .or_else(|| decided(r.local_pref.cmp(&l.local_pref), Step::LocalPref))
+        .or_else(|| decided(l.as_path_length.cmp(&r.as_path_length), Step::AsPathLength))
+        .or_else(|| decided(l.origin.cmp(&r.origin), Step::Origin))
+        .or_else(|| decided(med(), Step::Med))
+        .or_else(|| decided(r.external.cmp(&l.external), Step::External))
+        .or_else(|| decided(left.metric.cmp(&right.metric), Step::Metric))
+        .or_else(|| decided(l.router_id.cmp(&r.router_id), Step::RouterId))
+        .or_else(|| decided(l.cluster_list_length.cmp(&r.cluster_list_length), Step::ClusterList))
+        .or_else(|| decided(left.neighbor.cmp(right.neighbor), Step::Address))
+        .unwrap_or_else(|| (left.local.cmp(right.local), Step::Session))
 }
 
+fn decided(order: Ordering, step: Step) -> Option<(Ordering, Step)> {
+    order.is_ne().then_some((order, step))
+}
+
+/// A path with what the decision looks at.
+pub(crate) type Ranked<'a, T> = (Candidate<'a>, T);
+
 /// Puts paths in order, the best first. The result does not depend on the order before.
-pub(crate) fn order<T>(paths: &mut Vec<(Candidate, T)>) {
-    paths.sort_by(|(left, _), (right, _)| {
-        left.rank.neighbor_as.cmp(&right.rank.neighbor_as).then_with(|| compare(left, right).0)
-    });
-    let same_as = paths.windows(2).all(|pair| pair[0].0.rank.neighbor_as == pair[1].0.rank.neighbor_as);
-    if same_as {
-        return;
+pub(crate) fn order<T>(paths: &mut Vec<Ranked<'_, T>>) {
+    let same_med = paths.windows(2).all(|pair| pair[0].0.rank.med == pair[1].0.rank.med);
+    if same_med {
+        paths.sort_by(|(left, _), (right, _)| compare(left, right).0);
+    } else {
+        order_by_as(paths);
     }
-    let mut groups: Vec<std::collections::VecDeque<(Candidate, T)>> = Vec::new();
-    for (candidate, path) in paths.drain(..) {
+}
+
+/// Within each AS first, where MED counts; then the heads of these groups are merged, which MED does not touch.
+fn order_by_as<T>(paths: &mut Vec<Ranked<'_, T>>) {
+    let neighbor_as = |path: &Ranked<'_, T>| path.0.rank.neighbor_as;
+    paths.sort_by(|left, right| neighbor_as(left).cmp(&neighbor_as(right)).then_with(|| compare(&left.0, &right.0).0));
+    let mut groups: Vec<VecDeque<Ranked<'_, T>>> = Vec::new();
+    for path in paths.drain(..) {
         match groups.last_mut() {
-            Some(group) if group[0].0.rank.neighbor_as == candidate.rank.neighbor_as => {
-                group.push_back((candidate, path))
-            }
-            _ => groups.push([(candidate, path)].into()),
+            Some(group) if group.front().map(neighbor_as) == Some(neighbor_as(&path)) => group.push_back(path),
+            _ => groups.push([path].into()),
         }
     }
     while let Some(best) = (0..groups.len()).min_by(|left, right| compare(&groups[*left][0].0, &groups[*right][0].0).0)
@@ -159,7 +166,7 @@ pub(crate) fn order<T>(paths: &mut Vec<(Candidate, T)>) {
 }
 
 /// Why `paths[position]` is not the best of paths in order; `None` for the best itself.
-pub(crate) fn reason<T>(paths: &[(Candidate, T)], position: usize) -> Option<Step> {
+pub(crate) fn reason<T>(paths: &[Ranked<'_, T>], position: usize) -> Option<Step> {
     let (this, _) = paths.get(position)?;
     let (best, _) = paths.first().filter(|_| position > 0)?;
     match compare(best, this) {
@@ -173,6 +180,6 @@ pub(crate) fn reason<T>(paths: &[(Candidate, T)], position: usize) -> Option<Ste
 }
 
 /// Whether two paths are used together: equal up to the metric.
-pub(crate) fn is_equal_cost(left: &Candidate, right: &Candidate) -> bool {
+pub(crate) fn is_equal_cost(left: &Candidate<'_>, right: &Candidate<'_>) -> bool {
     left.rank.own == 0 && compare(left, right).1 > Step::Metric
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::bits::Bits;
-use super::{DestinationId, Forward, OwnRoute, Path, Ranking, Rib};
+use super::decision::Candidate;
+use super::{DestinationId, Forward, OwnRoute, Path, Rib};
 use crate::speaker::{FibChange, FibChoice};
 use crate::types::NextHop;
 
@@ -64,11 +65,11 @@ impl Rib {
     fn choice(&self, id: DestinationId) -> Option<FibChoice> {
         self.best(id)?;
         let destination = self.destinations.at(id);
-        let ranking = self.rank(destination);
-        let (_, best) = ranking.eligible.first()?;
+        let eligible = self.eligible(destination);
+        let (_, best) = eligible.first()?;
         let mut choice = match self.sets.at(best.set).own() {
-            Some(own) => self.own_choice(own, *best, &ranking)?,
-            None => self.learned_choice(&ranking),
+            Some(own) => self.own_choice(own, *best, &eligible)?,
+            None => self.learned_choice(&eligible),
         };
         if let Some(reason) = never_installed(&destination.prefix) {
             choice = FibChoice { not_installed: Some(reason), accepted: choice.accepted, ..FibChoice::default() };
@@ -77,8 +78,8 @@ impl Rib {
     }
 
     /// A route of ours is what it was told to be; of others for the same prefix only what may arrive counts.
-    fn own_choice(&self, own: &OwnRoute, path: Path, ranking: &Ranking<'_>) -> Option<FibChoice> {
-        let accepted = self.next_hops_of(ranking.eligible.iter().map(|(_, path)| *path));
+    fn own_choice(&self, own: &OwnRoute, path: Path, eligible: &[(Candidate<'_>, Path)]) -> Option<FibChoice> {
+        let accepted = self.next_hops_of(eligible.iter().map(|(_, path)| *path));
         let choice = FibChoice { discard: own.discard, accepted, ..FibChoice::default() };
         match (own.next_hop, own.discard) {
             (Some(_), false) if self.is_local(path) => {
@@ -86,20 +87,20 @@ impl Rib {
             }
             (Some(_), false) => Some(FibChoice { best: self.next_hops_of([path]), ..choice }),
             (_, true) => Some(choice),
-            (None, false) if ranking.eligible.len() > 1 => {
+            (None, false) if eligible.len() > 1 => {
                 Some(FibChoice { not_installed: Some("our own prefix: the kernel knows the way"), ..choice })
             }
             (None, false) => None,
         }
     }
 
-    fn learned_choice(&self, ranking: &Ranking<'_>) -> FibChoice {
-        let paths = || ranking.eligible.iter().map(|(_, path)| *path);
+    fn learned_choice(&self, eligible: &[(Candidate<'_>, Path)]) -> FibChoice {
+        let paths = || eligible.iter().map(|(_, path)| *path);
         let accepted = self.next_hops_of(paths());
         if paths().next().is_some_and(|best| self.is_local(best)) {
             return FibChoice { not_installed: Some("its next hop is this host"), accepted, ..FibChoice::default() };
         }
-        let multipath = self.multipath_len(ranking);
+        let multipath = self.multipath_len(eligible);
         let best = self.next_hops_of(paths().take(multipath).filter(|path| !self.is_local(*path)));
         let mut backup = self.next_hops_of(paths().skip(multipath).filter(|path| !self.is_local(*path)));
         backup.retain(|next_hop| !best.contains(next_hop));

@@ -53,17 +53,34 @@ impl Rib {
             });
             return Ok(received.parsed.errors);
         }
+        let looks_at_prefix = self.sources[source].import.looks_at_prefix();
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
-            let outcome = self.sources[source].judge(&received, prefix);
-            let set = match &last {
-                Some((known, set)) if *known == outcome => *set,
-                _ => self.set_of(source, bytes, &received, &outcome),
+            let set = match last {
+                Some((_, set)) if !looks_at_prefix => set,
+                _ => self.judged(source, bytes, &received, prefix, &mut last),
             };
-            last = Some((outcome, set));
             self.announce(source, prefix, set, since);
         }
         Ok(received.parsed.errors)
+    }
+
+    /// The set of a prefix that policy looks at; often that of the one before.
+    fn judged(
+        &mut self,
+        source: SourceId,
+        bytes: &[u8],
+        received: &Received,
+        prefix: IpNet,
+        last: &mut Option<(Outcome, SetId)>,
+    ) -> SetId {
+        let outcome = self.sources[source].judge(received, prefix);
+        let set = match last {
+            Some((known, set)) if *known == outcome => *set,
+            _ => self.set_of(source, bytes, received, &outcome),
+        };
+        *last = Some((outcome, set));
+        set
     }
 
     /// The set with these bytes, where import policy answers the same for all prefixes and has been asked.

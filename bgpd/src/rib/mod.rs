@@ -37,7 +37,7 @@ pub(crate) use self::decision::Rank;
 pub(crate) use self::destinations::{DestinationId, Path};
 pub(crate) use self::key::{Key, Received, is_martian};
 pub(crate) use self::next_hops::{NextHopId, Request};
-pub(crate) use self::select::{Ranking, Verdict};
+pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
 pub(crate) use self::update::Answered;

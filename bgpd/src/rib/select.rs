@@ -38,7 +38,7 @@ pub(crate) enum Ineligible<'a> {
 /// Paths in order, the best first, with what the decision saw.
 pub(crate) struct Ranking<'a> {
     /// Those that may be used.
-    pub(crate) eligible: Vec<(Candidate, Path)>,
+    pub(crate) eligible: Vec<(Candidate<'a>, Path)>,
     /// Those that may not.
     pub(crate) others: Vec<(Path, Verdict<'a>)>,
 }
@@ -139,10 +139,20 @@ impl Rib {
         Ranking { eligible, others }
     }
 
-    fn candidate(&self, path: Path, metric: u32) -> Candidate {
+    /// The paths of a destination that may be used, in the order of the last decision.
+    pub(crate) fn eligible(&self, destination: &Destination) -> Vec<(Candidate<'_>, Path)> {
+        let paths = destination.paths().iter();
+        let eligible = paths.filter_map(|path| match self.verdict(destination, *path) {
+            Verdict::Eligible { metric } => Some((self.candidate(*path, metric), *path)),
+            Verdict::Ineligible(_) | Verdict::Rejected => None,
+        });
+        eligible.collect()
+    }
+
+    fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
         let set = self.sets.at(path.set);
         let source = &self.sources[set.source];
-        Candidate { rank: set.rank, metric, neighbor: source.address, local: source.local }
+        Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local }
     }
 
     /// Whether a path may be used (RFC 4271 §9.1.2).
@@ -191,9 +201,9 @@ impl Rib {
     }
 
     /// How many of the eligible paths are installed together.
-    pub(crate) fn multipath_len(&self, ranking: &Ranking<'_>) -> usize {
-        let Some((best, _)) = ranking.eligible.first() else { return 0 };
-        let equal = ranking.eligible.iter().skip(1).take_while(|(other, _)| decision::is_equal_cost(best, other));
+    pub(crate) fn multipath_len(&self, eligible: &[(Candidate<'_>, Path)]) -> usize {
+        let Some((best, _)) = eligible.first() else { return 0 };
+        let equal = eligible.iter().skip(1).take_while(|(other, _)| decision::is_equal_cost(best, other));
         1 + equal.take(self.multipath.saturating_sub(1)).count()
     }
 }

@@ -114,7 +114,7 @@ impl Speaker {
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
         let ranking = self.rib.rank(record);
-        let multipath = self.rib.multipath_len(&ranking);
+        let multipath = self.rib.multipath_len(&ranking.eligible);
         let mut paths = Vec::new();
         for (position, (_, path)) in ranking.eligible.iter().enumerate() {
             let lost_by = Rib::lost_by(&ranking, position).map(|step| step.to_string());
@@ -213,7 +213,7 @@ impl Speaker {
         let set = self.rib.best(destination)?;
         let best: Best<'_> = sender.best(set)?;
         let prefix = self.rib.prefix(destination);
-        let (next_hop, changes) = sender.judge(&best, prefix)?;
+        let (next_hop, changes) = sender.judge(&best, prefix).filter(|_| sender.carries(&prefix))?;
         let path = *self.rib.destination(destination).paths().first()?;
         let view = PathView {
             best: true,

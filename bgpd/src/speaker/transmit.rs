@@ -10,7 +10,7 @@ use super::{Event, Speaker};
 use crate::fsm;
 use crate::rib::{AdjRibOut, DestinationId, Pending, Rib, SetId, SourceId};
 use crate::types::{ConnectionId, Family};
-use crate::wire::{self, Context, MpNextHop};
+use crate::wire::{self, Context, MpNextHop, PathAttributes};
 
 /// A call ends when it has written so much,
 const ENOUGH: usize = 16 * 1024;
@@ -87,9 +87,10 @@ pub(super) struct Sender<'a> {
 /// Destinations that leave with the same attributes.
 #[derive(Debug)]
 struct Batch {
-    next_hop: MpNextHop,
     family: Family,
-    /// Rules of the export policy whose `set` applies.
+    next_hop: MpNextHop,
+    attributes: PathAttributes,
+    /// Rules of the export policy whose `set` made them so.
     changes: Vec<u32>,
     routes: Vec<(DestinationId, IpNet)>,
 }
@@ -102,38 +103,30 @@ impl<'a> Sender<'a> {
         (best.set.source != self.source && self.exporter.may_tell(&best)).then_some(best)
     }
 
+    /// Whether a prefix may be told at all.
+    pub(super) fn carries(&self, prefix: &IpNet) -> bool {
+        self.context.families.contains(Family::of(prefix)) && !self.own.is_suppressed(prefix)
+    }
+
     /// How a prefix is told: its next hop, and the rules of export policy that change it.
     pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<(MpNextHop, Vec<u32>)> {
-        let family = Family::of(&prefix);
-        if !self.context.families.contains(family) || self.own.is_suppressed(&prefix) {
-            return None;
-        }
-        let next_hop = self.exporter.next_hop(best, family)?;
+        let next_hop = self.exporter.next_hop(best, Family::of(&prefix))?;
         Some((next_hop, self.exporter.evaluate(best, prefix)?))
     }
 
     /// Tells of destinations whose best path has this set, or that have none. What had no room in an UPDATE is returned.
     fn send(&self, set: Option<SetId>, run: &[DestinationId], adj: &mut AdjRibOut, out: &mut BytesMut) -> Vec<IpNet> {
         let best = set.and_then(|set| self.best(set));
-        let mut batches: Vec<Batch> = Vec::new();
+        let mut batches = Batches::new(self, best.as_ref());
         let mut withdrawn = Vec::new();
         for &destination in run {
-            let judged = best.as_ref().and_then(|best| {
-                let prefix = self.rib.prefix(destination);
-                self.judge(best, prefix).map(|judged| (prefix, judged))
-            });
-            match judged {
-                Some((prefix, (next_hop, changes))) => add(&mut batches, (destination, prefix), next_hop, changes),
-                // One that was not told may be forgotten by now.
-                None if adj.told.remove(destination) => withdrawn.push(self.rib.prefix(destination)),
-                None => {}
+            if !batches.take(destination) && adj.told.remove(destination) {
+                withdrawn.push(self.rib.prefix(destination));
             }
         }
         let mut too_long = Vec::new();
-        if let Some(best) = &best {
-            for batch in batches {
-                self.write_batch(best, &batch, adj, out, &mut too_long);
-            }
+        for batch in batches.all {
+            self.write_batch(&batch, adj, out, &mut too_long);
         }
         for (destination, prefix) in &too_long {
             if adj.told.remove(*destination) {
@@ -146,17 +139,15 @@ impl<'a> Sender<'a> {
 
     fn write_batch(
         &self,
-        best: &Best<'_>,
         batch: &Batch,
         adj: &mut AdjRibOut,
         out: &mut BytesMut,
         too_long: &mut Vec<(DestinationId, IpNet)>,
     ) {
-        let attributes = self.exporter.attributes(best, &batch.changes);
         let prefixes: Vec<IpNet> = batch.routes.iter().map(|(_, prefix)| *prefix).collect();
         let mut at = 0;
         while at < prefixes.len() {
-            let written = wire::write_reach(out, self.context, &attributes, batch.next_hop, &prefixes[at..]);
+            let written = wire::write_reach(out, self.context, &batch.attributes, batch.next_hop, &prefixes[at..]);
             if written == 0 {
                 too_long.push(batch.routes[at]);
                 at += 1;
@@ -180,10 +171,53 @@ impl<'a> Sender<'a> {
     }
 }
 
-fn add(batches: &mut Vec<Batch>, route: (DestinationId, IpNet), next_hop: MpNextHop, changes: Vec<u32>) {
-    let family = Family::of(&route.1);
-    match batches.iter_mut().find(|batch| batch.family == family && batch.changes == changes) {
-        Some(batch) => batch.routes.push(route),
-        None => batches.push(Batch { next_hop, family, changes, routes: vec![route] }),
+/// The routes of a run, by what they leave with.
+struct Batches<'a> {
+    sender: &'a Sender<'a>,
+    best: Option<&'a Best<'a>>,
+    all: Vec<Batch>,
+    /// By family: where the last route went, where that is where all go.
+    same: [Option<Option<usize>>; 2],
+}
+
+impl<'a> Batches<'a> {
+    fn new(sender: &'a Sender<'a>, best: Option<&'a Best<'a>>) -> Self {
+        Self { sender, best, all: Vec::new(), same: [None; 2] }
+    }
+
+    /// Takes a route in; `false`: it is not to be told.
+    fn take(&mut self, destination: DestinationId) -> bool {
+        let Some(best) = self.best else { return false };
+        let prefix = self.sender.rib.prefix(destination);
+        if !self.sender.carries(&prefix) {
+            return false;
+        }
+        let family = Family::of(&prefix);
+        let place = match self.same[family as usize] {
+            Some(place) => place,
+            None => {
+                let place = self
+                    .sender
+                    .judge(best, prefix)
+                    .map(|(next_hop, changes)| self.place(best, family, next_hop, changes));
+                if !self.sender.exporter.filter.looks_at_prefix() {
+                    self.same[family as usize] = Some(place);
+                }
+                place
+            }
+        };
+        if let Some(place) = place {
+            self.all[place].routes.push((destination, prefix));
+        }
+        place.is_some()
+    }
+
+    fn place(&mut self, best: &Best<'_>, family: Family, next_hop: MpNextHop, changes: Vec<u32>) -> usize {
+        let known = self.all.iter().position(|batch| batch.family == family && batch.changes == changes);
+        known.unwrap_or_else(|| {
+            let attributes = self.sender.exporter.attributes(best, &changes);
+            self.all.push(Batch { family, next_hop, attributes, changes, routes: Vec::new() });
+            self.all.len() - 1
+        })
     }
 }

@@ -1,13 +1,35 @@
 //! RFC 4271 §9.1.2.2, step by step, and as an order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
 
-use crate::rib::decision::{Candidate, Rank, Step, compare, is_equal_cost, order, reason};
+use crate::rib::decision::{self, Candidate, Rank, Step, is_equal_cost};
 use crate::wire::Origin;
 
-fn candidate() -> Candidate {
+/// A candidate that owns what it is made of.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    rank: Rank,
+    metric: u32,
+    neighbor: IpAddr,
+    local: SocketAddr,
+}
+
+impl Known {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { rank: &self.rank, metric: self.metric, neighbor: &self.neighbor, local: &self.local }
+    }
+}
+
+/// In order, each with why it is not the best.
+fn ordered<T: Copy>(paths: &[(Known, T)]) -> Vec<(T, Option<Step>)> {
+    let mut ranked: Vec<_> = paths.iter().map(|(known, name)| (known.candidate(), *name)).collect();
+    decision::order(&mut ranked);
+    (0..ranked.len()).map(|position| (ranked[position].1, decision::reason(&ranked, position))).collect()
+}
+
+fn candidate() -> Known {
     let rank = Rank {
         own: 0,
         local_pref: 100,
@@ -19,7 +41,7 @@ fn candidate() -> Candidate {
         med: 10,
         router_id: 1,
     };
-    Candidate { rank, metric: 5, neighbor: [10, 0, 0, 1].into(), local: local(179) }
+    Known { rank, metric: 5, neighbor: [10, 0, 0, 1].into(), local: local(179) }
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -27,7 +49,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 /// A candidate that loses against [`candidate`] by this step, although it wins all later ones.
-fn loser(step: Step) -> Candidate {
+fn loser(step: Step) -> Known {
     let mut loser = candidate();
     // Everything better than the other, ...
     let best = Rank {
@@ -83,9 +105,8 @@ fn each_step_outweighs_all_that_come_after_it() {
     for step in steps {
         let mut winner = candidate();
         winner.rank.own = u8::from(step == Step::Own);
-        let mut paths = vec![(loser(step), "loser"), (winner, "winner")];
-        order(&mut paths);
-        assert_eq!((paths[0].1, reason(&paths, 1)), ("winner", Some(step)), "{step:?}");
+        let found = ordered(&[(loser(step), "loser"), (winner, "winner")]);
+        assert_eq!(found, [("winner", None), ("loser", Some(step))]);
     }
 }
 
@@ -95,10 +116,9 @@ fn med_counts_between_paths_by_the_same_as_only() {
     other_as.rank.neighbor_as = 64999;
     other_as.rank.med = 0;
     other_as.rank.router_id = 2;
-    let mut paths = vec![(other_as, "other"), (candidate(), "first")];
-    order(&mut paths);
-    assert_eq!((paths[0].1, reason(&paths, 1)), ("first", Some(Step::RouterId)));
-    assert!(is_equal_cost(&candidate(), &other_as));
+    let found = ordered(&[(other_as, "other"), (candidate(), "first")]);
+    assert_eq!(found, [("first", None), ("other", Some(Step::RouterId))]);
+    assert!(is_equal_cost(&candidate().candidate(), &other_as.candidate()));
 }
 
 /// The classic: comparing two at a time, A beats B, B beats C, C beats A.
@@ -113,9 +133,8 @@ fn med_does_not_make_the_order_depend_on_who_came_first() {
     let (a, b, c) = (with(1, 10, 1, 10), with(2, 5, 1, 20), with(1, 0, 1, 30));
     let mut results = Vec::new();
     for paths in [[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
-        let mut paths: Vec<_> = paths.map(|path| (path, path.metric)).into();
-        order(&mut paths);
-        results.push(paths.iter().map(|(_, metric)| *metric).collect::<Vec<_>>());
+        let found = ordered(&paths.map(|path| (path, path.metric)));
+        results.push(found.into_iter().map(|(metric, _)| metric).collect::<Vec<_>>());
     }
     assert!(results.iter().all(|result| *result == [20, 30, 10]), "{results:?}");
 }
@@ -128,22 +147,21 @@ fn a_path_that_loses_within_its_as_says_so() {
     let mut head = candidate();
     head.rank.med = 0;
     head.metric = 9;
-    let nearer_but_higher_med = Candidate { metric: 1, ..candidate() };
-    let mut paths = vec![(nearer_but_higher_med, "med"), (head, "head"), (best, "best")];
-    order(&mut paths);
-    assert_eq!(paths.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["best", "head", "med"]);
-    assert_eq!([0, 1, 2].map(|position| reason(&paths, position)), [None, Some(Step::Metric), Some(Step::Med)]);
+    let nearer_but_higher_med = Known { metric: 1, ..candidate() };
+    let found = ordered(&[(nearer_but_higher_med, "med"), (head, "head"), (best, "best")]);
+    assert_eq!(found, [("best", None), ("head", Some(Step::Metric)), ("med", Some(Step::Med))]);
 }
 
 #[test]
 fn our_own_routes_are_never_used_together() {
     let mut own = candidate();
     own.rank.own = 2;
-    assert!(!is_equal_cost(&own, &Candidate { local: local(1), ..own }));
+    let other = Known { local: local(1), ..own };
+    assert!(!is_equal_cost(&own.candidate(), &other.candidate()));
 }
 
 /// Few values, so that ties are common.
-fn any_candidate() -> impl Strategy<Value = Candidate> {
+fn any_candidate() -> impl Strategy<Value = Known> {
     let rank = (0u8..2, 99u32..101, 0u8..3, any::<bool>(), 0u16..2, 1u32..3, 1u32..4, 0u32..3, 1u32..3);
     (rank, 0u32..3, 1u8..4, 1u16..3).prop_map(|(rank, metric, octet, port)| {
         let (own, local_pref, origin, external, cluster_list_length, as_path_length, neighbor_as, med, router_id) =
@@ -160,7 +178,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             med,
             router_id,
         };
-        Candidate { rank, metric, neighbor: [10, 0, 0, octet].into(), local: local(port) }
+        Known { rank, metric, neighbor: [10, 0, 0, octet].into(), local: local(port) }
     })
 }
 
@@ -177,21 +195,20 @@ proptest! {
             })
             .prop_flat_map(|paths| (Just(paths.clone()), Just(paths).prop_shuffle()))
     ) {
-        let ordered = |paths: Vec<Candidate>| {
-            let mut paths: Vec<_> = paths.into_iter().map(|path| (path, (path.neighbor, path.local))).collect();
-            order(&mut paths);
-            paths
-        };
-        let (left, right) = (ordered(sorted), ordered(shuffled));
-        prop_assert!(left.iter().map(|(_, name)| name).eq(right.iter().map(|(_, name)| name)));
-        prop_assert_eq!(reason(&left, 0), None);
-        for position in 1..left.len() {
-            prop_assert!(reason(&left, position).is_some());
-            // Within an AS, and wherever MED is equal, no later path beats an earlier one.
-            let (this, _) = left[position];
+        let number = |paths: &[Known]| (0..).zip(paths).map(|(number, known)| (*known, number)).collect::<Vec<_>>();
+        let (left, right) = (ordered(&number(&sorted)), ordered(&number(&shuffled)));
+        let session = |paths: &[Known], number: usize| (paths[number].neighbor, paths[number].local);
+        let left_sessions: Vec<_> = left.iter().map(|(number, why)| (session(&sorted, *number), *why)).collect();
+        let right_sessions: Vec<_> = right.iter().map(|(number, why)| (session(&shuffled, *number), *why)).collect();
+        prop_assert_eq!(left_sessions, right_sessions);
+        for (position, (number, why)) in left.iter().enumerate() {
+            prop_assert_eq!(why.is_none(), position == 0);
+            // Within an AS no later path beats an earlier one.
+            let this = sorted[*number];
             for (earlier, _) in &left[..position] {
+                let earlier = sorted[*earlier];
                 if earlier.rank.neighbor_as == this.rank.neighbor_as {
-                    prop_assert!(compare(earlier, &this).0.is_lt());
+                    prop_assert!(decision::compare(&earlier.candidate(), &this.candidate()).0.is_lt());
                 }
             }
         }
@@ -199,7 +216,8 @@ proptest! {
 
     #[test]
     fn comparing_is_antisymmetric(left in any_candidate(), right in any_candidate()) {
-        let (forth, back) = (compare(&left, &right), compare(&right, &left));
+        let forth = decision::compare(&left.candidate(), &right.candidate());
+        let back = decision::compare(&right.candidate(), &left.candidate());
         prop_assert_eq!(forth.0, back.0.reverse());
         prop_assert_eq!(forth.1, back.1);
     }
