@@ -3,6 +3,7 @@
 use std::fmt;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use wgd::settings::PresharedKey;
 
 use crate::Source;
 use crate::raw::Place;
@@ -63,7 +64,7 @@ impl Diagnostic {
 
     /// About a line, and perhaps a second one.
     pub(crate) fn of_line(severity: Severity, message: String, excerpt: Excerpt, also: Option<Excerpt>) -> Self {
-        Self {
+        let mut diagnostic = Self {
             severity,
             message,
             help: excerpt.label.clone(),
@@ -71,6 +72,21 @@ impl Diagnostic {
             line: excerpt.line,
             column: excerpt.text[..excerpt.start].chars().count() + 1,
             excerpts: [Some(excerpt), also].into_iter().flatten().collect(),
+        };
+        diagnostic.mask_secrets();
+        diagnostic
+    }
+
+    /// A secret that stands where the name of its file belongs must not reach a terminal or a log.
+    fn mask_secrets(&mut self) {
+        let secrets: Vec<String> = self.excerpts.iter().filter_map(|excerpt| secret(&excerpt.text)).collect();
+        for secret in secrets {
+            // Of the same length, so that what is marked stays where it is.
+            let stars = "*".repeat(secret.len());
+            let texts = self.excerpts.iter_mut().flat_map(|excerpt| [&mut excerpt.text, &mut excerpt.label]);
+            for text in texts.chain([&mut self.message, &mut self.help]) {
+                *text = text.replace(&secret, &stars);
+            }
         }
     }
 
@@ -99,6 +115,16 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
     }
+}
+
+/// The value of a line that is a secret: of a key that names one, or by its looks.
+fn secret(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let key = key.trim();
+    let value = value.trim_start().strip_prefix(['"', '\''])?.split(['"', '\'']).next()?;
+    let named = matches!(key, "private-key" | "preshared-key" | "password");
+    let looks = !key.ends_with("public-key") && PresharedKey::from_base64(value).is_ok();
+    (!value.is_empty() && (named || looks)).then(|| value.to_owned())
 }
 
 impl Excerpt {

@@ -4,6 +4,7 @@
 //! Runs on the thread `vpngw`, which owns the FIB. Nothing here waits for a neighbor, a peer or a name server: slow
 //! work is a job whose result comes back as one more input.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
@@ -18,7 +19,7 @@ use config::settings::OnStop;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use wgd::settings::PublicKey;
+use wgd::settings::{Endpoint, PeerSettings, PublicKey};
 use wgd::view::{PeerState, PeerView};
 
 use super::handle::Stop;
@@ -36,6 +37,8 @@ pub(super) type Call = Box<dyn FnOnce(&mut Gateway) + Send>;
 pub(super) const CALLS: usize = 64;
 /// What a former run has left is kept this long for its neighbors to come back (RFC 4724 §4.1).
 const LEFTOVERS: Duration = Duration::from_secs(180);
+/// Between two tries of a question that the kernel did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a clean stop may take.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -46,58 +49,86 @@ pub(super) struct Gateway {
     pub(super) journal: Journal,
     pub(super) started: Instant,
     pub(super) stopping: Option<Stop>,
+    /// By peer; one that nobody watches is always up.
+    pub(super) peer_states: BTreeMap<PublicKey, PeerState>,
+    /// Where the tunnel's own packets go, for the FIB's recursion guard.
+    endpoints: BTreeMap<PublicKey, IpAddr>,
     pub(super) kernel: Kernel,
     config: Config,
     bgp: Option<Bgp>,
     device: Option<Device>,
     jobs: JoinSet<Done>,
     settle_at: Option<Instant>,
+    /// The tunnel's worker has ended.
+    tunnel_gone: bool,
+    own_routes: Asking,
+    addresses: Asking,
 }
 
 /// The result of a job.
 #[derive(Debug)]
 enum Done {
     Kernel(io::Result<Vec<io::Result<()>>>),
-    Resolved(Vec<NextHop>, io::Result<Vec<Resolution>>),
-    Companions(io::Result<Vec<(IpAddr, IpAddr)>>),
-    OwnRoutes(io::Result<Vec<Route>>),
+    Resolved(Vec<(NextHop, Resolution)>),
+    Addresses(Vec<Address>),
+    OwnRoutes(Vec<Route>),
     Endpoint(PublicKey, String, io::Result<Vec<SocketAddr>>),
 }
 
 impl Gateway {
     pub(super) fn new(config: Config, kernel: Kernel, fib: Fib, bgp: Option<Bgp>, device: Option<Device>) -> Self {
         let started = Instant::now();
+        let peers = config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
+        let endpoint = |peer: &PeerSettings| match peer.endpoint {
+            Some(Endpoint::Address(address)) => Some((peer.public_key, address.ip())),
+            _ => None,
+        };
+        let state = |peer: &PeerSettings| if peer.watched { PeerState::Down } else { PeerState::Up };
         Self {
             fib,
             journal: Journal::default(),
             started,
             stopping: None,
+            peer_states: peers.clone().map(|peer| (peer.public_key, state(peer))).collect(),
+            endpoints: peers.filter_map(endpoint).collect(),
             config,
             kernel,
             bgp,
             device,
             jobs: JoinSet::new(),
             settle_at: Some(started + LEFTOVERS),
+            tunnel_gone: false,
+            own_routes: Asking::default(),
+            addresses: Asking::default(),
         }
     }
 
-    /// Until told to stop, or until a part ends.
+    /// Until told to stop, or until a part ends; either way it stops in order.
     pub(super) async fn run(mut self, mut inputs: Inputs) -> Result<()> {
+        let ended = self.serve(&mut inputs).await;
+        let stopped = self.stop(*ended.as_ref().unwrap_or(&Stop::AsConfigured), inputs).await;
+        ended.and(stopped)
+    }
+
+    async fn serve(&mut self, inputs: &mut Inputs) -> Result<Stop> {
         self.host_changed();
-        self.tell_endpoints();
+        self.fib.endpoints(self.endpoints.values().copied().collect());
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         loop {
             self.do_work().await;
             let timeout = self.next_timeout();
             if let Some(how) = self.stopping {
-                return self.stop(how, inputs).await;
+                return Ok(how);
             }
             tokio::select! {
                 _ = terminate.recv() => self.stopping = Some(Stop::AsConfigured),
                 _ = interrupt.recv() => self.stopping = Some(Stop::AsConfigured),
+                // A terminal that closes is no reason to stop forwarding.
+                _ = hangup.recv() => info!("SIGHUP is ignored: a changed configuration needs a restart"),
                 input = inputs.next() => self.take(input).await?,
-                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await?,
+                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
                 () = sleep_until(timeout) => self.timeout(),
             }
         }
@@ -121,7 +152,11 @@ impl Gateway {
             match work {
                 Work::Tunnel(changes) => {
                     if let Some(device) = &self.device {
-                        self.fib.tunnel_sent(device.tunnel.table(changes));
+                        let generation = device.tunnel.table(changes);
+                        self.fib.tunnel_sent(generation);
+                        if self.tunnel_gone {
+                            self.fib.tunnel_applied(generation);
+                        }
                     }
                 }
                 Work::Kernel(ops) => {
@@ -131,8 +166,9 @@ impl Gateway {
                 Work::Resolve(hops) => {
                     let kernel = self.kernel.clone();
                     self.jobs.spawn(async move {
-                        let asked = hops.iter().map(|hop| (hop.address, hop.scope)).collect();
-                        Done::Resolved(hops, kernel.resolve(asked).await)
+                        let asked: Vec<_> = hops.iter().map(|hop| (hop.address, hop.scope)).collect();
+                        let found = answer("look next hops up", || kernel.resolve(asked.clone())).await;
+                        Done::Resolved(hops.into_iter().zip(found).collect())
                     });
                 }
                 Work::NextHops(states) => {
@@ -144,22 +180,28 @@ impl Gateway {
         }
     }
 
-    async fn done(&mut self, done: Done) -> Result<()> {
+    async fn done(&mut self, done: Done) {
         match done {
             Done::Kernel(results) => self.fib.kernel_done(results),
-            Done::Resolved(hops, resolutions) => {
-                let resolutions = resolutions.context("the kernel's thread is gone")?;
-                self.fib.resolved(hops.into_iter().zip(resolutions).collect());
-            }
-            Done::Companions(companions) => {
-                if let (Some(bgp), Ok(companions)) = (&self.bgp, companions) {
+            Done::Resolved(resolutions) => self.fib.resolved(resolutions),
+            Done::Addresses(own) => {
+                self.restore_addresses(&own);
+                let companions = companions(&own);
+                if let Some(bgp) = &self.bgp {
                     bgp.call(move |speaker, now| speaker.input(now, Input::Companions(companions))).await;
                 }
+                if self.addresses.answered() {
+                    self.ask_addresses();
+                }
             }
-            Done::OwnRoutes(routes) => self.fib.resync(routes.context("cannot read the kernel's routes")?),
+            Done::OwnRoutes(routes) => {
+                self.fib.resync(routes);
+                if self.own_routes.answered() {
+                    self.ask_own_routes();
+                }
+            }
             Done::Endpoint(peer, name, addresses) => self.endpoint(peer, &name, addresses),
         }
-        Ok(())
     }
 
     fn event(&mut self, event: Event) {
@@ -189,8 +231,9 @@ impl Gateway {
                 self.fib.own_route_lost(&route);
             }
             kernel::Event::Lost => {
-                let kernel = self.kernel.clone();
-                self.jobs.spawn(async move { Done::OwnRoutes(kernel.own_routes().await) });
+                if self.own_routes.wanted() {
+                    self.ask_own_routes();
+                }
                 self.host_changed();
             }
         }
@@ -200,13 +243,41 @@ impl Gateway {
     /// a link.
     fn host_changed(&mut self) {
         self.fib.host_changed();
+        if self.addresses.wanted() {
+            self.ask_addresses();
+        }
+    }
+
+    fn ask_own_routes(&mut self) {
         let kernel = self.kernel.clone();
-        self.jobs.spawn(async move { Done::Companions(kernel.addresses().await.map(|own| companions(&own))) });
+        self.jobs.spawn(async move { Done::OwnRoutes(answer("read our routes", || kernel.own_routes()).await) });
+    }
+
+    fn ask_addresses(&mut self) {
+        let kernel = self.kernel.clone();
+        self.jobs.spawn(async move { Done::Addresses(answer("read our addresses", || kernel.addresses()).await) });
+    }
+
+    /// Our device keeps its addresses, whoever takes them away; the kernel takes IPv6 ones when a link goes down.
+    fn restore_addresses(&self, own: &[Address]) {
+        let (Some(device), Some(wireguard)) = (&self.device, &self.config.wireguard) else { return };
+        let interface = device.interface;
+        let there = |address| own.iter().any(|own| own.interface == interface && own.address == address);
+        for address in wireguard.addresses.iter().copied().filter(|address| !there(*address)) {
+            let (kernel, name) = (self.kernel.clone(), wireguard.interface.clone());
+            tokio::spawn(async move {
+                match kernel.add_address(interface, address).await {
+                    Ok(()) => warn!(%address, interface = name, "an address was taken away, and is back"),
+                    Err(error) => warn!(%address, interface = name, %error, "an address was taken away"),
+                }
+            });
+        }
     }
 
     /// Liveness first: the FIB flips before the speaker hears of it.
     async fn news(&mut self, news: News) -> Result<()> {
         if let Some(why) = news.failed {
+            self.tunnel_gone = true;
             bail!("the tunnel ended: {why}");
         }
         if let Some(generation) = news.applied {
@@ -217,14 +288,18 @@ impl Gateway {
             let alive = state != PeerState::Down;
             self.fib.peer(peer, alive);
             let Some(name) = self.peer_name(&peer) else { continue };
+            vias.push((name.clone(), alive));
+            // That a peer has not answered yet is how it begins, and no event.
+            if self.peer_states.insert(peer, state) == Some(state) {
+                continue;
+            }
             let (kind, text) = match state {
                 PeerState::Up => ("peer-up", "answers"),
                 PeerState::Suspect => ("peer-suspect", "slow to answer"),
                 PeerState::Down => ("peer-down", "does not answer"),
             };
             info!(peer = name, "{text}");
-            self.journal.write(kind, name.clone(), text);
-            vias.push((name, alive));
+            self.journal.write(kind, name, text);
         }
         if let Some(bgp) = self.bgp.as_ref().filter(|_| !vias.is_empty()) {
             bgp.call(move |speaker, now| speaker.input(now, Input::Vias(vias))).await;
@@ -235,7 +310,10 @@ impl Gateway {
                 Done::Endpoint(peer, name, found)
             });
         }
-        self.tell_endpoints();
+        if !news.moved.is_empty() {
+            self.endpoints.extend(news.moved.into_iter().map(|(peer, address)| (peer, address.ip())));
+            self.fib.endpoints(self.endpoints.values().copied().collect());
+        }
         Ok(())
     }
 
@@ -246,14 +324,6 @@ impl Gateway {
             Ok(_) => warn!(name, "endpoint has no address"),
             Err(error) => warn!(name, %error, "endpoint not found"),
         }
-        self.tell_endpoints();
-    }
-
-    /// The recursion guard needs to know where the tunnel's own packets go.
-    fn tell_endpoints(&mut self) {
-        let peers = self.peers();
-        let addresses = peers.iter().filter_map(|peer| peer.endpoint).map(|endpoint| endpoint.ip());
-        self.fib.endpoints(addresses.collect());
     }
 
     fn timeout(&mut self) {
@@ -290,7 +360,9 @@ impl Gateway {
         }
         let withdrawn = if keep { Ok(()) } else { self.withdraw(inputs).await };
         if let Some(device) = self.device.take() {
-            host::set_persistent(device.tun.as_fd(), keep).context("cannot set the device's persistence")?;
+            if let Err(error) = host::set_persistent(device.tun.as_fd(), keep) {
+                warn!(%error, "the device does not stay or go as it should");
+            }
             device.tunnel.stop();
         }
         // A leftover socket is no harm: the next start finds that nobody answers and removes it.
@@ -303,7 +375,8 @@ impl Gateway {
         let deadline = Instant::now() + STOP;
         loop {
             self.do_work().await;
-            if self.fib.idle() {
+            let retry = self.fib.next_timeout();
+            if self.fib.idle() && retry.is_none() {
                 return Ok(());
             }
             tokio::select! {
@@ -312,10 +385,48 @@ impl Gateway {
                         self.fib.tunnel_applied(generation);
                     }
                 }
-                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await?,
+                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
+                () = sleep_until(retry) => {}
                 () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {STOP:?}"),
             }
         }
+    }
+}
+
+/// A question to the kernel of which one is under way at most, however often its answer becomes stale.
+#[derive(Debug, Default)]
+enum Asking {
+    #[default]
+    No,
+    UnderWay,
+    /// What is under way may be stale when it comes.
+    Again,
+}
+
+impl Asking {
+    /// The answer is stale. True: ask now.
+    fn wanted(&mut self) -> bool {
+        let now = matches!(self, Self::No);
+        *self = if now { Self::UnderWay } else { Self::Again };
+        now
+    }
+
+    /// The answer came. True: ask once more.
+    fn answered(&mut self) -> bool {
+        let again = matches!(self, Self::Again);
+        *self = if again { Self::UnderWay } else { Self::No };
+        again
+    }
+}
+
+/// Asks the kernel until it answers: a question that fails (no buffers, out of time) says nothing about routes.
+async fn answer<T, F: Future<Output = io::Result<T>>>(what: &str, question: impl Fn() -> F) -> T {
+    loop {
+        match question().await {
+            Ok(answer) => return answer,
+            Err(error) => warn!(%error, "cannot {what}, trying again"),
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 

@@ -92,8 +92,8 @@ impl Handle {
         };
         let host = self.gateway(|gateway| {
             let mut peers = BTreeMap::new();
-            for peer in gateway.peers() {
-                *peers.entry(peer.state).or_insert(0) += 1;
+            for state in gateway.peer_states.values() {
+                *peers.entry(*state).or_insert(0) += 1;
             }
             (gateway.started.elapsed(), peers, gateway.fib.counts(), gateway.stopping.is_some())
         });

@@ -38,7 +38,6 @@ impl Inputs {
             None => (None, None),
         };
         tokio::select! {
-            biased;
             news = self.mailbox.take() => Heard::News(news),
             event = receive(events) => event.map_or(Heard::Ended("speaker"), Heard::Event),
             event = self.kernel.recv() => event.map_or(Heard::Ended("kernel's thread"), Heard::Kernel),

@@ -25,8 +25,11 @@ pub fn run(config: Config, sources: Vec<Source>) -> Result<()> {
     log::init(&config.log)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let (gateway, inputs) = start::start(config, sources).await?;
         gateway.run(inputs).await
-    })
+    });
+    // Does not wait for a name server that does not answer.
+    runtime.shutdown_background();
+    result
 }

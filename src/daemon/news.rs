@@ -2,6 +2,7 @@
 //! peers, a worker never waits, and nothing that matters is lost.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,6 +18,8 @@ pub(super) struct News {
     pub(super) applied: Option<Generation>,
     /// Newest state by peer.
     pub(super) peers: BTreeMap<PublicKey, PeerState>,
+    /// Where peers are, newest by peer.
+    pub(super) moved: BTreeMap<PublicKey, SocketAddr>,
     /// Names to look up, by peer.
     pub(super) endpoints: BTreeMap<PublicKey, (String, u16)>,
     /// The tunnel is gone, and why.
@@ -36,6 +39,7 @@ impl Mailbox {
         match event {
             Event::TableApplied(generation) => news.applied = news.applied.max(Some(generation)),
             Event::PeerState(peer, state) => drop(news.peers.insert(peer, state)),
+            Event::Endpoint(peer, address) => drop(news.moved.insert(peer, address)),
             Event::EndpointWanted(peer, name, port) => drop(news.endpoints.insert(peer, (name, port))),
             Event::Failed(why) => news.failed = Some(why),
         }

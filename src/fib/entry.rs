@@ -170,6 +170,11 @@ impl Entry {
         }
     }
 
+    /// The kernel refused it because a route of another program stands there.
+    pub(super) fn is_behind_foreign(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.foreign)
+    }
+
     /// A route that a former run has left.
     pub(super) fn left_over(body: Body) -> Self {
         Self { left_over: true, kernel: Standing::Stands(Arc::new(body)), ..Self::default() }

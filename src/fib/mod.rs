@@ -191,9 +191,15 @@ impl Fib {
         self.reconsider_covering(next_hop.address);
     }
 
-    /// Links, addresses or foreign routes changed: every next hop is looked up again.
+    /// Links, addresses or foreign routes changed: every next hop is looked up again, and where a foreign route stood in
+    /// the way, it may have gone.
     pub fn host_changed(&mut self) {
         self.next_hops.look_up_all();
+        let foreign = |(_, place): &(Instant, Place)| self.entries.get(place).is_some_and(Entry::is_behind_foreign);
+        for retry in self.retries.iter().copied().filter(foreign).collect::<Vec<_>>() {
+            self.retries.remove(&retry);
+            self.retry(retry.1);
+        }
     }
 
     /// Answer to [`Work::Resolve`].

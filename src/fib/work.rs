@@ -73,11 +73,15 @@ impl Fib {
         while self.retries.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, place)) = self.retries.pop_first()
         {
-            if let Some(entry) = self.entries.get_mut(&place) {
-                entry.retry();
-            }
-            self.schedule(place);
+            self.retry(place);
         }
+    }
+
+    pub(super) fn retry(&mut self, place: Place) {
+        if let Some(entry) = self.entries.get_mut(&place) {
+            entry.retry();
+        }
+        self.schedule(place);
     }
 
     /// Nothing is under way or waiting, but for the next try of what was refused.

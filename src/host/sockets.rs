@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -80,11 +80,12 @@ pub fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         bail!("another vpngw answers on {}", path.display());
     }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => bail!("{} is there already and is no socket", path.display()),
+        Ok(_) => {
+            fs::remove_file(path).with_context(|| format!("cannot remove the old socket {}", path.display()))?;
         }
-        _ => {}
+        Err(_) => {}
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot bind {}", path.display()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
@@ -111,4 +112,31 @@ fn group_id(name: &str) -> Result<u32> {
         })
         .find_map(|(found, number)| (found == name).then_some(number))
         .with_context(|| format!("group `{name}` of the control socket is not in /etc/group"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vpngw.sock");
+        fs::write(&path, "a key").unwrap();
+        let refused = unix_listener(&path, None).unwrap_err().to_string();
+        assert!(refused.ends_with("is there already and is no socket"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a key");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_answers_is_taken_over_and_one_that_is_answered_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vpngw.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let first = unix_listener(&path, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        assert!(unix_listener(&path, None).unwrap_err().to_string().contains("another vpngw answers"));
+        drop(first);
+    }
 }

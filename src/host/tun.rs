@@ -29,8 +29,8 @@ pub fn open_tun(name: &str) -> Result<OwnedFd> {
         .map_err(explain)?;
     let mut request = request(name);
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
-    // SAFETY: the descriptor is open and `request` is a whole `ifreq` that outlives the call.
-    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &request) } < 0 {
+    // SAFETY: the descriptor is open and `request` is a whole `ifreq`, which the kernel may write to.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) } < 0 {
         return Err(attach_error(name, &io::Error::last_os_error()));
     }
     Ok(OwnedFd::from(file))

@@ -27,6 +27,8 @@ pub enum Event {
     TableApplied(Generation),
     /// A watched peer changed its state. A new one is told as down.
     PeerState(PublicKey, PeerState),
+    /// A peer is at another address than before: it roamed, or its name was found.
+    Endpoint(PublicKey, SocketAddr),
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),

@@ -88,8 +88,8 @@ impl Entry {
 
     /// A datagram of `octets` proved that the peer is alive, and that it is there: it may roam. True: its state
     /// changed.
-    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize) -> bool {
-        self.endpoint = Some(from);
+    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize, events: &mut Vec<Event>) -> bool {
+        self.settle_at(from, events);
         self.received += octets as u64;
         self.asking = None;
         self.retry.reset();
@@ -185,12 +185,21 @@ impl Entry {
     }
 
     fn move_to(&mut self, now: Instant, address: SocketAddr, out: &mut Output) {
-        if self.endpoint.replace(address) == Some(address) {
+        if !self.settle_at(address, &mut out.events) {
             return;
         }
         if self.keeps_session() || self.asking.is_some() {
             self.initiate(now, true, &mut out.datagrams);
         }
+    }
+
+    /// True: it was elsewhere before.
+    fn settle_at(&mut self, address: SocketAddr, events: &mut Vec<Event>) -> bool {
+        let moved = self.endpoint.replace(address) != Some(address);
+        if moved {
+            events.push(Event::Endpoint(self.settings.public_key, address));
+        }
+        moved
     }
 
     /// WireGuard starts a handshake for a packet to send; these peers are to have a session without one.

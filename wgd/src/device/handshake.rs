@@ -87,7 +87,7 @@ impl Device {
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
                 entry.transmit(now, from, keepalive, &mut out.datagrams);
-                if entry.hear(now, from, datagram.len()) {
+                if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
                 entry.drain(now, &mut out.datagrams);

@@ -158,7 +158,7 @@ impl Device {
             Ok(opened) => opened,
             Err(reason) => return entry.drops.count(reason),
         };
-        if entry.hear(now, from, datagram.len()) {
+        if entry.hear(now, from, datagram.len(), &mut out.events) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
         entry.drain(now, &mut out.datagrams);

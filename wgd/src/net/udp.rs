@@ -61,14 +61,14 @@ impl Udp {
             let run = batch.iter().skip(done).take_while(|(_, to)| to.is_ipv4() == ipv4);
             let run = run.map(|(datagram, to)| (datagram, if mapped { to_mapped(*to) } else { *to }));
             match self.messages.send(&socket.socket, run) {
-                Ok(sent) => (done, waited) = (done + sent, false),
+                Ok(sent) => (done, waited) = (done + sent, false), // only then is another wait worth it
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !waited => {
                     poll::wait_writable(socket.socket.as_raw_fd());
                     waited = true;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The first of the run was refused: ECONNREFUSED, ENETUNREACH, EPERM, EMSGSIZE ...
-                Err(_) => (done, refused, waited) = (done + 1, refused + 1, false),
+                Err(_) => (done, refused) = (done + 1, refused + 1),
             }
         }
         refused
