@@ -312,8 +312,11 @@ impl Speaker {
         self.events.pop_front()
     }
 
-    /// At most `max` prefixes whose choice has changed.
+    /// At most `max` prefixes whose choice has changed; none after [`Input::Stop`].
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
+        if self.stopped {
+            return Vec::new(); // what becomes of what is installed is not the speaker's to say
+        }
         let changes = self.rib.poll_fib(max);
         if !changes.is_empty() && self.rib.has_empty() {
             self.collecting.get_or_insert(0); // what the FIB has let go of may be forgotten

@@ -13,6 +13,7 @@ mod fib;
 mod hash;
 mod import;
 mod key;
+mod look;
 mod next_hops;
 mod select;
 mod sets;
@@ -36,11 +37,10 @@ pub(crate) use self::adj_out::{AdjRibOut, Pending};
 pub(crate) use self::decision::Rank;
 pub(crate) use self::destinations::{DestinationId, Path};
 pub(crate) use self::key::{Key, Received, is_martian};
-pub(crate) use self::next_hops::{NextHopId, Request};
+pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
-pub(crate) use self::update::Answered;
 
 /// What a decision changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

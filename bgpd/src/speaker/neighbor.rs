@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{AdjRibOut, Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
-use crate::types::{Asn, ConnectionId};
+use crate::types::{Asn, ConnectionId, Family};
 use crate::wire::Notification;
 
 /// The number of a neighbor; never used twice.
@@ -34,8 +34,8 @@ pub(super) struct Neighbor {
     pub(super) outdated: bool,
     /// Down by the operator's command.
     pub(super) disabled: Option<Disabled>,
-    /// It sent more prefixes than allowed; down until reset.
-    pub(super) over_limit: bool,
+    /// It sent more prefixes of this family than allowed; down until reset.
+    pub(super) over_limit: Option<Family>,
     pub(super) session: Option<Session>,
     pub(super) last_error: Option<PastError>,
     /// When its FSM is due, as far as [`Neighbors`] knows.
@@ -117,7 +117,7 @@ impl Neighbor {
             running: false,
             outdated: false,
             disabled: None,
-            over_limit: false,
+            over_limit: None,
             session: None,
             last_error: None,
             deadline: None,
@@ -143,6 +143,17 @@ impl Neighbor {
             RemoteAs::Internal => false,
             RemoteAs::OneOf(asns) => !asns.contains(&self.local_asn(router)),
         }
+    }
+
+    /// Since when it may be forgotten: it dialled in, is gone, and nobody wants to keep it out.
+    pub(super) fn forgettable_since(&self) -> Option<Instant> {
+        let idle_since = self.dynamic.as_ref()?.idle_since?;
+        (self.disabled.is_none() && self.over_limit.is_none()).then_some(idle_since)
+    }
+
+    /// Nothing is left to show.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.forgettable_since().is_some_and(|since| now >= since + REMEMBERED)
     }
 
     /// The connection that routes flow on.
@@ -290,8 +301,7 @@ impl Neighbors {
     /// hold timers move with every message.
     pub(super) fn schedule(&mut self, id: NeighborId) {
         let Some(neighbor) = self.all.get_mut(&id) else { return };
-        let forgotten =
-            neighbor.dynamic.as_ref().and_then(|dynamic| dynamic.idle_since).map(|since| since + REMEMBERED);
+        let forgotten = neighbor.forgettable_since().map(|since| since + REMEMBERED);
         let Some(due) = neighbor.fsm.next_timeout().into_iter().chain(forgotten).min() else { return };
         if neighbor.deadline.is_none_or(|deadline| due < deadline) {
             if let Some(deadline) = neighbor.deadline.replace(due) {
@@ -299,12 +309,5 @@ impl Neighbors {
             }
             self.deadlines.insert((due, id));
         }
-    }
-}
-
-impl Dynamic {
-    /// Nothing is left to show.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.idle_since.is_some_and(|since| now >= since + REMEMBERED)
     }
 }

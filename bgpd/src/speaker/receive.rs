@@ -135,8 +135,8 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
         let source = self.rib.source(source);
-        if Family::ALL.into_iter().any(|family| source.prefixes_of(family) > limit as usize) {
-            neighbor.over_limit = true;
+        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
+        if neighbor.over_limit.is_some() {
             self.reconcile(id);
         }
     }

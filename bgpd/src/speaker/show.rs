@@ -100,7 +100,7 @@ impl std::fmt::Display for Obstacle {
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
             Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
-            Self::OverLimit(limit) => write!(f, "sent more than {limit} prefixes of one family: down until reset"),
+            Self::OverLimit(family, limit) => write!(f, "sent more than {limit} {family} prefixes: down until reset"),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Speaker {
 
     /// One slice of the work that is left; then everything that is touched is decided.
     pub(super) fn turn(&mut self) {
-        self.run_sweep();
+        self.run_sweeps();
         let since = self.since();
         self.own.count(&mut self.rib, since);
         while self.rib.touched() > 0 {
@@ -73,10 +73,7 @@ impl Speaker {
     /// FSMs that are due.
     pub(super) fn timers(&mut self) {
         while let Some(id) = self.neighbors.pop_due(self.now) {
-            let is_over = self
-                .neighbors
-                .get(id)
-                .is_some_and(|neighbor| neighbor.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_over(self.now)));
+            let is_over = self.neighbors.get(id).is_some_and(|neighbor| neighbor.is_over(self.now));
             if is_over {
                 self.neighbors.remove(id);
             } else {
@@ -96,8 +93,13 @@ impl Speaker {
     /// The host's answers: the paths behind them are decided again, a slice a turn.
     pub(super) fn next_hops(&mut self, answers: Vec<(NextHop, NextHopState)>) {
         for (next_hop, state) in answers {
-            let Some(Answered { next_hop, again, sources }) = self.rib.answer(next_hop, state) else { continue };
-            sources.into_iter().for_each(|source| self.sweep(Sweep::next_hop(next_hop, again, source)));
+            match self.rib.answer(next_hop, state) {
+                None => {}
+                Some(Answered::First(waiting)) => self.sweep(Sweep::Waiting(waiting)),
+                Some(Answered::Changed { next_hop, again, sources }) => {
+                    sources.into_iter().for_each(|source| self.sweep(Sweep::next_hop(source, next_hop, again)));
+                }
+            }
         }
     }
 

@@ -224,7 +224,21 @@ fn five_hundred_neighbors_dial_in() {
     assert_eq!(heard, COUNT - 1);
     network.input(GATEWAY, Input::Stop);
     network.run_for(Duration::from_secs(1));
-    assert_eq!(network.fib(GATEWAY).len(), 0);
+    assert_eq!(network.routes(GATEWAY).len(), 0);
+    assert_eq!(network.fib(GATEWAY).len(), COUNT, "what stays installed is for others to decide");
+}
+
+#[test]
+fn a_disabled_neighbor_is_not_forgotten() {
+    let mut network = network(gateway());
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    network.command(GATEWAY, "cilium/10.0.60.21", Command::Disable(None));
+    network.run_for(Duration::from_secs(3600));
+    let again = Raw::connect(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert!(again.is_closed(&network));
+    network.command(GATEWAY, "cilium/10.0.60.21", Command::Enable);
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert_eq!(network.state(GATEWAY, "cilium/10.0.60.21"), SessionState::Established);
 }
 
 #[test]
