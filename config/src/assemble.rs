@@ -34,11 +34,12 @@ fn require_router(router: &mut Entry<crate::read::Router>, context: &Context<'_>
         value.router_id = context.default_router_id.and_then(BgpIdentifier::new);
     }
     if value.router_id.is_none() && !places.has("router-id") {
-        let label = "add router-id = \"A.B.C.D\" to [router]: this host has no IPv4 address of its own to take";
-        report.error(places.table, "`router-id` is missing", label);
+        let label =
+            "[bgp] needs it, and this host has no IPv4 address to take: add router-id = \"A.B.C.D\" to [router]";
+        report.missing(places.table, "`router-id` is missing", label);
     }
     if value.asn.is_none() && !places.has("asn") {
-        report.error(places.table, "`asn` is missing", "add asn = NUMBER to [router]: [bgp] needs it");
+        report.missing(places.table, "`asn` is missing", "[bgp] needs it: add asn = NUMBER to [router]");
     }
 }
 
@@ -97,7 +98,7 @@ fn watch(peer: &mut Entry<Peer>) {
 pub(crate) fn config(draft: Draft) -> Option<Config> {
     let Draft { router, wireguard, bgp, policies, kernel, control, log, .. } = draft;
     let policies = policies.into_iter().map(|(name, rules)| {
-        let rules = rules.into_iter().map(|rule| rule.value).collect();
+        let rules = rules.into_iter().map(|rule| rule.value.rule).collect();
         (name.clone(), Arc::new(Policy { name, rules }))
     });
     let (wireguard, own_peers) = match wireguard {

@@ -80,14 +80,16 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(&self.message));
-        for (index, excerpt) in self.excerpts.iter().enumerate() {
-            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            group = group.element(excerpt.snippet(kind));
-        }
-        if self.excerpts.is_empty() {
-            group = group.element(Origin::path(&self.file)).element(Level::HELP.message(&self.help));
-        }
+        let group = Group::with_title(level.primary_title(&self.message));
+        let group = match &self.excerpts[..] {
+            [] => group.element(Origin::path(&self.file)).element(Level::HELP.message(&self.help)),
+            [primary, rest @ ..] => {
+                let (same, others): (Vec<_>, Vec<_>) = rest.iter().partition(|also| also.is_beside(primary));
+                let same = same.into_iter().map(|also| also.marked(AnnotationKind::Context));
+                let others = others.into_iter().map(|also| also.snippet(AnnotationKind::Context));
+                group.element(primary.snippet(AnnotationKind::Primary).annotations(same)).elements(others)
+            }
+        };
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
@@ -118,9 +120,16 @@ impl Excerpt {
         }
     }
 
+    fn is_beside(&self, other: &Self) -> bool {
+        self.file == other.file && self.line == other.line
+    }
+
     fn snippet(&self, kind: AnnotationKind) -> Snippet<'_, Annotation<'_>> {
-        let marked = kind.span(self.start..self.end).label(&self.label);
-        Snippet::source(&self.text).line_start(self.line).path(&self.file).annotation(marked)
+        Snippet::source(&self.text).line_start(self.line).path(&self.file).annotation(self.marked(kind))
+    }
+
+    fn marked(&self, kind: AnnotationKind) -> Annotation<'_> {
+        kind.span(self.start..self.end).label(&self.label)
     }
 }
 

@@ -16,6 +16,7 @@ mod read;
 mod reference;
 mod secrets;
 pub mod settings;
+mod together;
 mod value;
 
 use std::net::Ipv4Addr;
@@ -25,8 +26,10 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use reference::{reference, schema};
 pub use secrets::{SecretError, no_secrets, secrets_from_files};
 pub use settings::Config;
+pub use together::check_together;
 
 use crate::raw::{Keys, Part, Place, Report, Walk};
 
@@ -63,7 +66,7 @@ pub fn read(sources: &[Source], context: &Context<'_>) -> Result<(Config, Vec<Di
         for error in errors {
             let end = sources[file].text.len();
             let place = Place::new(file, error.span().unwrap_or(end..end));
-            report.error(place, error.message(), "here TOML's grammar ends");
+            report.error(place, format!("TOML syntax: {}", error.message()), "here");
             syntax.push(place);
         }
     }

@@ -29,7 +29,7 @@ pub(super) enum Command {
     },
     /// Stop the running gateway and wait for its end
     Stop(Stop),
-    /// Check configurations
+    /// Check configurations: each file by itself, and all of them together
     Check(Check),
     /// Show what the running gateway knows
     Show(Show),
@@ -72,11 +72,14 @@ pub(super) struct Stop {
 #[derive(Args, Debug)]
 pub(super) struct Check {
     /// A gateway's main file; `conf.d/*.toml` beside it is read too
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Do not read the files that hold keys and passwords
     #[arg(long)]
     pub(super) no_secrets: bool,
+    /// Print the JSON Schema of a configuration file instead
+    #[arg(long, conflicts_with_all = ["files", "no_secrets"])]
+    pub(super) schema: bool,
 }
 
 #[derive(Args, Debug)]
@@ -181,6 +184,25 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// `show status`, `neighbor NAME reset`: every command that has none below it, and no hidden one.
+    fn leaves(command: &clap::Command, words: &str) -> Vec<String> {
+        let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+        if below.is_empty() {
+            return vec![words.to_owned()];
+        }
+        let names = command.get_positionals().filter_map(|name| name.get_value_names()).flatten();
+        let words = names.fold(words.to_owned(), |words, name| format!("{words} {name}"));
+        below.iter().flat_map(|below| leaves(below, format!("{words} {}", below.get_name()).trim())).collect()
+    }
+
+    #[test]
+    fn every_command_is_in_the_reference() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
+        let missing: Vec<_> =
+            leaves(&Arguments::command(), "").into_iter().filter(|words| !page.contains(words)).collect();
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
     #[test]
     fn json_and_watch_may_stand_after_what_is_shown() {
         let Command::Show(show) = parse("vpngw show routes 10.1.2.3/8 --json --watch").unwrap().command else {
@@ -208,8 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn a_check_needs_a_file() {
+    fn a_check_needs_a_file_or_the_wish_for_the_schema() {
         assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
+        assert!(parse("vpngw check --schema").is_ok());
     }
 
     #[test]

@@ -1,31 +1,43 @@
-//! `vpngw check`: everything that is wrong with configurations.
+//! `vpngw check`: everything that is wrong with configurations, each by itself and all of them together.
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use config::Diagnostic;
+use config::{Config, Diagnostic, Severity};
 
 use super::USAGE;
 use super::args::Check;
 use super::load::{LoadError, load};
-use super::output::{fail, say};
+use super::output::{fail, print, say};
 
 /// Stands for the address of a host that is not this one (RFC 5737).
 const SOME_ROUTER_ID: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Checks the files.
-pub(super) fn check(arguments: &Check) -> ExitCode {
-    let mut sound = true;
+/// Checks the files, or prints the schema.
+pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
+    if arguments.schema {
+        print(&config::schema())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(if check_files(arguments) { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
+}
+
+/// Whether all of them can be used.
+fn check_files(arguments: &Check) -> bool {
+    let mut sound = Vec::new();
     for file in &arguments.files {
         match load(file, !arguments.no_secrets, Some(SOME_ROUTER_ID)) {
-            Ok(loaded) => tell(&loaded.warnings),
-            Err(refused) => {
-                explain(&refused);
-                sound = false;
+            Ok(loaded) => {
+                tell(&loaded.warnings);
+                sound.push((file.display().to_string(), loaded.config));
             }
+            Err(refused) => explain(&refused),
         }
     }
-    if sound { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+    let all: Vec<(String, &Config)> = sound.iter().map(|(name, config)| (name.clone(), config)).collect();
+    let between = config::check_together(&all);
+    tell(&between);
+    sound.len() == arguments.files.len() && between.iter().all(|found| found.severity != Severity::Error)
 }
 
 /// Says why a configuration is not taken.
@@ -36,7 +48,8 @@ pub(super) fn explain(error: &LoadError) {
     }
 }
 
-fn tell(diagnostics: &[Diagnostic]) {
+/// Prints diagnostics, an empty line after each.
+pub(super) fn tell(diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics {
         say(&format!("{}\n", diagnostic.render(true)));
     }

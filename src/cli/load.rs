@@ -102,50 +102,38 @@ fn fragments(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::process;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use tempfile::{TempDir, tempdir};
 
     use super::*;
 
     const ID: Option<Ipv4Addr> = Some(Ipv4Addr::new(192, 0, 2, 1));
 
-    /// Files of a gateway in a directory of this test's own.
-    struct Files(PathBuf);
-
-    impl Files {
-        fn new(files: &[(&str, &str)]) -> Self {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let name = format!("vpngw-load-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            let directory = env::temp_dir().join(name);
-            fs::create_dir_all(directory.join(FRAGMENTS)).unwrap();
-            for (name, text) in files {
-                fs::write(directory.join(name), text).unwrap();
-            }
-            Self(directory)
+    /// A gateway's files.
+    fn directory(files: &[(&str, &str)]) -> TempDir {
+        let directory = tempdir().unwrap();
+        fs::create_dir(directory.path().join(FRAGMENTS)).unwrap();
+        for (name, text) in files {
+            fs::write(directory.path().join(name), text).unwrap();
         }
-
-        fn load(&self) -> Result<Loaded, LoadError> {
-            load(&self.0.join("vpngw.toml"), true, ID)
-        }
+        directory
     }
 
-    impl Drop for Files {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn loaded(directory: &TempDir) -> Result<Loaded, LoadError> {
+        load(&directory.path().join("vpngw.toml"), true, ID)
     }
 
     #[test]
     fn fragments_are_read_after_the_main_file_in_the_order_of_their_names() {
-        let files = Files::new(&[
-            ("vpngw.toml", "[router]\nasn = 64513\n"),
+        let files = directory(&[
+            ("vpngw.toml", "[router]\nasn = 64513\n[bgp]\nlisten = []\n"),
             ("conf.d/20-log.toml", "[log]\nlevel = \"debug\"\n"),
             ("conf.d/10-control.toml", "[control]\nsocket = \"/run/other.sock\"\n"),
             ("conf.d/.hidden.toml", "not TOML"),
             ("conf.d/readme.txt", "not TOML"),
         ]);
-        let loaded = files.load().unwrap();
-        let names = loaded.sources.iter().map(|source| source.name.strip_prefix(files.0.to_str().unwrap()).unwrap());
+        let loaded = loaded(&files).unwrap();
+        let names =
+            loaded.sources.iter().map(|source| source.name.strip_prefix(files.path().to_str().unwrap()).unwrap());
         assert_eq!(names.collect::<Vec<_>>(), ["/vpngw.toml", "/conf.d/10-control.toml", "/conf.d/20-log.toml"]);
         assert_eq!(loaded.config.log.level, "debug");
         assert_eq!(loaded.config.control.socket, Path::new("/run/other.sock"));
@@ -154,8 +142,8 @@ mod tests {
     #[test]
     fn errors_of_all_files_come_at_once() {
         let files =
-            Files::new(&[("vpngw.toml", "[router]\nasn = 0\n"), ("conf.d/a.toml", "[log]\nlevle = \"info\"\n")]);
-        let Err(LoadError::Refused(diagnostics)) = files.load() else { panic!("it was taken") };
+            directory(&[("vpngw.toml", "[router]\nasn = 0\n[bgp]\n"), ("conf.d/a.toml", "[log]\nlevle = \"info\"\n")]);
+        let Err(LoadError::Refused(diagnostics)) = loaded(&files) else { panic!("it was taken") };
         let places = diagnostics.iter().map(|found| (found.file.rsplit('/').next().unwrap(), found.line));
         assert_eq!(places.collect::<Vec<_>>(), [("vpngw.toml", 2), ("a.toml", 2)]);
     }
@@ -170,8 +158,8 @@ mod tests {
     #[test]
     fn a_key_file_is_opened_only_when_secrets_are_wanted() {
         let text = "[wireguard]\nprivate-key-file = \"/nowhere/key\"\naddresses = \"10.0.0.1/32\"\n";
-        let files = Files::new(&[("vpngw.toml", text)]);
-        let main = files.0.join("vpngw.toml");
+        let files = directory(&[("vpngw.toml", text)]);
+        let main = files.path().join("vpngw.toml");
         assert!(matches!(load(&main, true, ID), Err(LoadError::Refused(_))));
         assert!(load(&main, false, ID).is_ok());
     }

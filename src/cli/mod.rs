@@ -12,6 +12,7 @@ mod show;
 mod text;
 
 use std::future::Future;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -21,7 +22,7 @@ pub use load::{LoadError, Loaded, load};
 use self::args::{Arguments, Command};
 use self::output::{Closed, fail};
 use crate::control::Client;
-use crate::{daemon, lab};
+use crate::{daemon, host, lab};
 
 /// Usage or configuration error.
 const USAGE: u8 = 2;
@@ -47,9 +48,9 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let client = Client::new(arguments.socket);
     match arguments.command {
-        Command::Run { config } => daemon::run(&config)?,
+        Command::Run { config } => run_gateway(&config)?,
         Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
-        Command::Check(arguments) => return Ok(check::check(&arguments)),
+        Command::Check(arguments) => return check::check(&arguments),
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
@@ -57,6 +58,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_gateway(path: &Path) -> anyhow::Result<()> {
+    let loaded = load(path, true, host::first_ipv4())?;
+    check::tell(&loaded.warnings);
+    daemon::run(loaded.config, loaded.sources)
 }
 
 /// The client needs a runtime, the rest of the command line none.

@@ -42,9 +42,11 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon))),
         Request::Command { neighbor, command } => {
+            tracing::info!(neighbor, ?command, "told by the control socket");
             daemon.neighbor_command(neighbor.clone(), command).await.then(done).ok_or(neighbor)
         }
         Request::Stop(how) => {
+            tracing::info!(?how, "told to stop by the control socket");
             daemon.stop(how).await;
             Ok(done())
         }

@@ -19,8 +19,6 @@ use tokio::time::timeout;
 
 use super::api;
 
-/// Prefixes a slice: the most that the API gives.
-const SLICE: usize = 10_000;
 /// For one answer; the gateway itself gives up before.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
 
@@ -82,7 +80,7 @@ impl Client {
         let separator = if path.contains('?') { '&' } else { '?' };
         let mut whole: T = self.read(path).await?;
         while let Some(after) = whole.next() {
-            whole.append(self.read(&format!("{path}{separator}after={after}&limit={SLICE}")).await?);
+            whole.append(self.read(&format!("{path}{separator}after={after}")).await?);
         }
         Ok(whole)
     }

@@ -2,17 +2,17 @@
 
 use std::future::{Ready, pending, ready};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs, process};
+use std::{fs, net};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Response, StatusCode, Uri};
 use serde_json::json;
+use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::request::{Refusal, Request};
@@ -125,34 +125,20 @@ mod requests {
     }
 
     #[test]
+    fn every_request_of_the_reference_is_known() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/control-api.md");
+        let page = fs::read_to_string(page).unwrap();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()?.split_once(' '));
+        let known = rows.map(|(method, path)| parse(Access::Full, &method.parse().unwrap(), path, "").is_ok());
+        assert_eq!(known.collect::<Vec<_>>(), [true; 18]);
+    }
+
+    #[test]
     fn what_does_not_exist_is_not_found() {
         assert_eq!(get("/"), "404 there is nothing at /");
         assert_eq!(get("/v2/routes"), "404 there is nothing at /v2/routes");
         assert_eq!(get("/v1/routes/"), "404 there is nothing at /v1/routes/");
         assert_eq!(post("/v1/neighbors/edge/explode", ""), "404 there is nothing at /v1/neighbors/edge/explode");
-    }
-}
-
-/// A directory of this test's own.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("vpngw-control-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("sock")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -163,20 +149,24 @@ fn answer(status: u16, body: &impl serde::Serialize) -> Answer {
     Response::builder().status(status).body(body).unwrap()
 }
 
+fn socket(scratch: &TempDir) -> PathBuf {
+    scratch.path().join("sock")
+}
+
 /// Serves `answers` in this test's directory, in place of a daemon.
-fn served<F>(answers: impl Fn(Request) -> F + Clone + Send + Sync + 'static) -> Scratch
+fn served<F>(answers: impl Fn(Request) -> F + Clone + Send + Sync + 'static) -> TempDir
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let scratch = Scratch::new();
-    let listener = UnixListener::bind(scratch.socket()).unwrap();
+    let scratch = tempdir().unwrap();
+    let listener = UnixListener::bind(socket(&scratch)).unwrap();
     tokio::spawn(serve_with(Listener::Unix(listener), Access::Full, answers));
     scratch
 }
 
 /// Sends bytes as they are, and returns everything that comes until the other side closes.
-async fn raw(scratch: &Scratch, sent: &[u8]) -> String {
-    let mut stream = UnixStream::connect(scratch.socket()).await.unwrap();
+async fn raw(scratch: &TempDir, sent: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket(scratch)).await.unwrap();
     stream.write_all(sent).await.unwrap();
     let mut received = Vec::new();
     let _ = stream.read_to_end(&mut received).await;
@@ -215,7 +205,7 @@ async fn the_client_joins_all_slices() {
         };
         ready(answer(200, &table))
     });
-    let whole: api::Fib = Client::new(scratch.socket()).get("/v1/fib").await.unwrap();
+    let whole: api::Fib = Client::new(socket(&scratch)).get("/v1/fib").await.unwrap();
     assert_eq!(whole, api::Fib { routes: vec![fib_route(0), fib_route(1), fib_route(2)], next: None });
     assert!(!serde_json::to_string(&whole).unwrap().contains("next\""), "a whole table has no next slice");
 }
@@ -224,7 +214,7 @@ async fn the_client_joins_all_slices() {
 async fn a_refusal_reaches_the_client_as_its_sentence() {
     let refusal = api::Error { error: "there is no neighbor edge".into() };
     let scratch = served(move |_| ready(answer(404, &refusal)));
-    let client = Client::new(scratch.socket());
+    let client = Client::new(socket(&scratch));
     assert_eq!(
         client.get::<api::Neighbor>("/v1/neighbors/edge").await.unwrap_err().to_string(),
         "there is no neighbor edge"
@@ -234,7 +224,7 @@ async fn a_refusal_reaches_the_client_as_its_sentence() {
 #[tokio::test]
 async fn an_answer_of_another_kind_is_an_error() {
     let scratch = served(echo);
-    let error = Client::new(scratch.socket()).get::<api::Status>("/v1/status").await.unwrap_err();
+    let error = Client::new(socket(&scratch)).get::<api::Status>("/v1/status").await.unwrap_err();
     assert!(error.to_string().starts_with("vpngw answered /v1/status with something else"), "{error}");
 }
 
@@ -245,16 +235,16 @@ async fn a_command_is_sent_with_its_body() {
         ready(Response::builder().status(204).body(Full::default()).unwrap())
     });
     let body = api::Disable { message: Some("bye".into()) };
-    Client::new(scratch.socket()).post(&format!("/v1/neighbors/{}/disable", segment("a/b")), &body).await.unwrap();
+    Client::new(socket(&scratch)).post(&format!("/v1/neighbors/{}/disable", segment("a/b")), &body).await.unwrap();
 }
 
 #[tokio::test]
 async fn who_is_not_there_is_named_with_the_likely_reason() {
-    let scratch = Scratch::new();
-    let error = Client::new(scratch.socket()).get::<api::Status>("/v1/status").await.unwrap_err();
+    let scratch = tempdir().unwrap();
+    let error = Client::new(socket(&scratch)).get::<api::Status>("/v1/status").await.unwrap_err();
     let expected = format!(
         "cannot reach vpngw at {}: No such file or directory (os error 2) (is it running?)",
-        scratch.socket().display()
+        socket(&scratch).display()
     );
     assert_eq!(error.to_string(), expected);
 }
@@ -297,6 +287,22 @@ async fn a_body_beyond_the_limit_is_refused() {
 async fn what_is_not_http_is_answered_with_400() {
     let scratch = served(echo);
     assert!(raw(&scratch, b"\x16\x03\x01 hello\r\n\r\n").await.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+}
+
+#[tokio::test]
+async fn an_observe_listener_answers_and_takes_no_command() {
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve_with(Listener::Tcp(listener), Access::ReadOnly, echo));
+    let ask = async |request: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{request} HTTP/1.1\r\nHost: vpngw\r\n\r\n").as_bytes()).await.unwrap();
+        let mut received = String::new();
+        stream.read_to_string(&mut received).await.unwrap();
+        received
+    };
+    assert!(ask("GET /healthz").await.ends_with(r#"{"asked":"Health"}"#));
+    assert!(ask("POST /v1/stop").await.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
 }
 
 // The clock of these tests jumps to the next deadline whenever nothing else can go on.
@@ -345,7 +351,7 @@ mod time {
         let scratch = served(echo);
         let mut silent = Vec::new();
         for _ in 0..100 {
-            silent.push(UnixStream::connect(scratch.socket()).await.unwrap());
+            silent.push(UnixStream::connect(socket(&scratch)).await.unwrap());
         }
         let received = timeout(LONG, raw(&scratch, b"GET /healthz HTTP/1.1\r\nHost: v\r\n\r\n")).await.unwrap();
         assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");

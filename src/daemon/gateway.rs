@@ -160,10 +160,7 @@ impl Gateway {
 
     fn done(&mut self, done: Done) -> Result<()> {
         match done {
-            Done::Kernel(results) => {
-                let results = results.context("the kernel's thread is gone")?;
-                self.fib.kernel_done(results.into_iter().map(|result| result.map_err(|e| e.to_string())).collect());
-            }
+            Done::Kernel(results) => self.fib.kernel_done(results),
             Done::Resolved(hops, resolutions) => {
                 let resolutions = resolutions.context("the kernel's thread is gone")?;
                 self.fib.resolved(hops.into_iter().zip(resolutions).collect());
@@ -302,7 +299,7 @@ impl Gateway {
         withdrawn
     }
 
-    async fn withdraw(&mut self, mut inputs: Inputs) -> Result<()> {
+    async fn withdraw(&mut self, inputs: Inputs) -> Result<()> {
         self.fib.withdraw_all();
         let deadline = Instant::now() + STOP;
         loop {

@@ -54,8 +54,16 @@ impl Directory {
     /// # Errors
     /// Those of the file system.
     pub fn private_key(&self, name: &str) -> anyhow::Result<PublicKey> {
-        let text = BASE64_STANDARD.encode(random()?);
-        self.write(&format!("{name}.key"), &text)?;
+        self.write(&format!("{name}.key"), &BASE64_STANDARD.encode(random()?))?;
+        self.public_key(name)
+    }
+
+    /// The public key that belongs to the private key in `NAME.key`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn public_key(&self, name: &str) -> anyhow::Result<PublicKey> {
+        let text = fs::read_to_string(self.file(&format!("{name}.key")))?;
         Ok(PrivateKey::from_base64(&text)?.public_key())
     }
 

@@ -27,6 +27,8 @@ pub struct Process {
 /// A request to a process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
+    /// SIGINT: end in order, as Ctrl-C asks.
+    Interrupt,
     /// SIGTERM: end in order.
     Terminate,
     /// SIGKILL: end now, as in a crash.
@@ -77,6 +79,7 @@ impl Process {
             return Ok(());
         }
         let number = match signal {
+            Signal::Interrupt => libc::SIGINT,
             Signal::Terminate => libc::SIGTERM,
             Signal::Kill => libc::SIGKILL,
             Signal::Stop => libc::SIGSTOP,

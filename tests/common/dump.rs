@@ -17,7 +17,9 @@ pub fn everything(lab: &mut Lab) {
         }
     }
     for node in lab.nodes.clone() {
-        for arguments in [&["-br", "address"][..], &["route", "show", "table", "all"], &["-6", "route"], &["-s", "neigh"]] {
+        for arguments in
+            [&["-br", "address"][..], &["route", "show", "table", "all"], &["-6", "route"], &["-s", "neigh"]]
+        {
             let text = lab.output(node, "ip", arguments).unwrap_or_else(|error| format!("{error:#}"));
             eprintln!("=== {node}: ip {}\n{text}", arguments.join(" "));
         }
@@ -26,6 +28,7 @@ pub fn everything(lab: &mut Lab) {
         let output = process.output();
         let lines: Vec<&str> = output.lines().collect();
         let last = lines.len().saturating_sub(LOG_LINES);
-        eprintln!("=== {} ({:?}) said last:\n{}", process.name(), process.ended(), lines[last..].join("\n"));
+        let ended = process.ended();
+        eprintln!("=== {} ({ended:?}) said last:\n{}", process.name(), lines[last..].join("\n"));
     }
 }

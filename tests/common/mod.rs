@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use vpngw::lab::check::check;
+use vpngw::lab::directory::Directory;
 use vpngw::lab::namespace::Namespace;
 use vpngw::lab::request::Ping;
 use vpngw::lab::running::Running;
@@ -42,8 +43,11 @@ pub fn binary() -> PathBuf {
 /// Whether what a test needs is there; CI must not skip.
 pub fn can_run(programs: &[&str]) -> bool {
     let root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let mut missing: Vec<String> =
-        programs.iter().filter(|program| !is_installed(program)).map(|program| format!("the program {program}")).collect();
+    let mut missing: Vec<String> = programs
+        .iter()
+        .filter(|program| !is_installed(program))
+        .map(|program| format!("the program {program}"))
+        .collect();
     if !root {
         missing.insert(0, "root".to_owned());
     }
@@ -58,7 +62,9 @@ pub fn can_run(programs: &[&str]) -> bool {
 
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into()]).any(|directory| directory.join(program).is_file())
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/lib/frr".into()])
+        .any(|directory| directory.join(program).is_file())
 }
 
 /// Builds the site and hands it to the test; its programs are ended in order afterwards. Skips, and says so, without root
@@ -70,7 +76,8 @@ pub fn with_site(programs: &[&str], site: Site, test: impl AsyncFnOnce(&mut Lab)
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let running = Running::build(&site, &binary()).await.unwrap();
-        let mut lab = Lab { running, nodes: site.nodes.iter().map(|node| node.name).collect() };
+        let nodes = site.nodes.iter().map(|node| node.name).collect();
+        let mut lab = Lab { running, nodes, directories: Vec::new() };
         test(&mut lab).await;
         lab.finish().await;
     });
@@ -95,6 +102,8 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> anyhow::Re
 pub struct Lab {
     pub running: Running,
     nodes: Vec<&'static str>,
+    /// Of programs that need one that is theirs; removed last.
+    directories: Vec<Directory>,
 }
 
 impl Lab {

@@ -45,12 +45,10 @@ impl<A> Batch<A> {
 
     /// The first `len` octets of [`Self::room`] are a packet.
     pub fn push(&mut self, len: usize, about: A) {
-        debug_assert!(len <= self.room().len());
-        if let Some(slot) = self.slots.get_mut(self.filled) {
-            slot.len = len.min(slot.room.len());
-            slot.about = Some(about);
-            self.filled += 1;
-        }
+        let len = len.min(self.room().len());
+        let slot = &mut self.slots[self.filled]; // `room` made it
+        (slot.len, slot.about) = (len, Some(about));
+        self.filled += 1;
     }
 
     /// The next `count` buffers, for a system call that fills several. Each that it filled is then to be pushed.
@@ -87,5 +85,26 @@ impl<A> Batch<A> {
     /// Forgets the packets, keeps the buffers.
     pub fn clear(&mut self) {
         self.filled = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_filled_in_order_and_used_again() {
+        let mut batch = Batch::default();
+        for (number, room) in batch.rooms(3).enumerate() {
+            room[0] = number as u8;
+        }
+        batch.push(1, 'a');
+        batch.push(1, 'b');
+        assert_eq!(batch.iter().collect::<Vec<_>>(), [(&[0][..], &'a'), (&[1][..], &'b')]);
+        assert_eq!(batch.room()[0], 2);
+        let first = batch.iter().next().map(|(packet, _)| packet.as_ptr());
+        batch.clear();
+        assert!(batch.is_empty());
+        assert_eq!(Some(batch.room().as_ptr()), first);
     }
 }

@@ -21,8 +21,8 @@ use crate::drops::Reason;
 use crate::message::{TRANSPORT, field};
 use crate::settings::{PresharedKey, PrivateKey, PublicKey};
 
-/// Handshake messages a second before senders must prove their address with a cookie. One costs about 0.2 ms of a
-/// core, so a flood takes a tenth of it at most.
+/// Handshake messages a second before senders must prove their address with a cookie. One costs about 0.1 ms of a
+/// core, so a flood takes a twentieth of it.
 pub(crate) const HANDSHAKES_PER_SECOND: u64 = 500;
 /// Packets that wait for a session. `Tunn` would drop silently beyond 256.
 const QUEUE: usize = 128;

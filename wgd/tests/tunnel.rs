@@ -163,3 +163,40 @@ fn a_stopped_tunnel_lets_go_of_its_descriptors() {
     assert_eq!(second.tun.send(b"x").unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     drop(first);
 }
+
+#[test]
+fn an_unanswered_initiation_is_repeated() {
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.set_read_timeout(Some(PATIENCE)).unwrap();
+    let endpoint = Endpoint::Address(deaf.local_addr().unwrap());
+    let _host = host(1, UdpSocket::bind("127.0.0.1:0").unwrap(), peer(2, Some(endpoint)));
+    let mut heard = [[0; 200]; 2];
+    for datagram in &mut heard {
+        assert_eq!(deaf.recv(datagram).unwrap(), 148);
+    }
+    assert_ne!(heard[0], heard[1]);
+}
+
+#[test]
+fn a_peer_that_was_given_up_is_tried_again() {
+    if std::env::var_os("VPNGW_LONG").is_none() {
+        eprintln!("skipped: takes two minutes, set VPNGW_LONG=1");
+        return;
+    }
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.set_read_timeout(Some(PATIENCE * 2)).unwrap();
+    let endpoint = Endpoint::Address(deaf.local_addr().unwrap());
+    let first = host(1, UdpSocket::bind("127.0.0.1:0").unwrap(), peer(2, Some(endpoint)));
+    let start = Instant::now();
+    let (mut last, mut pause) = (start, Duration::ZERO);
+    // boringtun gives up after 90 s of tries 5 s apart; a pause of 5 s and a quarter at most follows
+    while start.elapsed() < Duration::from_secs(110) {
+        deaf.recv(&mut [0; 200]).unwrap();
+        pause = pause.max(last.elapsed());
+        last = Instant::now();
+    }
+    assert!(pause < Duration::from_secs(13), "{pause:?}");
+    let second = host(2, deaf, peer(1, None));
+    first.wait_up();
+    second.wait_up();
+}

@@ -40,6 +40,12 @@ impl AttrCode {
     pub const fn carries_nlri(self) -> bool {
         matches!(self, Self::MP_REACH_NLRI | Self::MP_UNREACH_NLRI)
     }
+
+    /// Whether it is passed on with the Partial bit that it came with (RFC 4271 §5). What is in AS4_PATH and
+    /// AS4_AGGREGATOR goes on in other attributes.
+    pub(super) const fn keeps_partial(self) -> bool {
+        matches!(self, Self::AGGREGATOR | Self::COMMUNITIES | Self::EXTENDED_COMMUNITIES | Self::LARGE_COMMUNITY)
+    }
 }
 
 impl fmt::Display for AttrCode {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::as_path::{AsnWidth, read_asn};
-use super::attribute::{OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
+use super::attribute::{OPTIONAL, PARTIAL, RawAttribute, RawAttributes, TRANSITIVE, descriptor};
 use super::{
     Aggregator, AsPath, AttrCode, AttrError, AttrFault, AttributeBytes, Context, DecodeError, Origin, PathAttributes,
     Treatment, UnknownAttribute,
@@ -140,10 +140,11 @@ impl<'a> Reader<'a> {
         if !row.length.allows(attribute.value.len(), self.width().octets()) {
             return Err(AttrFault::Length { found: attribute.value.len() });
         }
-        if attribute.flags & PARTIAL != 0 && row.flags == OPTIONAL_TRANSITIVE {
+        self.read_value(attribute)?;
+        if attribute.flags & PARTIAL != 0 && attribute.code.keeps_partial() {
             self.attributes.partial.insert(attribute.code);
         }
-        self.read_value(attribute)
+        Ok(())
     }
 
     /// The value of a known attribute whose length is right.

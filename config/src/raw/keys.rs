@@ -52,7 +52,7 @@ impl<'w, 'a> Keys<'w, 'a> {
         parts: Vec<Part<'a>>,
         read: impl FnOnce(&mut Keys<'_, 'a>) -> T,
     ) -> T {
-        let mut keys = Keys::new(walk, String::new(), Place::new(0, 0..0), parts);
+        let mut keys = Keys::new(walk, String::new(), Place::WHOLE, parts);
         let value = read(&mut keys);
         keys.finish();
         value
@@ -68,8 +68,8 @@ impl<'w, 'a> Keys<'w, 'a> {
         let node = self.find(name);
         if node.is_none() && self.walk.sections.is_none() {
             let header = self.places.table;
-            let label = format!("add {name} = {}", T::allowed());
-            self.walk.report.error(header, format!("`{name}` is missing"), label);
+            let label = format!("needed: {}", T::allowed());
+            self.walk.report.missing(header, format!("`{name}` is missing"), label);
         }
         self.read(name, node?)
     }
@@ -101,6 +101,9 @@ impl<'w, 'a> Keys<'w, 'a> {
             return None;
         }
         let header = nodes.first().map_or(self.places.table, Node::place);
+        if !nodes.is_empty() {
+            self.places.insert(name, header, Vec::new());
+        }
         Some(self.enter(name, header, parts, read))
     }
 

@@ -15,6 +15,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The configuration as a whole: where something is missing that could stand anywhere.
+    pub(crate) const WHOLE: Self = Self { file: 0, start: 0, end: 0 };
+
     /// A span of a file.
     pub(crate) fn new(file: usize, span: Range<usize>) -> Self {
         Self { file, start: span.start, end: span.end }

@@ -15,9 +15,10 @@ pub(crate) struct Report {
 pub(crate) struct Finding {
     severity: Severity,
     title: String,
-    place: Option<Place>,
+    place: Place,
     label: String,
     also: Option<(Place, String)>,
+    absence: bool,
 }
 
 impl Finding {
@@ -30,34 +31,36 @@ impl Finding {
 impl Report {
     /// Something that makes the configuration unusable; the label stands beside the text.
     pub(crate) fn error(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) -> &mut Finding {
-        self.add(Severity::Error, Some(place), title.into(), label.into())
+        self.add(Severity::Error, place, title.into(), label.into())
+    }
+
+    /// Something that must be there and is not.
+    pub(crate) fn missing(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) {
+        self.error(place, title, label).absence = true;
     }
 
     /// Something that its writer should know.
     pub(crate) fn warning(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) -> &mut Finding {
-        self.add(Severity::Warning, Some(place), title.into(), label.into())
-    }
-
-    /// An error of the configuration as a whole.
-    pub(crate) fn error_of_the_whole(&mut self, title: impl Into<String>, label: impl Into<String>) {
-        self.add(Severity::Error, None, title.into(), label.into());
+        self.add(Severity::Warning, place, title.into(), label.into())
     }
 
     pub(crate) fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    fn add(&mut self, severity: Severity, place: Option<Place>, title: String, label: String) -> &mut Finding {
-        self.findings.push(Finding { severity, title, place, label, also: None });
+    fn add(&mut self, severity: Severity, place: Place, title: String, label: String) -> &mut Finding {
+        self.findings.push(Finding { severity, title, place, label, also: None, absence: false });
         let last = self.findings.len() - 1;
         &mut self.findings[last]
     }
 
-    /// In file order. A line with a syntax error was only half understood: what else is found there is not told.
+    /// In file order. `syntax` are the errors of TOML itself: what was not understood there is not held against the rest.
     pub(crate) fn diagnostics(mut self, sources: &[Source], syntax: &[Place]) -> Vec<Diagnostic> {
-        let broken: Vec<_> = syntax.iter().map(|place| line_of(sources, *place)).collect();
+        let unclear: Vec<_> = syntax.iter().map(|place| unclear(sources, *place)).collect();
         self.findings.retain(|finding| {
-            finding.place.is_none_or(|place| syntax.contains(&place) || !broken.contains(&line_of(sources, place)))
+            let place = finding.place;
+            let inside = |lines: &Place| lines.file == place.file && (lines.start..lines.end).contains(&place.start);
+            syntax.contains(&place) || !(finding.absence && !syntax.is_empty() || unclear.iter().any(inside))
         });
         self.findings.sort_by_key(|finding| finding.place); // stable: what is said of one place keeps its order
         self.findings.into_iter().map(|finding| finding.diagnostic(sources)).collect()
@@ -66,21 +69,23 @@ impl Report {
 
 impl Finding {
     fn diagnostic(self, sources: &[Source]) -> Diagnostic {
-        let excerpt = |place: Place, label| Excerpt::new(&sources[place.file], place, label);
-        match self.place {
-            Some(place) => {
-                let also = self.also.map(|(place, label)| excerpt(place, label));
-                Diagnostic::of_line(self.severity, self.title, excerpt(place, self.label), also)
-            }
-            None => {
-                let file = sources.first().map_or_else(String::new, |source| source.name.clone());
-                Diagnostic::of_file(self.severity, file, self.title, self.label)
-            }
+        if self.place == Place::WHOLE {
+            let file = sources.first().map_or_else(String::new, |source| source.name.clone());
+            return Diagnostic::of_file(self.severity, file, self.title, self.label);
         }
+        let excerpt = |place: Place, label| Excerpt::new(&sources[place.file], place, label);
+        let also = self.also.map(|(place, label)| excerpt(place, label));
+        Diagnostic::of_line(self.severity, self.title, excerpt(self.place, self.label), also)
     }
 }
 
-fn line_of(sources: &[Source], place: Place) -> (usize, usize) {
-    let before = sources.get(place.file).and_then(|source| source.text.get(..place.start)).unwrap_or_default();
-    (place.file, before.matches('\n').count())
+/// The line of a syntax error; where that is a section's header, the whole section, whose keys went astray.
+fn unclear(sources: &[Source], error: Place) -> Place {
+    let text = sources[error.file].text.as_str();
+    let before = text.get(..error.start).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |feed| feed + 1);
+    let rest = &text[start..];
+    let next = if rest.trim_start().starts_with('[') { "\n[" } else { "\n" };
+    let end = rest.find(next).map_or(text.len() + 1, |length| start + length + 1);
+    Place { file: error.file, start, end }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Bgp {
     pub(crate) dynamic: Vec<Entry<Dynamic>>,
     pub(crate) originate: Vec<Entry<Originate>>,
     pub(crate) aggregates: Vec<Entry<Aggregate>>,
+    /// Of all neighbors and listen ranges, also of those that could not be read.
+    pub(crate) names: Names,
 }
 
 /// `[[bgp.neighbor]]`.
@@ -53,7 +55,7 @@ pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
     let originate = keys.tables("originate", "A prefix of our own. It passes the export policies too.", originate);
     let aggregates =
         keys.tables("aggregate", "A summary, announced while something more specific is accepted.", aggregate);
-    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates }
+    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates, names }
 }
 
 fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
@@ -93,6 +95,10 @@ fn dynamic(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Dynamic> {
     let asn: Option<AtLeastOne<NeighborAsn>> = keys.required("asn", "What AS they may have.");
     let limit = keys.required("limit", "How many sessions at most.");
     let session = session(keys);
+    if asn.as_ref().is_some_and(|asn| asn.0.len() > 1 && asn.0.iter().any(NeighborAsn::is_word)) {
+        let label = "allowed: AS numbers, or \"external\" or \"internal\" alone";
+        keys.walk.report.error(keys.places.of("asn"), "asn mixes words and numbers", label);
+    }
     let limit: Within<usize, 1, 65535> = limit?;
     let settings = DynamicNeighborSettings {
         range: range?.0.into_iter().map(|prefix| prefix.0).collect(),
@@ -103,7 +109,7 @@ fn dynamic(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Dynamic> {
     Some(Dynamic { name: name?, settings })
 }
 
-/// A word stands for more than any number, so it wins; a check refuses it in company.
+/// A word stands for more than any number, so it wins.
 fn remote_as(allowed: &[NeighborAsn]) -> RemoteAs {
     let numbers = allowed.iter().map(|asn| match asn {
         NeighborAsn::Number(asn) => Ok(*asn),

@@ -12,8 +12,8 @@ use bgpd::types::{Asn, BgpIdentifier};
 
 pub(crate) use bgp::{Bgp, Dynamic, Neighbor};
 pub(crate) use names::Names;
-pub(crate) use policy::Policies;
-pub(crate) use sets::Sets;
+pub(crate) use policy::{Policies, PolicyRule};
+pub(crate) use sets::{Claim, Sets};
 pub(crate) use wireguard::{Peer, Tunnel};
 
 use crate::raw::{Entry, Keys};

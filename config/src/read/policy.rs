@@ -1,16 +1,24 @@
 //! `[[policy.NAME]]`: rules in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bgpd::policy::{Edit, Match, Rule, Set};
-use ipnet::IpNet;
+use bgpd::policy::{Edit, Match, PrefixSet, Rule, Set};
 
-use super::sets::{Collected, Sets};
-use crate::raw::{Entry, Keys};
+use super::sets::{Claim, Collected, Sets};
+use crate::raw::{Entry, Keys, Places};
 use crate::value::{PathLength, Text, Within};
 
 /// The rules of every policy.
-pub(crate) type Policies = BTreeMap<String, Vec<Entry<Rule>>>;
+pub(crate) type Policies = BTreeMap<String, Vec<Entry<PolicyRule>>>;
+
+/// `[[policy.NAME]]`.
+pub(crate) struct PolicyRule {
+    pub(crate) rule: Rule,
+    /// The prefixes of its `match`, with their sets.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) match_places: Places,
+}
 
 const NAMES: &str = "The first rule that matches decides; no match rejects. `accept-all` is built in.";
 const RULE: &str = "One rule.";
@@ -23,19 +31,22 @@ pub(super) fn policies(keys: &mut Keys<'_, '_>, sets: &Sets) -> Policies {
     entry.map(|entry| entry.value).unwrap_or_default()
 }
 
-fn rule(keys: &mut Keys<'_, '_>, sets: &Sets) -> Option<Rule> {
+fn rule(keys: &mut Keys<'_, '_>, sets: &Sets) -> Option<PolicyRule> {
     let line = keys.line();
     let matches =
         keys.section("match", "All of it must hold; absent: everything matches.", |keys| conditions(keys, sets));
     let set = keys.section("set", "What the route carries afterwards.", |keys| changes(keys, sets));
     let action = keys.required("action", "What becomes of the route; `next` asks the next rule.");
-    Some(Rule { line, matches: matches.value, set: set.value, action: action? })
+    let Entry { value: (matches, claims), places: match_places } = matches;
+    Some(PolicyRule { rule: Rule { line, matches, set: set.value, action: action? }, claims, match_places })
 }
 
-fn conditions(keys: &mut Keys<'_, '_>, sets: &Sets) -> Match {
+fn conditions(keys: &mut Keys<'_, '_>, sets: &Sets) -> (Match, Vec<Claim>) {
     let any = "It carries one of these.";
-    Match {
-        prefix: sets.prefixes(keys, "prefix", "The prefix is in one of these."),
+    let claims = sets.prefixes(keys, "prefix", "The prefix is in one of these.");
+    let prefix = claims.as_ref().map(|claims| PrefixSet { entries: claims.iter().map(|claim| claim.range).collect() });
+    let matches = Match {
+        prefix: prefix.map(Arc::new),
         family: keys.optional("family", "The prefix is of this family."),
         neighbor: keys
             .optional("neighbor", "It came from one of these neighbors.")
@@ -48,11 +59,12 @@ fn conditions(keys: &mut Keys<'_, '_>, sets: &Sets) -> Match {
         extended_community: sets.members(keys, "extended-community", any),
         large_community: sets.members(keys, "large-community", any),
         next_hop: sets
-            .prefixes(keys, "next-hop", "The next hop lies in one of these.")
-            .map(|set| set.entries.iter().map(|range| range.prefix).collect::<Vec<IpNet>>()),
+            .prefixes(keys, "next-hop", "The next hop lies in one of these, whatever their `le` and `ge`.")
+            .map(|claims| claims.iter().map(|claim| claim.range.prefix).collect()),
         local_pref: keys.optional("local-pref", "LOCAL_PREF is this.").map(number),
         med: keys.optional("med", "MED is this.").map(number),
-    }
+    };
+    (matches, claims.unwrap_or_default())
 }
 
 fn changes(keys: &mut Keys<'_, '_>, sets: &Sets) -> Set {

@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use bgpd::policy::{PrefixRange, PrefixSet};
+use bgpd::policy::PrefixRange;
 use bgpd::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
 use super::martians;
@@ -16,8 +15,6 @@ pub(crate) struct Sets {
     prefix: Named<PrefixRange>,
     asn: Named<Asn>,
     community: Named<AnyCommunity>,
-    /// One allocation for each set of prefixes, so that two policies that name it are seen to share it.
-    shared: BTreeMap<String, Arc<PrefixSet>>,
 }
 
 /// The sets of one section.
@@ -30,6 +27,14 @@ pub(crate) struct Set<T> {
     /// `None`: built in.
     place: Option<Place>,
     used: Cell<bool>,
+}
+
+/// Prefixes that a rule lets match, and the set that says so.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Claim {
+    /// `None`: they stand in the rule itself.
+    pub(crate) set: Option<String>,
+    pub(crate) range: PrefixRange,
 }
 
 /// What a set's members are read as.
@@ -55,11 +60,7 @@ pub(super) fn sets(keys: &mut Keys<'_, '_>) -> Sets {
     }
     let built_in = Set { members: Some(martians::prefixes()), place: None, used: Cell::new(true) };
     prefix.insert(martians::NAME.to_owned(), built_in);
-    let shared = prefix.iter().map(|(name, set)| {
-        let entries = set.members.clone().unwrap_or_default();
-        (name.clone(), Arc::new(PrefixSet { entries }))
-    });
-    Sets { shared: shared.collect(), prefix, asn, community }
+    Sets { prefix, asn, community }
 }
 
 fn section<T: Value>(keys: &mut Keys<'_, '_>, name: &str, doc: &'static str, members: &'static str) -> Named<T> {
@@ -84,18 +85,13 @@ impl Sets {
         doc: &'static str,
     ) -> Option<Vec<T>> {
         let items = keys.optional(name, doc)?;
-        Some(self.resolve(keys, name, items))
+        Some(self.resolve(keys, name, items).into_iter().map(|(_, member)| member).collect())
     }
 
-    /// A key that takes prefix sets and prefixes. A single name gives that very set.
-    pub(super) fn prefixes(&self, keys: &mut Keys<'_, '_>, name: &str, doc: &'static str) -> Option<Arc<PrefixSet>> {
-        let items: Vec<SetOr<_>> = keys.optional(name, doc)?;
-        let shared = match &items[..] {
-            [SetOr::Set(alone)] => self.shared.get(alone).cloned(),
-            _ => None,
-        };
-        let entries = self.resolve(keys, name, items);
-        Some(shared.unwrap_or_else(|| Arc::new(PrefixSet { entries })))
+    /// A key that takes prefix sets and prefixes: each prefix with the set it came from.
+    pub(super) fn prefixes(&self, keys: &mut Keys<'_, '_>, name: &str, doc: &'static str) -> Option<Vec<Claim>> {
+        let items = keys.optional(name, doc)?;
+        Some(self.resolve(keys, name, items).into_iter().map(|(set, range)| Claim { set, range }).collect())
     }
 
     /// The sets that nothing names, with their section.
@@ -106,13 +102,21 @@ impl Sets {
         prefix.chain(asn).chain(community).collect()
     }
 
-    fn resolve<T: Collected>(&self, keys: &mut Keys<'_, '_>, key: &str, items: Vec<SetOr<T>>) -> Vec<T> {
+    fn resolve<T: Collected>(
+        &self,
+        keys: &mut Keys<'_, '_>,
+        key: &str,
+        items: Vec<SetOr<T>>,
+    ) -> Vec<(Option<String>, T)> {
         let mut members = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
             let place = keys.places.item(key, index);
             match item {
-                SetOr::Literal(literal) => members.push(literal),
-                SetOr::Set(set) => members.extend(self.look_up(&mut keys.walk.report, place, &set)),
+                SetOr::Literal(literal) => members.push((None, literal)),
+                SetOr::Set(set) => {
+                    let found = self.look_up(&mut keys.walk.report, place, &set);
+                    members.extend(found.into_iter().map(|member| (Some(set.clone()), member)));
+                }
             }
         }
         members

@@ -32,7 +32,11 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
     let private_key = keys.required("private-key-file", "File with our private key, as `wg genkey` writes it.");
     let listen_port = keys.or("listen-port", Within::<u16, 0, 65535>(51820), "UDP port; 0: any.");
     let addresses: Option<Vec<InterfaceAddress>> = keys.optional("addresses", "Addresses of the device.");
-    let mtu = keys.or("mtu", Mtu::Auto, "MTU of the device; `auto` is 1420, which fits any path of 1500 octets.");
+    let mtu = keys.or(
+        "mtu",
+        Mtu::Auto,
+        "MTU of the device; `auto` is 1420 in this version, which fits every path of 1500 octets.",
+    );
     let clamp_mss = keys.or("clamp-mss", true, "Lower the MSS of TCP connections to what fits `mtu`.");
     let mut names = Names::default();
     let peers =

@@ -27,7 +27,7 @@ pub(crate) struct SpeakerAsn(pub(crate) Asn);
 
 impl Value for SpeakerAsn {
     fn allowed() -> String {
-        "a number from 1 to 4294967294, but 23456 and 65535".to_owned()
+        "number from 1 to 4294967294, but 23456 and 65535".to_owned()
     }
 
     fn schema() -> String {
@@ -51,6 +51,13 @@ pub(crate) enum NeighborAsn {
     External,
     /// Ours.
     Internal,
+}
+
+impl NeighborAsn {
+    /// Whether it stands for many.
+    pub(crate) fn is_word(&self) -> bool {
+        !matches!(self, Self::Number(_))
+    }
 }
 
 impl Value for NeighborAsn {

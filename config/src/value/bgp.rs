@@ -44,7 +44,7 @@ pub(crate) struct PathLength(pub(crate) RangeInclusive<u32>);
 
 impl Value for PathLength {
     fn allowed() -> String {
-        "a number, \"le N\", \"ge N\" or \"ge N le M\"".to_owned()
+        "number, \"le N\", \"ge N\" or \"ge N le M\"".to_owned()
     }
 
     fn schema() -> String {

@@ -23,7 +23,7 @@ pub(crate) struct IntervalOrNever(pub(crate) Option<Duration>);
 
 impl Value for Interval {
     fn allowed() -> String {
-        "duration, 1s to 65535s".to_owned()
+        "duration of 1s to 65535s".to_owned()
     }
 
     fn schema() -> String {
@@ -47,7 +47,7 @@ impl Written for Interval {
 
 impl Value for IntervalOrNever {
     fn allowed() -> String {
-        "duration, 1s to 65535s, or 0 for never".to_owned()
+        "duration of 1s to 65535s, or 0 for never".to_owned()
     }
 
     fn schema() -> String {
@@ -64,7 +64,7 @@ impl Value for IntervalOrNever {
 
 impl Value for HoldTime {
     fn allowed() -> String {
-        "duration in whole seconds: 0, or 3 to 65535".to_owned()
+        "duration of whole seconds: 0, or 3 to 65535".to_owned()
     }
 
     fn schema() -> String {

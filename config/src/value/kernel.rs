@@ -18,7 +18,7 @@ impl Table {
 
 impl Value for Table {
     fn allowed() -> String {
-        "\"main\", \"default\" or a number from 1, but 255".to_owned()
+        "\"main\", \"default\" or number from 1, but 255".to_owned()
     }
 
     fn schema() -> String {
@@ -52,7 +52,7 @@ pub(crate) struct ProtocolNumber(pub(crate) u8);
 
 impl Value for ProtocolNumber {
     fn allowed() -> String {
-        "a number from 5 to 255 that no other program uses".to_owned()
+        "number from 5 to 255 that no other program uses".to_owned()
     }
 
     fn schema() -> String {

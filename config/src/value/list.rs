@@ -5,7 +5,7 @@ use crate::raw::{Node, Wrongs};
 
 impl<T: Value> Value for Vec<T> {
     fn allowed() -> String {
-        format!("list of {}", T::allowed())
+        format!("list: {}", T::allowed())
     }
 
     fn schema() -> String {

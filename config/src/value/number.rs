@@ -14,7 +14,7 @@ pub(crate) type Port = Within<u16, 1, 65535>;
 
 impl<T: TryFrom<i64>, const MIN: u32, const MAX: u32> Value for Within<T, MIN, MAX> {
     fn allowed() -> String {
-        format!("a number from {MIN} to {MAX}")
+        format!("number from {MIN} to {MAX}")
     }
 
     fn schema() -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::table::state;
 use super::tame;
 use super::units::{bytes, duration};
-use crate::control::api::{ConfigFiles, LastError, Neighbor, Peer, PeerState, Peers, Status};
+use crate::control::api::{ConfigFiles, Family, LastError, Neighbor, Peer, PeerState, Peers, Status};
 
 /// How many prefixes of BGP a peer shows before the rest is counted.
 const SHOWN_PREFIXES: usize = 16;
@@ -53,13 +53,20 @@ pub(in crate::cli) fn neighbor(neighbor: &Neighbor) -> String {
     lines.add("state", format!("{}{}", state(neighbor.state), uptime.unwrap_or_default()));
     lines.maybe("note", neighbor.note.as_ref());
     lines.maybe("via peer", neighbor.via.as_ref());
-    lines.list("families", neighbor.families.iter().map(|family| format!("{family:?}").to_lowercase()));
+    lines.list("families", neighbor.families.iter().map(|family| family_name(*family)));
     lines.maybe("hold time", neighbor.hold_time_seconds.map(|seconds| format!("{seconds}s")));
     lines.list("capabilities", neighbor.capabilities.iter());
     let Neighbor { received, accepted, advertised, .. } = neighbor;
     lines.add("prefixes", format!("{received} received, {accepted} accepted, {advertised} advertised"));
     lines.maybe("last error", neighbor.last_error.as_ref().map(last_error));
     lines.text
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    }
 }
 
 fn last_error(error: &LastError) -> String {

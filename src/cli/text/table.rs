@@ -5,8 +5,8 @@ use comfy_table::{Table, TableStyle};
 use super::tame;
 use super::units::duration;
 use crate::control::api::{
-    Advertised, Event, Events, Fib, FibNextHop, FibRoute, Neighbor, Neighbors, Origin, Path, Received, Route, Routes,
-    SessionState, TunnelGroup,
+    Advertised, Event, Events, Fib, FibNextHop, FibRoute, FibState, Neighbor, Neighbors, Origin, Path, Received, Route,
+    Routes, SessionState, TunnelGroup,
 };
 
 /// The kernel's main routing table has a name.
@@ -162,7 +162,7 @@ fn fib_row(route: &FibRoute) -> [String; 6] {
     [
         route.prefix.to_string(),
         if route.table == TABLE_MAIN { "main".into() } else { route.table.to_string() },
-        format!("{:?}", route.state).to_lowercase(),
+        progress(route.state).into(),
         match hops.as_slice() {
             [] if route.discard => "discard".into(),
             [] => "-".into(),
@@ -171,6 +171,16 @@ fn fib_row(route: &FibRoute) -> [String; 6] {
         or_dash(route.tunnel.as_ref().map(group)),
         route.error.clone().unwrap_or_default(),
     ]
+}
+
+fn progress(state: FibState) -> &'static str {
+    match state {
+        FibState::Installed => "installed",
+        FibState::Pending => "pending",
+        FibState::Failed => "failed",
+        FibState::Stale => "stale",
+        FibState::Foreign => "foreign",
+    }
 }
 
 /// As `ip route` has it.

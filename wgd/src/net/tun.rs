@@ -22,6 +22,7 @@ impl Tun {
     pub(super) fn read(&mut self, batch: &mut Batch<()>) -> io::Result<()> {
         for _ in 0..MOST {
             match self.0.read(batch.room()) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(len) => batch.push(len, ()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -194,6 +194,17 @@ fn a_partial_bit_is_never_taken_back() {
 }
 
 #[test]
+fn a_partial_bit_goes_with_its_attribute() {
+    let malformed = [&[0x40, 6, 0], &[0xE0, 7, 1, 0][..]].concat();
+    let read = parse(&announcing(&[ORIGIN, AS_PATH, NEXT_HOP, &malformed]), &external()).attributes;
+    assert_eq!((read.aggregator, read.partial), (None, PartialBits::default()));
+    let as4_path = [0xE0, 17, 6, 2, 1, 0, 0, 0xFC, 0];
+    let as_path = [0x40, 2, 4, 2, 1, 0xFC, 0];
+    let read = parse(&announcing(&[ORIGIN, &as_path, NEXT_HOP, &as4_path]), &old()).attributes;
+    assert_eq!(read.partial, PartialBits::default());
+}
+
+#[test]
 fn an_end_of_rib_is_written_for_each_family() {
     for (family, frame) in [
         (Family::Ipv4, update_message(&[], &[], &[])),

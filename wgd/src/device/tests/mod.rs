@@ -15,6 +15,7 @@ mod liveness;
 mod reconcile;
 mod routing;
 mod transport;
+mod weather;
 
 /// One end of the wire.
 struct End {

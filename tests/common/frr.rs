@@ -1,0 +1,62 @@
+//! FRR, the engine inside UniFi's routers and MetalLB, in a namespace: zebra and bgpd with sockets of their own.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use vpngw::lab::directory::Directory;
+
+use super::{Lab, output};
+
+const DAEMONS: &str = "/usr/lib/frr";
+
+/// A running FRR.
+pub struct Frr {
+    sockets: PathBuf,
+}
+
+impl Lab {
+    /// Starts zebra and bgpd in a node's namespace.
+    pub fn frr(&mut self, name: &str, node: &str, config: &str) -> Frr {
+        // FRR gives up root before it opens its sockets: it needs a directory of its own.
+        let directory = Directory::create().unwrap();
+        let frr = Frr { sockets: directory.path().to_owned() };
+        give_to_frr(directory.path());
+        for (daemon, text) in [("zebra", ""), ("bgpd", config)] {
+            let file = directory.write(&format!("{daemon}.conf"), text).unwrap();
+            give_to_frr(&file);
+            let mut command = self.node(node).command(format!("{DAEMONS}/{daemon}"));
+            command.arg("--vty_socket").arg(directory.path()).args(["--vty_port", "0", "--log", "stdout"]);
+            command.arg("--socket").arg(directory.file("zserv.api")).arg("--config_file").arg(file);
+            command.arg("--pid_file").arg(directory.file(&format!("{daemon}.pid")));
+            self.running.run(&format!("{name}-{daemon}"), command).unwrap();
+        }
+        self.directories.push(directory);
+        frr
+    }
+}
+
+impl Frr {
+    /// What `vtysh` prints as JSON; the command must end with `json`.
+    pub fn ask(&self, command: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.vtysh(&[command])?)?)
+    }
+
+    /// Runs commands one after the other, as in `configure terminal`.
+    pub fn vtysh(&self, commands: &[&str]) -> anyhow::Result<String> {
+        let mut vtysh = Command::new("vtysh");
+        vtysh.arg("--vty_socket").arg(&self.sockets).arg("--config_dir").arg(&self.sockets);
+        for command in commands {
+            vtysh.args(["-c", command]);
+        }
+        output(vtysh)
+    }
+}
+
+fn give_to_frr(path: &Path) {
+    // The package's own directory tells who that is.
+    let owner = fs::metadata("/etc/frr").unwrap();
+    chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
+}

@@ -1,0 +1,106 @@
+//! GoBGP, the engine inside Cilium, in a namespace: it dials and does not listen.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use super::{Lab, eventually, output};
+
+/// `session_state` of GoBGP's API.
+const ESTABLISHED: u64 = 6;
+
+/// What a Cilium node is told.
+pub struct Settings<'a> {
+    pub asn: u32,
+    pub router_id: &'a str,
+    /// Each with its AS. An IPv4 neighbor gets IPv4, an IPv6 one IPv6.
+    pub neighbors: &'a [(&'a str, u32)],
+}
+
+/// A running `gobgpd`.
+pub struct GoBgp {
+    socket: PathBuf,
+}
+
+impl Settings<'_> {
+    fn text(&self) -> String {
+        let mut text =
+            format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n  port = -1\n", self.asn, self.router_id);
+        for (address, asn) in self.neighbors {
+            let family = if address.contains(':') { "ipv6-unicast" } else { "ipv4-unicast" };
+            // External sessions leave with TTL 1: that is GoBGP's default, and Cilium's.
+            write!(
+                text,
+                "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"{address}\"\n    peer-as = {asn}\n  \
+                 [neighbors.timers.config]\n    connect-retry = 5\n    idle-hold-time-after-reset = 5\n  \
+                 [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"{family}\"\n"
+            )
+            .unwrap();
+        }
+        text
+    }
+}
+
+impl Lab {
+    /// Starts `gobgpd` in a node's namespace and waits until it takes commands.
+    pub async fn gobgp(&mut self, name: &str, node: &str, settings: &Settings<'_>) -> GoBgp {
+        let config = self.file(&format!("{name}.toml"), &settings.text());
+        let socket = self.running.directory().file(&format!("{name}.api"));
+        let mut command = self.node(node).command("gobgpd");
+        command.arg("--config-file").arg(config).args(["--log-level=debug", "--log-plain", "--pprof-disable"]);
+        command.arg(format!("--api-hosts=unix://{}", socket.display()));
+        self.running.run(name, command).unwrap();
+        let gobgp = GoBgp { socket };
+        eventually(name, async || gobgp.ask(&["global"])).await;
+        gobgp
+    }
+}
+
+impl GoBgp {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("gobgp");
+        command.arg(format!("--target=unix://{}", self.socket.display())).args(arguments);
+        command
+    }
+
+    /// What `gobgp --json` prints.
+    pub fn ask(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let mut command = self.command(arguments);
+        command.arg("--json");
+        Ok(serde_json::from_str(&output(command)?)?)
+    }
+
+    pub fn announce(&self, prefix: &str) {
+        self.change("add", prefix);
+    }
+
+    pub fn withdraw(&self, prefix: &str) {
+        self.change("del", prefix);
+    }
+
+    fn change(&self, verb: &str, prefix: &str) {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        output(self.command(&["global", "rib", verb, "-a", family, prefix])).unwrap();
+    }
+
+    /// Waits until the session is up.
+    pub async fn established(&self, neighbor: &str) {
+        eventually(&format!("GoBGP's session with {neighbor}"), async || {
+            let shown = self.ask(&["neighbor", neighbor])?;
+            let state = shown["state"]["session_state"].as_u64().with_context(|| shown.to_string())?;
+            ensure!(state == ESTABLISHED, "state {state}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Prefixes that the neighbor has told it.
+    pub fn received(&self, neighbor: &str) -> anyhow::Result<Vec<String>> {
+        let family = if neighbor.contains(':') { "ipv6" } else { "ipv4" };
+        let shown = self.ask(&["neighbor", neighbor, "adj-in", "-a", family])?;
+        Ok(shown.as_object().map(|routes| routes.keys().cloned().collect()).unwrap_or_default())
+    }
+}
