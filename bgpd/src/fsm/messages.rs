@@ -58,7 +58,10 @@ impl Fsm {
                 }
             }
             Some(Verdict::Wins) | None => {
-                while let Some(index) = self.connections.iter().position(|other| other.id != id) {
+                // Those in OpenSent lose when their OPEN arrives (RFC 4271 §6.8); the neighbor may be closing them itself,
+                // and FRR 8.4 takes its new session down with them when both do.
+                let has_open = |other: &Connection| other.id != id && !matches!(other.state, State::OpenSent);
+                while let Some(index) = self.connections.iter().position(has_open) {
                     self.drop_loser(index, out);
                 }
                 self.confirm(now, id, negotiated, out);

@@ -32,7 +32,8 @@ const FIB_BATCHES: usize = 64;
 /// Events; when full, the speaker keeps them in order.
 const EVENTS: usize = 1024;
 
-/// A handle on the thread, which owns the speaker. The thread ends with [`Bgp::stop`], or with its last handle.
+/// A handle on the thread, which owns the speaker. The thread ends with [`Bgp::stop`], with its last handle, or with a
+/// panic; then every call returns `None` and the [`Outputs`] end.
 #[derive(Clone, Debug)]
 pub struct Bgp {
     requests: mpsc::Sender<Request>,

@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{AbortHandle, LocalSet, spawn_local, yield_now};
+use tokio::task::{AbortHandle, JoinError, JoinSet, LocalSet, spawn_local, yield_now};
 use tokio::time::{sleep_until, timeout};
 
 use super::Request;
@@ -48,6 +49,7 @@ pub(super) fn run(
         core: RefCell::new(core),
         listeners,
         outlets,
+        tasks: RefCell::default(),
         full: Cell::new(Full::default()),
         armed: Cell::new(None),
         rearm: Notify::new(),
@@ -69,6 +71,8 @@ pub(super) struct Shell {
     core: RefCell<Core>,
     pub(super) listeners: Vec<Listener>,
     outlets: Outlets,
+    /// Connections, dials, listeners.
+    tasks: RefCell<JoinSet<()>>,
     full: Cell<Full>,
     /// The deadline for which [`Shell::serve`] sleeps.
     armed: Cell<Option<Instant>>,
@@ -101,7 +105,7 @@ struct Full {
 impl Shell {
     async fn serve(self: Rc<Self>, mut requests: mpsc::Receiver<Request>) {
         let accepting: Vec<_> =
-            (0..self.listeners.len()).map(|index| spawn_local(accept::serve(self.clone(), index))).collect();
+            (0..self.listeners.len()).map(|index| self.spawn(accept::serve(self.clone(), index))).collect();
         self.settle();
         loop {
             tokio::select! {
@@ -118,6 +122,10 @@ impl Shell {
                 }
                 () = self.rearm.notified() => {}
                 () = self.room() => self.settle(),
+                error = self.panicked() => {
+                    tracing::error!(%error, "the speaker panicked");
+                    return;
+                }
             }
         }
         accepting.iter().for_each(|task| task.abort());
@@ -186,8 +194,8 @@ impl Shell {
         match action {
             Action::Connect(connect) => {
                 let connection = connect.connection;
-                let task = spawn_local(dial::run(self.clone(), connect));
-                core.dials.insert(connection, task.abort_handle());
+                let dial = self.spawn(dial::run(self.clone(), connect));
+                core.dials.insert(connection, dial);
             }
             Action::Close { connection } => {
                 if let Some(dial) = core.dials.remove(&connection) {
@@ -226,6 +234,24 @@ impl Shell {
             _ = self.outlets.events.reserve(), if events => {}
             () = pending(), if !fib && !events => {}
         }
+    }
+
+    /// Until a task panics. The speaker may be broken then, so the thread goes down and everybody sees it.
+    async fn panicked(&self) -> JoinError {
+        poll_fn(|context| {
+            loop {
+                match ready!(self.tasks.borrow_mut().poll_join_next(context)) {
+                    Some(Err(error)) if error.is_panic() => return Poll::Ready(error),
+                    Some(_) => {}
+                    None => return Poll::Pending, // tasks are made by tasks, or by whoever asks again after that
+                }
+            }
+        })
+        .await
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
+        self.tasks.borrow_mut().spawn_local(task)
     }
 
     async fn drained(&self) {
@@ -275,7 +301,7 @@ impl Shell {
     fn open(self: &Rc<Self>, connection: Connection) {
         let connection = Rc::new(connection);
         self.core.borrow_mut().connections.insert(connection.id, connection.clone());
-        spawn_local(connection::run(self.clone(), connection));
+        self.spawn(connection::run(self.clone(), connection));
     }
 
     /// A connection is gone, whoever ended it.

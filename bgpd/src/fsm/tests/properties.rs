@@ -179,8 +179,6 @@ impl Ledger {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn any_sequence_of_events_keeps_the_books_straight(
         passive in any::<bool>(),

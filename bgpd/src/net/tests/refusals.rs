@@ -107,6 +107,15 @@ async fn the_last_handle_ends_the_thread() {
 }
 
 #[tokio::test]
+async fn a_panic_ends_the_thread_and_everybody_sees_it() {
+    let (Gateway { bgp, mut outputs, .. }, _) = gateway();
+    assert_eq!(bgp.call(|_, _| panic!("on purpose")).await, None::<()>);
+    while outputs.events.recv().await.is_some() {}
+    assert_eq!(bgp.call(|_, _| ()).await, None);
+    bgp.stop().await;
+}
+
+#[tokio::test]
 async fn a_message_in_pieces_is_one_message() {
     let (mut gateway, at) = gateway();
     let far = tokio::task::spawn_blocking(move || {
