@@ -144,27 +144,27 @@ impl Rib {
 
 /// Destinations that are over.
 impl Rib {
-    /// Forgets up to `limit` destinations that have no path, from word `from` of the table on. `held` tells of 64
-    /// destinations which are still in use elsewhere. What comes back is where to go on.
-    pub(crate) fn collect(&mut self, from: u32, limit: usize, held: impl Fn(u32) -> u64) -> Option<u32> {
-        let mut forgotten = 0;
-        for index in from..self.empty.word_count() {
-            if forgotten >= limit {
-                return Some(index);
+    /// Forgets about `limit` destinations that have no path, from `from` on. `held` tells of 64 destinations, by the
+    /// number of their word, which are still in use elsewhere. What comes back is where to go on.
+    pub(crate) fn collect(
+        &mut self,
+        from: DestinationId,
+        limit: usize,
+        held: impl Fn(u32) -> u64,
+    ) -> Option<DestinationId> {
+        let mut next = self.empty.next(from);
+        let mut looked_at = 0;
+        while let Some(empty) = next.filter(|_| looked_at < limit) {
+            let index = empty / u64::BITS;
+            let free = self.empty.word(index) & !(self.fib.held(index) | held(index));
+            for bit in (0..u64::BITS).filter(|bit| free >> bit & 1 == 1) {
+                self.empty.remove(index * u64::BITS + bit);
+                self.destinations.remove(index * u64::BITS + bit);
             }
-            let mut free = self.empty.word(index);
-            if free != 0 {
-                free &= !(self.fib.held(index) | held(index));
-            }
-            while free != 0 {
-                let destination = index * u64::BITS + free.trailing_zeros();
-                free &= free - 1;
-                self.empty.remove(destination);
-                self.destinations.remove(destination);
-                forgotten += 1;
-            }
+            looked_at += u64::BITS as usize;
+            next = self.empty.next((index + 1).checked_mul(u64::BITS)?);
         }
-        None
+        next
     }
 
     /// Whether a destination waits to be forgotten.

@@ -79,7 +79,7 @@ impl Speaker {
     fn evict(&mut self, range: &str) -> bool {
         let of_range = |neighbor: &Neighbor| neighbor.dynamic.as_ref().is_some_and(|dynamic| dynamic.range == range);
         let all = self.neighbors.iter().filter(|(_, neighbor)| of_range(neighbor));
-        let idle = all.filter_map(|(id, neighbor)| Some((neighbor.forgettable_since()?, id)));
+        let idle = all.filter_map(|(id, neighbor)| Some((neighbor.forgotten_at()?, id)));
         let Some((_, id)) = idle.min() else { return false };
         self.neighbors.remove(id);
         true

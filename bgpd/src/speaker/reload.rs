@@ -172,6 +172,9 @@ fn wanted(neighbor: &Neighbor, settings: &Settings) -> Option<NeighborSettings> 
         None => settings.neighbors.get(&neighbor.name).cloned(),
         Some(dynamic) => {
             let address = neighbor.settings.address;
+            if settings.neighbors.values().any(|configured| configured.address == address) {
+                return None; // it has its own settings now
+            }
             let of_range = settings.dynamic_neighbors.get(&dynamic.range)?;
             of_range.range.iter().any(|range| range.contains(&address)).then(|| of_range.of(address))
         }

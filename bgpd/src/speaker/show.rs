@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::export::{Best, Exporter};
 use super::neighbor::{Neighbor, NeighborId, Session};
+use super::sender::Sender;
 use super::session::Obstacle;
-use super::transmit::Sender;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
 use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Verdict};

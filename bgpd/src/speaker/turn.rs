@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::neighbor::Neighbor;
 use super::sweep::Sweep;
 use super::{Event, NextHopState, Speaker};
 use crate::fsm;
-use crate::rib::{Answered, Request};
+use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
 
 /// Destinations forgotten in one turn.
@@ -43,11 +44,21 @@ impl Speaker {
     }
 
     /// Every session has these to send.
-    fn announce(&mut self, changes: &[crate::rib::Change]) {
+    fn announce(&mut self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
         for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = neighbor.session.as_mut().filter(|_| !changes.is_empty()) else { continue };
+            let Some(session) = &mut neighbor.session else { continue };
             changes.iter().for_each(|change| session.out.mark(change.destination));
             self.connections.mark_writable(session.connection);
+        }
+    }
+
+    /// Destinations may be over: their search begins, unless one is on its way.
+    pub(super) fn collect_soon(&mut self) {
+        if self.rib.has_empty() {
+            self.collecting.get_or_insert(0);
         }
     }
 
@@ -73,7 +84,7 @@ impl Speaker {
     /// FSMs that are due.
     pub(super) fn timers(&mut self) {
         while let Some(id) = self.neighbors.pop_due(self.now) {
-            let is_over = self.neighbors.get(id).is_some_and(|neighbor| neighbor.is_over(self.now));
+            let is_over = self.neighbors.get(id).and_then(Neighbor::forgotten_at).is_some_and(|at| at <= self.now);
             if is_over {
                 self.neighbors.remove(id);
             } else {

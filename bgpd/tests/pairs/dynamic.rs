@@ -188,6 +188,18 @@ fn a_range_that_is_gone_takes_its_sessions_with_it() {
 }
 
 #[test]
+fn a_neighbor_that_gets_settings_of_its_own_begins_anew() {
+    let mut network = network(gateway());
+    let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    let mut fixed = neighbor("10.0.60.21", 64520);
+    fixed.passive = true;
+    network.reload(GATEWAY, gateway().with_neighbor("fixed", fixed));
+    assert_eq!(node.hear(&mut network).last().unwrap(), "notification 6/3 Cease/Peer De-configured");
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert_eq!(names(&network), ["fixed"]);
+}
+
+#[test]
 fn when_the_speaker_stops_everybody_is_told_and_nobody_is_let_in() {
     let mut network = network(gateway());
     let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
