@@ -11,7 +11,7 @@ use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
 
 /// Destinations touched in one turn, beyond which no further message is taken.
-const TOUCHED: usize = 4096;
+const TOUCHED: usize = 2048;
 
 impl Speaker {
     /// Takes whole messages off the front.
