@@ -1,7 +1,7 @@
 //! Routes: what came in, what is best, what the FIB shall have (RFC 4271 §3.2).
 //!
 //! One record per prefix holds every path to it, the best first; Adj-RIB-In and Loc-RIB are views of it. A path is
-//! the number of an attribute set. Whoever changes a path *touches* its destination; [`Rib::decide`] then decides
+//! the number of an attribute set. Whoever changes a path *touches* its destination; `Rib::decide` then decides
 //! each touched destination once and tells what became of it. Next hops are the host's to judge: a path whose next
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
