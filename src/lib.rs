@@ -7,3 +7,4 @@ pub mod fib;
 pub mod host;
 pub mod kernel;
 pub mod lab;
+pub mod source;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use common::frr::Frr;
-use common::gobgp::{GoBgp, Settings};
+use common::gobgp::{Families, GoBgp, Settings};
 use common::{Lab, eventually, with_site};
 use ipnet::IpNet;
 use vpngw::lab::homelab_aws;
@@ -100,13 +100,17 @@ async fn start_peers(lab: &mut Lab) -> Peers {
     let edge = lab.frr("edge", "edge", EDGE);
     let mut cilium = Vec::new();
     for node in &NODES {
-        let neighbors = [("192.168.2.195", 64512), ("fd02:2::195", 64512)];
-        let settings = Settings { asn: node.asn, router_id: node.address, neighbors: &neighbors };
-        let gobgp = lab.gobgp(node.name, node.node, &settings).await;
-        node.prefixes.iter().for_each(|prefix| gobgp.announce(prefix));
-        cilium.push(gobgp);
+        cilium.push(start_cilium(lab, node, &["192.168.2.195", "fd02:2::195"], Families::Own).await);
     }
     Peers { cilium, edge }
+}
+
+async fn start_cilium(lab: &mut Lab, node: &Node, gateways: &[&'static str], families: Families) -> GoBgp {
+    let neighbors: Vec<(&str, u32)> = gateways.iter().map(|address| (*address, 64512)).collect();
+    let settings = Settings { asn: node.asn, router_id: node.address, neighbors: &neighbors, families };
+    let gobgp = lab.gobgp(node.name, node.node, &settings).await;
+    node.prefixes.iter().for_each(|prefix| gobgp.announce(prefix));
+    gobgp
 }
 
 /// Everything the site must do.
@@ -214,6 +218,34 @@ fn a_cilium_that_is_killed_takes_its_routes_with_it() {
         }
         lab.kernel_route("ec2", "10.244.1.0/24", false).await;
         lab.kernel_route("ec2", "10.244.0.0/24", true).await;
+    });
+}
+
+/// One session with both families is Cilium's default; its IPv6 next hop is then the IPv4 address in IPv6's clothes.
+#[test]
+fn a_mapped_ipv6_next_hop_is_never_installed_as_it_is_and_the_session_stays() {
+    with_site(&PROGRAMS, site(), async |lab| {
+        lab.start_all(&["home", "ec2"]);
+        let [.., mlops, administration] = &NODES;
+        for node in [mlops, administration] {
+            let gobgp = start_cilium(lab, node, &["192.168.2.195"], Families::Both).await;
+            gobgp.established("192.168.2.195").await;
+        }
+        for node in [mlops, administration] {
+            lab.kernel_route("home", node.prefixes[0], true).await;
+            eventually("the IPv6 prefix at the gateway", async || {
+                let name = if node.asn == 64512 { "mlops" } else { "administration" };
+                let received = prefixes(lab, "home", &["received", &format!("{name}/{}", node.address)])?;
+                ensure!(received == nets(node.prefixes).into_iter().collect(), "{received:?}");
+                Ok(())
+            })
+            .await;
+        }
+        for (prefix, hops) in lab.ip_routes("home", "157").unwrap() {
+            for (gateway, _) in hops {
+                assert!(!gateway.is_some_and(|gateway| gateway.starts_with("::ffff:")), "{prefix}");
+            }
+        }
     });
 }
 

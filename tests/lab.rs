@@ -173,10 +173,19 @@ fn vpngw_lab_shows_the_whole_site_at_work_and_leaves_nothing() {
         let status = lab.process.wait(DEADLINE).await.unwrap();
         let output = lab.process.output();
         assert!(status.success(), "{status}\n{output}");
-        for shown in
-            ["home LAN 192.168.2.0/24", "tunnel   home - aws", "kernel   ec2", "ping     pod-19 > instance", " 0 lost"]
-        {
-            assert!(output.contains(shown), "no {shown} in\n{output}");
+        assert!(output.contains("home LAN 192.168.2.0/24"), "{output}");
+        let shown = [
+            ("✓ tunnel   home - aws", "203.0.113.10:51820"),
+            ("✓ kernel   home", "10.20.0.0/16"),
+            ("✓ kernel   home", "fd20::/56"),
+            ("✓ kernel   ec2", "10.245.0.0/16"),
+            ("✓ kernel   ec2", "fd00:10:244::/64"),
+            ("✓ ping     pod-19 > instance", " 0 lost"),
+            ("✓ ping     instance > pod-19", "fd00:10:244:1::10 in "),
+        ];
+        for (what, detail) in shown {
+            let line = output.lines().find(|line| line.starts_with(what));
+            assert!(line.is_some_and(|line| line.contains(detail)), "no {detail} in {what} of\n{output}");
         }
         assert_eq!(lab.files(), 0);
         lab.nothing_is_left().await;

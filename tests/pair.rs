@@ -95,6 +95,25 @@ fn a_gateway_that_was_killed_and_starts_again_finds_its_place() {
 }
 
 #[test]
+fn a_link_that_is_cut_takes_the_session_with_it_and_gives_it_back() {
+    with_site(&[], site(), async |lab| {
+        lab.start_all(&["home", "ec2"]);
+        works(lab).await;
+        lab.output("home", "ip", &["link", "set", "wan0", "down"]).unwrap();
+        for (gateway, name) in [("home", "aws"), ("ec2", "homelab")] {
+            eventually("the end of tunnel and session", async || {
+                let (peer, neighbor) = (peer(lab, gateway, name)?, neighbor(lab, gateway, name)?);
+                ensure!(peer["state"] == "down" && neighbor["state"] != "established", "{peer}, {neighbor}");
+                Ok(())
+            })
+            .await;
+        }
+        lab.output("home", "ip", &["link", "set", "wan0", "up"]).unwrap();
+        works(lab).await;
+    });
+}
+
+#[test]
 fn a_route_outside_the_peers_routed_ips_is_refused_with_its_reason_and_goes_nowhere() {
     with_site(&[], site(), async |lab| {
         lab.start_all(&["home", "ec2", "speaker", "inside"]);

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use anyhow::ensure;
-use common::gobgp::Settings;
+use common::gobgp::{Families, Settings};
 use common::{eventually, with_site};
 use vpngw::lab::request::{Ping, Request};
 use vpngw::lab::site::{Link, Node, Port, Site, ip, net};
@@ -50,8 +50,13 @@ fn gobgp_tells_frr_a_route_in_each_family_and_takes_it_back() {
     with_site(&["gobgpd", "gobgp", "bgpd", "zebra", "vtysh"], two_routers(), async |lab| {
         let frr = lab.frr("frr", "left", FRR);
         let neighbors = [("192.0.2.1", 64600), ("2001:db8::1", 64600)];
-        let gobgp =
-            lab.gobgp("gobgp", "right", &Settings { asn: 64512, router_id: "192.0.2.2", neighbors: &neighbors }).await;
+        let gobgp = lab
+            .gobgp(
+                "gobgp",
+                "right",
+                &Settings { asn: 64512, router_id: "192.0.2.2", neighbors: &neighbors, families: Families::Own },
+            )
+            .await;
         for (neighbor, prefix) in [("192.0.2.1", "10.244.1.0/24"), ("2001:db8::1", "fd00:10:244:1::/64")] {
             gobgp.established(neighbor).await;
             gobgp.announce(prefix);
@@ -99,7 +104,7 @@ fn two_wireguard_go_reach_each_other_through_their_tunnel() {
             let file = lab.file(&format!("{interface}.conf"), &text);
             started.push(lab.wireguard_go(node, interface, &file).await);
             lab.node(node).address(interface, net(address)).await.unwrap();
-            lab.node(node).perform(Request::Up { link: interface.to_owned(), mtu: None }).await.unwrap();
+            lab.node(node).perform(Request::Up { link: interface.to_owned() }).await.unwrap();
         }
         let (interval, timeout) = (Duration::from_millis(100), Duration::from_secs(10));
         let ping = Ping { to: ip("10.9.0.2"), from: Some(ip("10.9.0.1")), count: 3, interval, timeout };

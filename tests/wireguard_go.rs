@@ -62,7 +62,7 @@ async fn far_end(lab: &mut Lab, preshared_key: &str) -> WireguardGo {
     for address in ["169.254.64.1/30", "fd64:64::1/126"] {
         node.address(INTERFACE, net(address)).await.unwrap();
     }
-    node.perform(Request::Up { link: INTERFACE.to_owned(), mtu: None }).await.unwrap();
+    node.perform(Request::Up { link: INTERFACE.to_owned() }).await.unwrap();
     for prefix in PODS {
         lab.output("ec2", "ip", &["route", "add", prefix, "dev", INTERFACE]).unwrap();
     }

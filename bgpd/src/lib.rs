@@ -5,7 +5,7 @@
 
 pub mod fsm;
 pub mod policy;
-pub mod rib;
+mod rib;
 pub mod settings;
 pub mod speaker;
 pub mod types;

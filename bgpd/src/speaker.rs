@@ -334,6 +334,16 @@ impl Speaker {
         [self.neighbors.next_deadline(), self.undecided.next_deadline()].into_iter().flatten().min()
     }
 
+    /// The desired state it was told last.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many destinations of the Loc-RIB have a best path.
+    pub fn destinations(&self) -> usize {
+        self.rib.reachable()
+    }
+
     /// Every neighbor, by name.
     pub fn neighbors(&self, now: Instant) -> Vec<NeighborView> {
         self.neighbor_views(now)

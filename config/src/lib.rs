@@ -28,19 +28,10 @@ use zeroize::Zeroizing;
 pub use diagnostic::{Diagnostic, Severity};
 pub use reference::{reference, schema};
 pub use secrets::{SecretError, no_secrets, secrets_from_files};
-pub use settings::Config;
+pub use settings::{Config, Source};
 pub use together::check_together;
 
 use crate::raw::{Keys, Part, Place, Report, Walk};
-
-/// A file that the caller has read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Source {
-    /// What messages call it: its path as the user gave it.
-    pub name: String,
-    /// What stands in it.
-    pub text: String,
-}
 
 /// What the reader takes from the host.
 #[derive(Clone, Copy)]
@@ -61,13 +52,10 @@ pub struct Context<'a> {
 pub fn read(sources: &[Source], context: &Context<'_>) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let parsed: Vec<_> = sources.iter().map(|source| DeTable::parse_recoverable(&source.text)).collect();
     let mut report = Report::default();
-    let mut syntax = Vec::new();
     for (file, (_, errors)) in parsed.iter().enumerate() {
+        let end = sources[file].text.len();
         for error in errors {
-            let end = sources[file].text.len();
-            let place = Place::new(file, error.span().unwrap_or(end..end));
-            report.error(place, format!("TOML syntax: {}", error.message()), "here");
-            syntax.push(place);
+            report.syntax(Place::new(file, error.span().unwrap_or(end..end)), error.message());
         }
     }
     let parts = parsed.iter().enumerate().map(|(file, (table, _))| Part { file, table: table.get_ref() }).collect();
@@ -81,7 +69,7 @@ pub fn read(sources: &[Source], context: &Context<'_>) -> Result<(Config, Vec<Di
     }
     let broken = report.has_errors();
     let config = assemble::config(draft);
-    let diagnostics = report.diagnostics(sources, &syntax);
+    let diagnostics = report.diagnostics(sources);
     match config {
         Some(config) if !broken => Ok((config, diagnostics)),
         _ => Err(diagnostics),

@@ -2,15 +2,13 @@
 //! `UPDATE_GOLDEN=1 cargo test -p config` writes them anew.
 #![allow(clippy::unwrap_used)]
 
+mod common;
 mod golden;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{Config, Context, Diagnostic, SecretError, Severity, Source};
-use zeroize::Zeroizing;
-
-type Outcome = Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>>;
+use common::{Outcome, read_with_router_id, told};
+use config::Severity;
 
 #[test]
 fn every_broken_file_gets_exactly_its_diagnostics() {
@@ -20,7 +18,7 @@ fn every_broken_file_gets_exactly_its_diagnostics() {
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
         let found = read(&[(path.file_name().unwrap().to_str().unwrap(), &text)]);
-        golden::check(&path.with_extension("txt"), &told(&found));
+        golden::check(&path.with_extension("txt"), &verdict(&found));
     }
 }
 
@@ -28,7 +26,7 @@ fn every_broken_file_gets_exactly_its_diagnostics() {
 fn a_key_in_two_files_is_refused_with_both_places() {
     let main = "[router]\nasn = 64512\nrouter-id = \"10.0.0.1\"\n[bgp]\n";
     let found = read(&[("vpngw.toml", main), ("conf.d/10-asn.toml", "[router]\nasn = 64513\n")]);
-    golden::check(&directory().join("two-files.txt"), &told(&found));
+    golden::check(&directory().join("two-files.txt"), &verdict(&found));
 }
 
 #[test]
@@ -41,36 +39,15 @@ fn errors_come_in_file_order_and_hide_the_warnings() {
     assert!(errors.iter().all(|error| error.severity == Severity::Error));
 }
 
+/// On a host without an address, which must have its router ID written.
 fn read(files: &[(&str, &str)]) -> Outcome {
-    let sources: Vec<_> =
-        files.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() }).collect();
-    config::read(&sources, &Context { default_router_id: None, env: &environment, secrets: &secrets })
+    read_with_router_id(files, None)
 }
 
-fn told(outcome: &Outcome) -> String {
-    let (verdict, diagnostics) = match outcome {
-        Ok((_, warnings)) => ("taken", warnings),
-        Err(errors) => ("refused", errors),
-    };
-    let text: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n\n")).collect();
-    format!("{text}{verdict}\n")
-}
-
-fn environment(name: &str) -> Option<String> {
-    match name {
-        "EMPTY" => Some(String::new()),
-        "GREETING" => Some("hello world".to_owned()),
-        _ => None,
-    }
-}
-
-/// A host with a few key files.
-fn secrets(path: &Path) -> Result<Zeroizing<String>, SecretError> {
-    match path.to_str().unwrap() {
-        "missing.key" => Err(SecretError::Read(io::Error::from(io::ErrorKind::NotFound))),
-        "empty" => Ok(Zeroizing::new("\n".to_owned())),
-        "password" => Ok(Zeroizing::new("secret".to_owned())),
-        _ => config::no_secrets(path),
+fn verdict(outcome: &Outcome) -> String {
+    match outcome {
+        Ok((_, warnings)) => told(warnings) + "taken\n",
+        Err(errors) => told(errors) + "refused\n",
     }
 }
 

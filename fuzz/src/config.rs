@@ -6,7 +6,8 @@ use config::{Context, Diagnostic, Source};
 ///
 /// # Panics
 /// Where the reader does, and where it points outside of the text.
-pub fn any_text(text: &str) {
+pub fn text(input: &[u8]) {
+    let text = &*String::from_utf8_lossy(input);
     let middle = (text.len() / 2..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     let (first, second) = text.split_at(middle);
     read(&[source("whole", text)]);

@@ -1,4 +1,6 @@
 //! Properties that hold for any input, as plain functions: a fuzzer calls them with what it makes up, an ordinary
 //! test with the corpus and its mutations.
 
+pub mod config;
+pub mod wgd;
 pub mod wire;

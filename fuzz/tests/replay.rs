@@ -9,11 +9,32 @@ const MUTATIONS: u64 = 500;
 
 #[test]
 fn the_wire_corpus_holds() {
-    replay("wire", vpngw_fuzz::wire::stream);
+    replay("corpus/wire", vpngw_fuzz::wire::stream);
 }
 
+#[test]
+fn the_corpus_of_datagrams_holds() {
+    replay("corpus/datagrams", vpngw_fuzz::wgd::datagrams);
+}
+
+#[test]
+fn the_corpus_of_packets_holds() {
+    replay("corpus/packets", vpngw_fuzz::wgd::packets);
+}
+
+#[test]
+fn the_corpus_of_segments_to_clamp_holds() {
+    replay("corpus/clamp", vpngw_fuzz::wgd::clamp);
+}
+
+#[test]
+fn broken_configurations_hold() {
+    replay("../config/tests/broken", vpngw_fuzz::config::text);
+}
+
+/// A directory beside this package's manifest.
 fn replay(name: &str, property: fn(&[u8])) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty(), "{} is empty", directory.display());

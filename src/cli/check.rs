@@ -7,8 +7,9 @@ use config::{Config, Diagnostic, Severity};
 
 use super::USAGE;
 use super::args::Check;
-use super::load::{LoadError, load};
+
 use super::output::{fail, print, say};
+use crate::source::{LoadError, load};
 
 /// Stands for the address of a host that is not this one (RFC 5737).
 const SOME_ROUTER_ID: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

@@ -1,9 +1,9 @@
 //! What changes the running gateway: `stop` and `neighbor`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::args::{NeighborCommand, Stop};
 use crate::control::{Client, api, segment};
@@ -20,7 +20,11 @@ pub(super) async fn stop(client: &Client, arguments: &Stop) -> anyhow::Result<()
         Stop { keep_routes: true, .. } => Some(api::StopRoutes::Keep),
         _ => None,
     };
-    client.post("/v1/stop", &api::Stop { routes }).await?;
+    match client.post("/v1/stop", &api::Stop { routes }).await {
+        // It may be gone before its answer is on the way.
+        Err(error) if error.is::<hyper::Error>() => {}
+        result => result?,
+    }
     let deadline = Instant::now() + STOP_TIME;
     while client.is_reachable().await {
         if Instant::now() > deadline {
@@ -41,4 +45,53 @@ pub(super) async fn neighbor(client: &Client, name: &str, command: NeighborComma
         NeighborCommand::Enable => ("enable", None),
     };
     client.post(&format!("/v1/neighbors/{}/{verb}", segment(name)), &api::Disable { message }).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use tempfile::{TempDir, tempdir};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    const AS_CONFIGURED: Stop = Stop { withdraw: false, keep_routes: false };
+
+    fn gateway() -> (TempDir, UnixListener, Client) {
+        let directory = tempdir().unwrap();
+        let socket = directory.path().join("sock");
+        (directory, UnixListener::bind(&socket).unwrap(), Client::new(socket))
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_ends_before_it_answers_has_stopped() {
+        let (directory, listener, client) = gateway();
+        let dying = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+            fs::remove_file(directory.path().join("sock")).unwrap();
+        };
+        let (stopped, ()) = tokio::join!(stop(&client, &AS_CONFIGURED), dying);
+        stopped.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_goes_on_has_not_stopped() {
+        let (_directory, listener, client) = gateway();
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let error = stop(&client, &AS_CONFIGURED).await.unwrap_err();
+        assert_eq!(error.to_string(), "vpngw was told to stop and is still running after 60 s");
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_does_not_run_cannot_be_stopped() {
+        let (_directory, listener, client) = gateway();
+        drop(listener);
+        let error = stop(&client, &AS_CONFIGURED).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot reach vpngw at "), "{error}");
+    }
 }

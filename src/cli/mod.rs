@@ -6,7 +6,6 @@ mod args;
 mod check;
 mod command;
 mod key;
-mod load;
 mod output;
 mod show;
 mod text;
@@ -17,11 +16,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use load::{LoadError, Loaded, load};
-
 use self::args::{Arguments, Command};
 use self::output::{Closed, fail};
 use crate::control::Client;
+use crate::source::{LoadError, load};
 use crate::{daemon, host, lab};
 
 /// Usage or configuration error.

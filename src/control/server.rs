@@ -25,8 +25,8 @@ use super::answer::{self, Answer};
 use super::request::{Refusal, Request};
 use crate::daemon::Handle;
 
-/// Connections of one listener at the same time.
-const MAX_CONNECTIONS: usize = 64;
+/// Connections of one listener at the same time: an answer may have 10 MB.
+const MAX_CONNECTIONS: usize = 16;
 /// From the accepted connection to the end of the request's header.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// For the daemon to answer.

@@ -4,32 +4,31 @@
 //! Runs on the thread `vpngw`, which owns the FIB. Nothing here waits for a neighbor, a peer or a name server: slow
 //! work is a job whose result comes back as one more input.
 
-use std::future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bgpd::net::{Bgp, Outputs};
+use bgpd::net::Bgp;
 use bgpd::speaker::{Event, Input};
 use bgpd::types::NextHop;
 use config::Config;
 use config::settings::OnStop;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wgd::settings::PublicKey;
 use wgd::view::{PeerState, PeerView};
 
 use super::handle::Stop;
+use super::inputs::{Heard, Inputs, sleep_until};
 use super::journal::Journal;
-use super::news::{Mailbox, News};
+use super::news::News;
 use super::start::Device;
 use crate::fib::{Fib, Work};
 use crate::host;
-use crate::kernel::{self, Kernel, Resolution, Route};
+use crate::kernel::{self, Address, Kernel, Resolution, Route};
 
 /// A question to the gateway's task, run between two inputs.
 pub(super) type Call = Box<dyn FnOnce(&mut Gateway) + Send>;
@@ -39,15 +38,6 @@ pub(super) const CALLS: usize = 64;
 const LEFTOVERS: Duration = Duration::from_secs(180);
 /// How long a clean stop may take.
 const STOP: Duration = Duration::from_secs(5);
-
-/// What the task listens to.
-#[derive(Debug)]
-pub(super) struct Inputs {
-    pub(super) calls: mpsc::Receiver<Call>,
-    pub(super) speaker: Option<Outputs>,
-    pub(super) kernel: mpsc::Receiver<kernel::Event>,
-    pub(super) mailbox: Mailbox,
-}
 
 /// The task's state.
 #[derive(Debug)]
@@ -69,18 +59,13 @@ pub(super) struct Gateway {
 enum Done {
     Kernel(io::Result<Vec<io::Result<()>>>),
     Resolved(Vec<NextHop>, io::Result<Vec<Resolution>>),
+    Companions(io::Result<Vec<(IpAddr, IpAddr)>>),
     OwnRoutes(io::Result<Vec<Route>>),
     Endpoint(PublicKey, String, io::Result<Vec<SocketAddr>>),
 }
 
 impl Gateway {
-    pub(super) fn new(
-        config: Config,
-        kernel: Kernel,
-        fib: Fib,
-        bgp: Option<Bgp>,
-        device: Option<Device>,
-    ) -> Self {
+    pub(super) fn new(config: Config, kernel: Kernel, fib: Fib, bgp: Option<Bgp>, device: Option<Device>) -> Self {
         let started = Instant::now();
         Self {
             fib,
@@ -98,6 +83,7 @@ impl Gateway {
 
     /// Until told to stop, or until a part ends.
     pub(super) async fn run(mut self, mut inputs: Inputs) -> Result<()> {
+        self.host_changed();
         self.tell_endpoints();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -111,7 +97,7 @@ impl Gateway {
                 _ = terminate.recv() => self.stopping = Some(Stop::AsConfigured),
                 _ = interrupt.recv() => self.stopping = Some(Stop::AsConfigured),
                 input = inputs.next() => self.take(input).await?,
-                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?)?,
+                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await?,
                 () = sleep_until(timeout) => self.timeout(),
             }
         }
@@ -158,12 +144,17 @@ impl Gateway {
         }
     }
 
-    fn done(&mut self, done: Done) -> Result<()> {
+    async fn done(&mut self, done: Done) -> Result<()> {
         match done {
             Done::Kernel(results) => self.fib.kernel_done(results),
             Done::Resolved(hops, resolutions) => {
                 let resolutions = resolutions.context("the kernel's thread is gone")?;
                 self.fib.resolved(hops.into_iter().zip(resolutions).collect());
+            }
+            Done::Companions(companions) => {
+                if let (Some(bgp), Ok(companions)) = (&self.bgp, companions) {
+                    bgp.call(move |speaker, now| speaker.input(now, Input::Companions(companions))).await;
+                }
             }
             Done::OwnRoutes(routes) => self.fib.resync(routes.context("cannot read the kernel's routes")?),
             Done::Endpoint(peer, name, addresses) => self.endpoint(peer, &name, addresses),
@@ -192,7 +183,7 @@ impl Gateway {
 
     fn kernel_event(&mut self, event: kernel::Event) {
         match event {
-            kernel::Event::Changed => self.fib.host_changed(),
+            kernel::Event::Changed => self.host_changed(),
             kernel::Event::OwnRoute(route) => {
                 self.journal.write("kernel", route.prefix.to_string(), "changed behind our back");
                 self.fib.own_route_lost(&route);
@@ -200,9 +191,17 @@ impl Gateway {
             kernel::Event::Lost => {
                 let kernel = self.kernel.clone();
                 self.jobs.spawn(async move { Done::OwnRoutes(kernel.own_routes().await) });
-                self.fib.host_changed();
+                self.host_changed();
             }
         }
+    }
+
+    /// Links or addresses may be others: next hops are looked up again, and the speaker hears which addresses share
+    /// a link.
+    fn host_changed(&mut self) {
+        self.fib.host_changed();
+        let kernel = self.kernel.clone();
+        self.jobs.spawn(async move { Done::Companions(kernel.addresses().await.map(|own| companions(&own))) });
     }
 
     /// Liveness first: the FIB flips before the speaker hears of it.
@@ -220,8 +219,8 @@ impl Gateway {
             let Some(name) = self.peer_name(&peer) else { continue };
             let (kind, text) = match state {
                 PeerState::Up => ("peer-up", "answers"),
-                PeerState::Suspect => ("peer-suspect", "no answer for 15 s"),
-                PeerState::Down => ("peer-down", "no answer for 25 s"),
+                PeerState::Suspect => ("peer-suspect", "slow to answer"),
+                PeerState::Down => ("peer-down", "does not answer"),
             };
             info!(peer = name, "{text}");
             self.journal.write(kind, name.clone(), text);
@@ -313,52 +312,25 @@ impl Gateway {
                         self.fib.tunnel_applied(generation);
                     }
                 }
-                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?)?,
+                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await?,
                 () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {STOP:?}"),
             }
         }
     }
 }
 
-/// One input of the task.
-enum Heard {
-    Call(Call),
-    Fib(Vec<bgpd::speaker::FibChange>),
-    Event(Event),
-    Kernel(kernel::Event),
-    News(News),
-    Ended(&'static str),
+/// For each address, the first of the other family on its link.
+fn companions(own: &[Address]) -> Vec<(IpAddr, IpAddr)> {
+    let other = |one: &Address| {
+        own.iter().find(|other| {
+            let address = other.address.addr();
+            other.interface == one.interface && address.is_ipv4() != one.address.addr().is_ipv4() && !is_local(&address)
+        })
+    };
+    own.iter().filter_map(|one| Some((one.address.addr(), other(one)?.address.addr()))).collect()
 }
 
-impl Inputs {
-    /// The next of them. Cancel safe: each branch is.
-    async fn next(&mut self) -> Heard {
-        let (fib, events) = match &mut self.speaker {
-            Some(outputs) => (Some(&mut outputs.fib), Some(&mut outputs.events)),
-            None => (None, None),
-        };
-        tokio::select! {
-            biased;
-            news = self.mailbox.take() => Heard::News(news),
-            event = receive(events) => event.map_or(Heard::Ended("speaker"), Heard::Event),
-            event = self.kernel.recv() => event.map_or(Heard::Ended("kernel's thread"), Heard::Kernel),
-            changes = receive(fib) => changes.map_or(Heard::Ended("speaker"), Heard::Fib),
-            call = self.calls.recv() => call.map_or(Heard::Ended("control API"), Heard::Call),
-        }
-    }
-}
-
-/// Of a part that may be absent: then never.
-async fn receive<T>(channel: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
-    match channel {
-        Some(channel) => channel.recv().await,
-        None => future::pending().await,
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => future::pending().await,
-    }
+/// Not an address that a neighbor could send to. IPv4 link-local is not meant: tunnels are numbered from it.
+fn is_local(address: &IpAddr) -> bool {
+    address.is_loopback() || matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }

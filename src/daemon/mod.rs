@@ -5,13 +5,14 @@
 
 mod gateway;
 mod handle;
+mod inputs;
 mod journal;
 mod log;
 mod news;
 mod start;
 
 pub use handle::{Handle, Status, Stop};
-pub use journal::{Journal, Entry};
+pub use journal::{Entry, Journal};
 
 use anyhow::{Context as _, Result};
 use config::{Config, Source};

@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use tracing::info;
 use wgd::net::{Io, Tunnel};
 
-use super::gateway::{CALLS, Gateway, Inputs};
+use super::gateway::{CALLS, Gateway};
 use super::handle::Handle;
+use super::inputs::Inputs;
 use super::news::Mailbox;
 use crate::control::{self, Access, Listener};
 use crate::fib::{self, Fib};
@@ -118,6 +119,7 @@ fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSettings) -> fib
         key: peer.public_key,
         name: peer.name.clone(),
         allowed_ips: peer.allowed_ips.clone(),
+        static_routes: wireguard.static_routes.contains(&peer.public_key),
         routed_ips: ceiling.flat_map(|(_, prefixes)| prefixes.iter().copied()).collect(),
     }
 }

@@ -2,19 +2,31 @@
 //!
 //! Add: the tunnel's table (acknowledged by every worker), then the kernel route. Remove: the reverse.
 
-use std::collections::BTreeMap;
-use std::io;
+mod entry;
+mod guard;
+mod next_hops;
+mod plan;
+mod round;
+mod view;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bgpd::speaker::{FibChange, NextHopState};
 use bgpd::types::NextHop;
 use ipnet::IpNet;
 use wgd::settings::PublicKey;
-use wgd::table::{Change, Generation};
+use wgd::table::Change;
 
-use crate::kernel::{Resolution, Route, RouteOp};
+use self::entry::Entry;
+use self::next_hops::NextHops;
+use self::plan::{Body, Choice, Plans, Problem, Wanted};
+use self::round::Round;
+use self::work::TunnelBatch;
+use crate::kernel::{Resolution, Route, RouteOp, Target, effective_metric};
 
 /// What the FIB is told about the host and the configuration.
 #[derive(Clone, Debug)]
@@ -51,6 +63,8 @@ pub struct TunnelPeer {
     pub name: String,
     /// A next hop that lies here is this peer's.
     pub allowed_ips: Vec<IpNet>,
+    /// They are kernel routes as well, whatever the speaker says: a tunnel without BGP.
+    pub static_routes: bool,
     /// The ceiling.
     pub routed_ips: Arc<[IpNet]>,
 }
@@ -105,109 +119,228 @@ pub enum State {
 /// The FIB. Owned by the daemon's task.
 #[derive(Debug)]
 pub struct Fib {
-    #[allow(dead_code)]
     settings: Settings,
+    next_hops: NextHops,
+    plans: Plans,
+    entries: BTreeMap<Place, Entry>,
+    tunnel: Round<Place>,
+    kernel: Round<Place>,
+    tunnel_batch: Option<TunnelBatch>,
+    kernel_batch: Option<Vec<Place>>,
+    /// Refused just now: the clock comes with [`Fib::poll_work`].
+    refused: Vec<(Place, Duration)>,
+    retries: BTreeSet<(Instant, Place)>,
+    settled: bool,
+    withdrawing: bool,
 }
 
-#[allow(clippy::todo, unused_variables)]
+/// A place in the kernel. A former run may have used another table or metric.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Place {
+    prefix: IpNet,
+    table: u32,
+    metric: u32,
+}
+
 impl Fib {
     /// `found`: routes with our protocol number that a former run has left.
     pub fn new(settings: Settings, found: Vec<Route>) -> Self {
-        todo!()
+        let mut fib = Self {
+            next_hops: NextHops::new(settings.tunnel.clone()),
+            settings,
+            plans: Plans::default(),
+            entries: BTreeMap::new(),
+            tunnel: Round::default(),
+            kernel: Round::default(),
+            tunnel_batch: None,
+            kernel_batch: None,
+            refused: Vec::new(),
+            retries: BTreeSet::new(),
+            settled: false,
+            withdrawing: false,
+        };
+        for route in found {
+            fib.entries.insert(Place::of(&route), Entry::left_over(Body::of(&fib.settings, &route)));
+        }
+        fib.pin_static_routes();
+        fib
+    }
+
+    /// Routes of the configuration, which need no word of the speaker.
+    fn pin_static_routes(&mut self) {
+        let peers = self.settings.tunnel.iter().flat_map(|tunnel| &tunnel.peers).filter(|peer| peer.static_routes);
+        let prefixes: Vec<IpNet> = peers.flat_map(|peer| peer.allowed_ips.iter().map(IpNet::trunc)).collect();
+        for prefix in prefixes {
+            self.choose(prefix, Some(Choice::pinned(&prefix)));
+        }
     }
 
     /// The speaker's news.
     pub fn changes(&mut self, changes: Vec<FibChange>) {
-        todo!()
+        for FibChange { prefix, choice } in changes {
+            let pinned = self.entries.get(&self.place(prefix)).is_some_and(Entry::is_pinned);
+            if !pinned {
+                self.choose(prefix, choice.map(|choice| Choice::new(&prefix, choice)));
+            }
+        }
     }
 
     /// The speaker wants to know of a next hop, or no longer.
     pub fn next_hop(&mut self, next_hop: NextHop, wanted: bool) {
-        todo!()
+        self.next_hops.want(next_hop, wanted);
+        self.reconsider_covering(next_hop.address);
     }
 
     /// Links, addresses or foreign routes changed: every next hop is looked up again.
     pub fn host_changed(&mut self) {
-        todo!()
+        self.next_hops.look_up_all();
     }
 
     /// Answer to [`Work::Resolve`].
     pub fn resolved(&mut self, resolutions: Vec<(NextHop, Resolution)>) {
-        todo!()
+        let changed = self.next_hops.resolved(resolutions);
+        if self.plans.renew(&self.settings, &self.next_hops, &changed) {
+            self.reconsider_all();
+        }
+        changed.iter().for_each(|next_hop| self.reconsider_covering(next_hop.address));
     }
 
     /// The addresses to which the tunnel sends its packets now: no route into the tunnel may capture them.
     pub fn endpoints(&mut self, endpoints: Vec<IpAddr>) {
-        todo!()
+        let changed = self.next_hops.set_endpoints(endpoints);
+        changed.into_iter().for_each(|address| self.reconsider_covering(address));
     }
 
-    /// A peer's state: a dead peer is a dead next hop.
+    /// A peer's state: a dead peer is a dead next hop. A peer never heard of is alive.
     pub fn peer(&mut self, peer: PublicKey, alive: bool) {
-        todo!()
-    }
-
-    /// Which generation the batch of the last [`Work::Tunnel`] got.
-    pub fn tunnel_sent(&mut self, generation: Generation) {
-        todo!()
-    }
-
-    /// Every worker has it.
-    pub fn tunnel_applied(&mut self, generation: Generation) {
-        todo!()
-    }
-
-    /// Answer to [`Work::Kernel`]: what [`crate::kernel::Kernel::routes`] returned.
-    pub fn kernel_done(&mut self, results: io::Result<Vec<io::Result<()>>>) {
-        todo!()
+        self.next_hops.set_peer(peer, alive);
     }
 
     /// A route of ours was changed behind our back.
     pub fn own_route_lost(&mut self, route: &Route) {
-        todo!()
+        let body = Body::of(&self.settings, route);
+        let place = Place::of(route);
+        self.entry(place).meddled(Some(&body));
+        self.schedule(place);
     }
 
-    /// What the kernel really has of ours, after lost messages.
+    /// What the kernel has of ours, after lost messages.
     pub fn resync(&mut self, found: Vec<Route>) {
-        todo!()
+        let body = |route: Route| (Place::of(&route), Body::of(&self.settings, &route));
+        let found: BTreeMap<Place, Body> = found.into_iter().map(body).collect();
+        for (place, body) in &found {
+            self.entry(*place).seen(Some(body));
+        }
+        for (place, entry) in &mut self.entries {
+            if !found.contains_key(place) {
+                entry.seen(None);
+            }
+        }
+        self.schedule_all();
     }
 
     /// The speaker has told everything it had at start: what a former run has left and nobody wants is removed.
     pub fn settled(&mut self) {
-        todo!()
+        self.settled = true;
+        self.entries.values_mut().for_each(|entry| entry.left_over = false);
+        self.schedule_all();
     }
 
     /// Remove everything of ours (clean stop).
     pub fn withdraw_all(&mut self) {
-        todo!()
-    }
-
-    /// The next piece of work; at most one [`Work::Tunnel`] and one [`Work::Kernel`] are under way at a time.
-    pub fn poll_work(&mut self, now: Instant) -> Option<Work> {
-        todo!()
-    }
-
-    /// Nothing is under way or waiting.
-    pub fn idle(&self) -> bool {
-        todo!()
-    }
-
-    /// When failed routes are tried again.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-
-    /// Destinations in order.
-    pub fn routes(&self, after: Option<IpNet>, limit: usize) -> Vec<RouteView> {
-        todo!()
-    }
-
-    /// One destination.
-    pub fn route(&self, prefix: &IpNet) -> Option<RouteView> {
-        todo!()
-    }
-
-    /// Counts by state.
-    pub fn counts(&self) -> BTreeMap<State, usize> {
-        todo!()
+        self.withdrawing = true;
+        self.settled();
+        self.reconsider_all();
     }
 }
+
+impl Fib {
+    /// Where the route of a destination belongs.
+    fn place(&self, prefix: IpNet) -> Place {
+        let Settings { table, metric, .. } = self.settings;
+        Place { prefix, table, metric: effective_metric(&prefix, metric) }
+    }
+
+    /// What is known of a place; new ones belong to a former run until the speaker has told everything.
+    fn entry(&mut self, place: Place) -> &mut Entry {
+        let left_over = !self.settled;
+        self.entries.entry(place).or_insert_with(|| Entry::unknown(left_over))
+    }
+
+    fn choose(&mut self, prefix: IpNet, choice: Option<Choice>) {
+        let choice = choice.map(|choice| self.plans.share(&self.settings, &self.next_hops, choice));
+        let place = self.place(prefix);
+        let entry = self.entry(place);
+        entry.choice = choice;
+        entry.left_over = false;
+        self.reconsider(place);
+    }
+
+    /// Works out anew what a destination should have.
+    fn reconsider(&mut self, place: Place) {
+        let Some(entry) = self.entries.get_mut(&place) else { return };
+        let choice = entry.choice.as_ref().filter(|_| !self.withdrawing);
+        let wanted = choice.and_then(|choice| Some((choice, self.plans.wanted(choice)?))).map(|(choice, wanted)| {
+            let Self { settings, next_hops, .. } = self;
+            let body = wanted.kernel.as_deref();
+            match guard::refusal(settings, next_hops, &place.prefix, body, choice.pinned) {
+                Some(why) => Arc::new(Wanted { problem: Some(Problem::Refused(why)), ..Wanted::default() }),
+                None => wanted,
+            }
+        });
+        entry.want(wanted);
+        self.schedule(place);
+    }
+
+    fn reconsider_all(&mut self) {
+        let places: Vec<Place> = self.entries.keys().copied().collect();
+        places.into_iter().for_each(|place| self.reconsider(place));
+    }
+
+    /// The same for every destination that covers an address: it may be captured now, or no longer.
+    fn reconsider_covering(&mut self, address: IpAddr) {
+        let prefixes =
+            (0..=IpNet::from(address).max_prefix_len()).filter_map(|length| IpNet::new(address, length).ok());
+        prefixes.for_each(|prefix| self.reconsider(self.place(prefix.trunc())));
+    }
+
+    /// Queues what can be done for a destination, or forgets it.
+    fn schedule(&mut self, place: Place) {
+        let Some(entry) = self.entries.get(&place) else { return };
+        if entry.is_empty() {
+            self.entries.remove(&place);
+            return;
+        }
+        if entry.tunnel_step().is_some() {
+            self.tunnel.insert(place);
+        }
+        if entry.kernel_step().is_some() {
+            self.kernel.insert(place);
+        }
+    }
+
+    fn schedule_all(&mut self) {
+        let places: Vec<Place> = self.entries.keys().copied().collect();
+        places.into_iter().for_each(|place| self.schedule(place));
+    }
+}
+
+impl Place {
+    fn of(route: &Route) -> Self {
+        Self { prefix: route.prefix, table: route.table, metric: effective_metric(&route.prefix, route.metric) }
+    }
+
+    /// The operation that puts this there.
+    fn op(self, protocol: u8, body: Option<&Body>) -> RouteOp {
+        let Self { prefix, table, metric } = self;
+        let route = |target, source| Route { prefix, table, metric, protocol, target, source };
+        match body {
+            Some(body) => RouteOp::Replace(route(body.target.clone(), body.source)),
+            // By its place alone, whatever stands there.
+            None => RouteOp::Delete(route(Target::Hops(Vec::new()), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

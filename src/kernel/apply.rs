@@ -22,8 +22,13 @@ enum Step {
 }
 
 impl Netlink {
-    /// Applies a batch: first every operation in order, then the second round for what found its place taken.
+    /// Applies a batch. Where answers were lost, nobody knows what stands where: everything is to be compared.
     pub(super) fn apply(&mut self, ops: &[RouteOp]) -> io::Result<Vec<io::Result<()>>> {
+        self.two_rounds(ops).inspect_err(|_| self.monitor.note_loss())
+    }
+
+    /// First every operation in order, then the second round for what found its place taken.
+    fn two_rounds(&mut self, ops: &[RouteOp]) -> io::Result<Vec<io::Result<()>>> {
         let steps: Vec<Step> = ops.iter().map(Step::first).collect();
         let mut results = self.steps(&steps)?;
         let taken: Vec<usize> = (0..ops.len()).filter(|&index| is_taken(&ops[index], &results[index])).collect();
@@ -116,7 +121,7 @@ fn exchange(route: &Route) -> [Step; EXCHANGE] {
 
 /// The same route at the next metric.
 fn stand_in(route: &Route) -> Route {
-    let metric = effective_metric(route);
+    let metric = effective_metric(&route.prefix, route.metric);
     Route { metric: metric.checked_add(1).unwrap_or(metric - 1), ..route.clone() }
 }
 
@@ -130,7 +135,7 @@ fn is_refused(answer: &Answer) -> bool {
 }
 
 fn place(route: &Route) -> (IpNet, u32, u32) {
-    (route.prefix, route.table, effective_metric(route))
+    (route.prefix, route.table, effective_metric(&route.prefix, route.metric))
 }
 
 fn foreign_error(route: &Route, owners: &HashMap<(IpNet, u32, u32), u8>) -> io::Error {

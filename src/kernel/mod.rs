@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::route::effective_metric;
 use self::thread::{Job, Netlink};
 
 /// Jobs that wait for the thread; when it is full, the callers wait to hand theirs in.

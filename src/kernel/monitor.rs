@@ -11,7 +11,7 @@ use netlink_packet_core::NLM_F_REPLACE;
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use socket2::{SockFilter, SockRef};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::message::{Received, messages, u32_at};
 use super::socket::receive;
@@ -67,10 +67,16 @@ impl Monitor {
         }
     }
 
+    /// Something was lost elsewhere.
+    pub(super) fn note_loss(&mut self) {
+        self.news.lost = true;
+    }
+
     /// Tells what is to be told by now.
     pub(super) fn tell(&mut self, now: Instant, events: &mpsc::Sender<Event>) {
         for event in self.news.take(now) {
-            if events.try_send(event).is_err() {
+            // Where nobody listens any more, nothing is lost.
+            if let Err(TrySendError::Full(_)) = events.try_send(event) {
                 self.news.lost = true;
             }
         }
@@ -167,3 +173,6 @@ fn all_but_routes_by(port: u32) -> [SockFilter; 7] {
         SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,11 @@ pub(super) struct KernelRoute {
     pub(super) down: Vec<bool>,
 }
 
-/// The metric under which the kernel keeps a route.
-pub(super) fn effective_metric(route: &Route) -> u32 {
-    match route.prefix {
-        IpNet::V6(_) if route.metric == 0 => IPV6_DEFAULT_METRIC,
-        _ => route.metric,
+/// The metric under which the kernel keeps a route for which this one is asked.
+pub fn effective_metric(prefix: &IpNet, metric: u32) -> u32 {
+    match prefix {
+        IpNet::V6(_) if metric == 0 => IPV6_DEFAULT_METRIC,
+        _ => metric,
     }
 }
 
@@ -93,7 +93,7 @@ fn put_key(message: &mut Message<'_>, route: &Route, kind: u8, scope: u8) {
     message.put(&[family_of(&network), route.prefix.prefix_len(), 0, 0, 0, route.protocol, scope, kind, 0, 0, 0, 0]);
     message.attribute(RTA_DST, octets(&network).as_slice());
     message.attribute(RTA_TABLE, &route.table.to_ne_bytes());
-    message.attribute(RTA_PRIORITY, &effective_metric(route).to_ne_bytes());
+    message.attribute(RTA_PRIORITY, &effective_metric(&route.prefix, route.metric).to_ne_bytes());
 }
 
 fn put_hop(message: &mut Message<'_>, route: &Route, hop: &Hop) {
@@ -220,3 +220,6 @@ fn octets(address: &IpAddr) -> Octets {
     };
     Octets { bytes, length }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ const BATCH_OCTETS: usize = 64 << 10;
 const INBOX: usize = 64 << 10;
 
 /// A dump is asked for again this often when the table changes under it.
-const DUMPS: usize = 8;
+const DUMPS: usize = 4;
 
 /// The kernel answers before `send` returns; this only keeps a fault from stopping the thread for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -173,28 +173,30 @@ impl Requests {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Asks for a whole table; `decode` says what of each message is kept.
+    /// Asks for a whole table; `decode` says what of each message is kept. One that keeps changing while it is read is
+    /// taken as it is at last: its changes are told by the monitor.
     pub(super) fn dump<T>(
         &mut self,
         kind: u16,
         encode: impl Fn(&mut Message<'_>),
         decode: impl Fn(&Received<'_>) -> Option<T>,
     ) -> io::Result<Vec<T>> {
-        for _ in 0..DUMPS {
-            if let Some(table) = self.try_dump(kind, &encode, &decode)? {
-                return Ok(table);
+        let mut dump = self.try_dump(kind, &encode, &decode)?;
+        for _ in 1..DUMPS {
+            if !dump.torn {
+                break;
             }
+            dump = self.try_dump(kind, &encode, &decode)?;
         }
-        Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's table kept changing while it was read"))
+        Ok(dump.table)
     }
 
-    /// `None`: the table changed under the dump.
     fn try_dump<T>(
         &mut self,
         kind: u16,
         encode: impl Fn(&mut Message<'_>),
         decode: impl Fn(&Received<'_>) -> Option<T>,
-    ) -> io::Result<Option<Vec<T>>> {
+    ) -> io::Result<Dump<T>> {
         self.outbox.clear();
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
@@ -202,24 +204,30 @@ impl Requests {
         encode(&mut message);
         message.finish();
         self.socket.send(&self.outbox, 0)?;
-        let mut table = Vec::new();
-        let mut torn = false;
+        let mut dump = Dump { table: Vec::new(), torn: false };
         loop {
             for message in messages(receive(&self.socket, &mut self.inbox)?) {
                 if message.sequence != sequence {
                     continue;
                 }
-                torn |= message.flags & NLM_F_DUMP_INTR != 0;
+                dump.torn |= message.flags & NLM_F_DUMP_INTR != 0;
                 match message.kind {
                     NLMSG_DONE | NLMSG_ERROR => {
                         refusal(&message).map_or(Ok(()), Err)?;
-                        return Ok((!torn).then_some(table));
+                        return Ok(dump);
                     }
-                    _ => table.extend(decode(&message)),
+                    _ => dump.table.extend(decode(&message)),
                 }
             }
         }
     }
+}
+
+/// A whole table.
+struct Dump<T> {
+    table: Vec<T>,
+    /// It changed while it was read: something may be missing or twice there.
+    torn: bool,
 }
 
 /// One datagram.

@@ -1,12 +1,14 @@
 //! Whether an expectation holds now: asks a gateway over its control socket, a kernel, or the path itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 
+use super::namespace::Namespace;
 use super::network::Network;
 use super::request::{Echoes, Fetch, Ping};
 use super::running::PROTOCOL;
@@ -29,18 +31,37 @@ pub struct Finding {
     pub echoes: Echoes,
 }
 
-/// Looks once. `client` opens the control socket of a gateway.
-pub async fn check(expectation: &Expectation, network: &Network, client: impl Fn(&str) -> Client) -> Finding {
-    let mut echoes = Echoes::default();
-    let verdict = match expectation {
-        Expectation::Tunnel { gateway, peer } => tunnel(&client(gateway), peer).await,
-        Expectation::Session { gateway, neighbor } => session(&client(gateway), neighbor).await,
-        Expectation::Routes { gateway, prefixes } => loc_rib(&client(gateway), prefixes).await,
-        Expectation::KernelRoutes { node, prefixes } => kernel(network, node, prefixes).await,
-        Expectation::Ping { from, addresses, .. } => ping(network, from, addresses, &mut echoes).await,
-        Expectation::Tcp { from, addresses, .. } => tcp(network, from, addresses).await,
-    };
-    Finding { verdict: verdict.map_err(|error| format!("{error:#}")), echoes }
+/// Whom to ask.
+#[derive(Debug)]
+pub struct Witnesses {
+    /// The kernels, and who can send.
+    pub network: Arc<Network>,
+    /// The gateways, by name.
+    pub clients: BTreeMap<&'static str, Client>,
+}
+
+impl Witnesses {
+    /// Looks once.
+    pub async fn check(&self, expectation: &Expectation) -> Finding {
+        let mut echoes = Echoes::default();
+        let verdict = self.judge(expectation, &mut echoes).await;
+        Finding { verdict: verdict.map_err(|error| format!("{error:#}")), echoes }
+    }
+
+    async fn judge(&self, expectation: &Expectation, echoes: &mut Echoes) -> anyhow::Result<String> {
+        match expectation {
+            Expectation::Tunnel { gateway, peer } => tunnel(self.client(gateway)?, peer).await,
+            Expectation::Session { gateway, neighbor } => session(self.client(gateway)?, neighbor).await,
+            Expectation::Routes { gateway, prefixes } => loc_rib(self.client(gateway)?, prefixes).await,
+            Expectation::KernelRoutes { node, prefixes } => kernel(self.network.node(node)?, prefixes).await,
+            Expectation::Ping { from, addresses, .. } => ping(self.network.node(from)?, addresses, echoes).await,
+            Expectation::Tcp { from, addresses, .. } => tcp(self.network.node(from)?, addresses).await,
+        }
+    }
+
+    fn client(&self, gateway: &str) -> anyhow::Result<&Client> {
+        self.clients.get(gateway).with_context(|| format!("the site has no gateway {gateway}"))
+    }
 }
 
 async fn tunnel(client: &Client, name: &str) -> anyhow::Result<String> {
@@ -69,8 +90,8 @@ async fn loc_rib(client: &Client, expected: &[IpNet]) -> anyhow::Result<String> 
     compare(expected, usable.map(|route| route.prefix).collect())
 }
 
-async fn kernel(network: &Network, node: &str, expected: &[IpNet]) -> anyhow::Result<String> {
-    let routes = network.node(node)?.routes(PROTOCOL).await?;
+async fn kernel(node: &Namespace, expected: &[IpNet]) -> anyhow::Result<String> {
+    let routes = node.routes(PROTOCOL).await?;
     compare(expected, routes.iter().map(|route| route.prefix).collect())
 }
 
@@ -80,7 +101,8 @@ fn compare(expected: &[IpNet], found: BTreeSet<IpNet>) -> anyhow::Result<String>
     let missing = list(expected.difference(&found).collect());
     let leaked = list(found.difference(&expected).collect());
     match (missing.is_empty(), leaked.is_empty()) {
-        (true, true) => Ok(format!("{} as expected", found.len())),
+        (true, true) if found.is_empty() => Ok("none".to_owned()),
+        (true, true) => Ok(list(found.iter().collect()).trim_start().to_owned()),
         (false, true) => bail!("missing{missing}"),
         (true, false) => bail!("not expected{leaked}"),
         (false, false) => bail!("missing{missing}, not expected{leaked}"),
@@ -88,32 +110,25 @@ fn compare(expected: &[IpNet], found: BTreeSet<IpNet>) -> anyhow::Result<String>
 }
 
 /// One echo to each address.
-async fn ping(
-    network: &Network,
-    node: &str,
-    addresses: &[(IpAddr, IpAddr)],
-    echoes: &mut Echoes,
-) -> anyhow::Result<String> {
-    let node = network.node(node)?;
-    let mut error = None;
+async fn ping(node: &Namespace, addresses: &[(IpAddr, IpAddr)], echoes: &mut Echoes) -> anyhow::Result<String> {
+    let mut answered = Vec::new();
+    let mut failed = Vec::new();
     for (from, to) in addresses {
         let ping = Ping { to: *to, from: Some(*from), count: 1, interval: Duration::ZERO, timeout: ECHO };
-        let found = node.ping(ping).await;
         echoes.sent += 1;
-        match found {
-            Ok(Echoes { round_trips, error: None, .. }) => echoes.round_trips.extend(round_trips),
-            Ok(Echoes { error: why, .. }) => error = error.or(why.map(|why| format!("{to}: {why}"))),
-            Err(why) => error = error.or(Some(format!("{to}: {why:#}"))),
+        match node.ping(ping).await {
+            Ok(Echoes { round_trips, error: None, .. }) => {
+                answered.extend(round_trips.iter().map(|time| format!("{to} in {time:.2?}")));
+                echoes.round_trips.extend(round_trips);
+            }
+            Ok(Echoes { error: Some(why), .. }) => failed.push(format!("{to}: {why}")),
+            Err(why) => failed.push(format!("{to}: {why:#}")),
         }
     }
-    match error {
-        None => Ok("answers".to_owned()),
-        Some(error) => bail!(error),
-    }
+    if failed.is_empty() { Ok(answered.join(", ")) } else { bail!(failed.join("; ")) }
 }
 
-async fn tcp(network: &Network, node: &str, addresses: &[(IpAddr, SocketAddr)]) -> anyhow::Result<String> {
-    let node = network.node(node)?;
+async fn tcp(node: &Namespace, addresses: &[(IpAddr, SocketAddr)]) -> anyhow::Result<String> {
     for (from, to) in addresses {
         node.fetch(Fetch { to: *to, from: Some(*from), octets: OCTETS, timeout: TRANSFER }).await?;
     }

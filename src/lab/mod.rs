@@ -78,21 +78,25 @@ async fn follow(site: &Site, duration: Option<Duration>) -> anyhow::Result<ExitC
     for gateway in &site.gateways {
         running.start(gateway.name)?;
     }
-    let mut watch = Watch::start(&site.expectations, running.network(), running.directory().path().to_owned());
+    let mut watch = Watch::start(&site.expectations, running.witnesses());
     let screen = Screen::open(site.drawing)?;
-    show(&mut watch, &screen, end).await?;
+    let crash = show(&mut watch, &screen, &mut running, end).await?;
     screen.close(&watch)?;
-    let succeeded = watch.succeeded();
-    drop(watch);
-    if !succeeded {
+    let mut problems: Vec<String> = crash.iter().cloned().collect();
+    if !watch.succeeded() {
+        problems.push("not everything came true and stayed so".to_owned());
         show_logs(&mut running);
     }
-    running.stop().await?;
+    drop(watch);
+    // The stop would tell of a crash once more.
+    let stopped = running.stop().await.err().filter(|_| crash.is_none());
+    problems.extend(stopped.map(|error| format!("{error:#}")));
     let leftovers = running.leftovers().await?;
-    for (node, count) in &leftovers {
-        anstream::eprintln!("{node} has stopped and left {count} routes");
+    problems.extend(leftovers.iter().map(|(node, count)| format!("{count} routes were left behind on {node}")));
+    if problems.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(if succeeded && leftovers.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    bail!(problems.join("; "))
 }
 
 /// Ctrl-C, SIGTERM, or the end of the time.
@@ -114,22 +118,29 @@ fn ended(duration: Option<Duration>) -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn show(watch: &mut Watch, screen: &Screen, mut end: impl Future<Output = ()> + Unpin) -> anyhow::Result<()> {
+/// Follows the site until the end; a gateway that ends before says how.
+async fn show(
+    watch: &mut Watch,
+    screen: &Screen,
+    running: &mut Running,
+    mut end: impl Future<Output = ()> + Unpin,
+) -> anyhow::Result<Option<String>> {
     let mut picture = interval(PICTURE);
     loop {
         tokio::select! {
-            (record, change) = watch.next() => {
-                let record = record.clone();
-                screen.tell(&record, change, watch.elapsed())?;
+            (record, change) = watch.next() => screen.tell(record, change)?,
+            _ = picture.tick() => {
+                screen.draw(watch)?;
+                if let Some(crash) = running.ended()? {
+                    return Ok(Some(crash));
+                }
             }
-            _ = picture.tick() => screen.draw(watch)?,
-            () = &mut end => return Ok(()),
+            () = &mut end => return Ok(None),
         }
     }
 }
 
 /// To standard error, which is for talk.
-#[allow(clippy::print_stderr)]
 fn show_logs(running: &mut Running) {
     for process in running.processes() {
         let output = process.output();

@@ -65,7 +65,7 @@ impl Network {
             let link = format!("port{number}");
             self.plug(switch, link.clone(), port).await?;
             switch.perform(Request::Enslave { link: link.clone(), bridge: bridge.clone() }).await?;
-            switch.perform(Request::Up { link, mtu: None }).await?;
+            switch.perform(Request::Up { link }).await?;
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Network {
         for address in &port.addresses {
             node.address(port.interface, *address).await?;
         }
-        node.perform(Request::Up { link: port.interface.to_owned(), mtu: None }).await
+        node.perform(Request::Up { link: port.interface.to_owned() }).await
     }
 
     async fn equip(&self, node: &Node) -> anyhow::Result<()> {

@@ -62,7 +62,7 @@ fn refuse_the_namespace_of_the_parent() -> anyhow::Result<()> {
 
 async fn serve() -> anyhow::Result<()> {
     let agent = Arc::new(Agent::default());
-    agent.up("lo", None).await.context("loopback")?;
+    agent.up("lo").await.context("loopback")?;
     answer(Answer { number: 0, result: Ok(Value::Null) })?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
@@ -100,7 +100,7 @@ impl Agent {
             Request::Sysctl { name, value } => write_sysctl(&name, &value)?,
             Request::Bridge { name } => {
                 self.kernel(STATIC).await?.add_bridge(&name).await?;
-                self.up(&name, None).await?;
+                self.up(&name).await?;
             }
             Request::Cable { name, far_name, far_pid } => {
                 self.kernel(STATIC).await?.add_veth(&name, &far_name, Some(far_pid)).await?;
@@ -109,13 +109,12 @@ impl Agent {
                 let (link, bridge) = (self.index(&link).await?, self.index(&bridge).await?);
                 self.kernel(STATIC).await?.set_master(link, bridge).await?;
             }
-            Request::Up { link, mtu } => self.up(&link, mtu).await?,
+            Request::Up { link } => self.up(&link).await?,
             Request::Address { link, address } => {
                 let link = self.index(&link).await?;
                 self.kernel(STATIC).await?.add_address(link, address).await?;
             }
-            Request::Route(route) => self.route(route, RouteOp::Replace).await?,
-            Request::NoRoute(route) => self.route(route, RouteOp::Delete).await?,
+            Request::Route(route) => self.route(route).await?,
             Request::Routes { protocol } => return Ok(json!(self.routes(protocol).await?)),
             Request::Ping(request) => return Ok(json!(ping::ping(&request).await?)),
             Request::Serve { address } => return Ok(json!(tcp::serve(address).await?)),
@@ -145,17 +144,17 @@ impl Agent {
         Ok(link.index)
     }
 
-    async fn up(&self, name: &str, mtu: Option<u32>) -> anyhow::Result<()> {
+    async fn up(&self, name: &str) -> anyhow::Result<()> {
         let index = self.index(name).await?;
-        Ok(self.kernel(STATIC).await?.link_up(index, mtu).await?)
+        Ok(self.kernel(STATIC).await?.link_up(index, None).await?)
     }
 
-    async fn route(&self, route: StaticRoute, op: fn(Route) -> RouteOp) -> anyhow::Result<()> {
+    async fn route(&self, route: StaticRoute) -> anyhow::Result<()> {
         let StaticRoute { prefix, gateway, source } = route;
         let hop = Hop { gateway: Some(gateway), interface: self.link_towards(gateway).await? };
         let target = Target::Hops(vec![hop]);
         let route = Route { prefix, table: TABLE_MAIN, metric: METRIC, protocol: STATIC, target, source };
-        for result in self.kernel(STATIC).await?.routes(vec![op(route)]).await? {
+        for result in self.kernel(STATIC).await?.routes(vec![RouteOp::Replace(route)]).await? {
             result.with_context(|| format!("route {prefix} via {gateway}"))?;
         }
         Ok(())

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{sleep_until, timeout};
@@ -54,9 +54,10 @@ fn open(ping: &Ping) -> anyhow::Result<UdpSocket> {
 async fn echo(socket: &UdpSocket, ping: &Ping, sequence: u16) -> anyhow::Result<Duration> {
     let start = Instant::now();
     socket.send(&request(ping.to, sequence)).await.context("send")?;
-    timeout(ping.timeout, answer(socket, sequence))
-        .await
-        .with_context(|| format!("no answer in {:?}", ping.timeout))??;
+    let Ok(answered) = timeout(ping.timeout, answer(socket, sequence)).await else {
+        bail!("no answer in {:?}", ping.timeout);
+    };
+    answered?;
     Ok(start.elapsed())
 }
 

@@ -33,10 +33,6 @@ pub enum Signal {
     Terminate,
     /// SIGKILL: end now, as in a crash.
     Kill,
-    /// SIGSTOP: hang.
-    Stop,
-    /// SIGCONT: go on.
-    Continue,
 }
 
 impl Process {
@@ -82,8 +78,6 @@ impl Process {
             Signal::Interrupt => libc::SIGINT,
             Signal::Terminate => libc::SIGTERM,
             Signal::Kill => libc::SIGKILL,
-            Signal::Stop => libc::SIGSTOP,
-            Signal::Continue => libc::SIGCONT,
         };
         // SAFETY: no memory is touched; the child was not waited for, so its id is not another process's.
         match unsafe { libc::kill(self.child.id().cast_signed(), number) } {

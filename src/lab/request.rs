@@ -61,8 +61,6 @@ pub enum Request {
     Up {
         /// Which.
         link: String,
-        /// In octets; absent: as it is.
-        mtu: Option<u32>,
     },
     /// Adds an address. Returns nothing.
     Address {
@@ -73,8 +71,6 @@ pub enum Request {
     },
     /// Adds a static route. Returns nothing.
     Route(StaticRoute),
-    /// Removes a static route. Returns nothing.
-    NoRoute(StaticRoute),
     /// Every route with this protocol number, in every table. Returns a list of [`KernelRoute`], by prefix.
     Routes {
         /// 157 unless configured otherwise.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
+use super::check::Witnesses;
 use super::directory::Directory;
 use super::network::Network;
-use super::process::Process;
+use super::process::{Process, Signal};
 use super::site::{Gateway, Site};
 use crate::control::Client;
 
@@ -51,7 +52,7 @@ impl Running {
     }
 
     /// Its namespaces.
-    pub fn network(&self) -> &Arc<Network> {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
@@ -65,9 +66,10 @@ impl Running {
         &self.gateways
     }
 
-    /// Asks a gateway over its control socket.
-    pub fn client(&self, gateway: &str) -> Client {
-        Client::new(self.socket(gateway))
+    /// Whom to ask how the site is.
+    pub fn witnesses(&self) -> Witnesses {
+        let client = |gateway: &Gateway| (gateway.name, Client::new(self.socket(gateway.name)));
+        Witnesses { network: Arc::clone(&self.network), clients: self.gateways.iter().map(client).collect() }
     }
 
     /// The control socket of a gateway.
@@ -108,9 +110,31 @@ impl Running {
         self.processes.get_mut(name).with_context(|| format!("{name} was not started"))
     }
 
+    /// SIGKILL, as in a crash, and the wait for the end; from then on nobody expects the program to run.
+    ///
+    /// # Errors
+    /// Where none of that name was started.
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        let mut process = self.processes.remove(name).with_context(|| format!("{name} was not started"))?;
+        process.kill().await.map(drop)
+    }
+
     /// All programs that were started.
     pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
         self.processes.values_mut()
+    }
+
+    /// A program that was started and has ended, and how.
+    ///
+    /// # Errors
+    /// Those of `waitpid`.
+    pub fn ended(&mut self) -> anyhow::Result<Option<String>> {
+        for process in self.processes.values_mut() {
+            if let Some(status) = process.ended()? {
+                return Ok(Some(format!("{} has ended: {status}", process.name())));
+            }
+        }
+        Ok(None)
     }
 
     /// Ends every program in order, all at once, and waits for them.
@@ -119,11 +143,11 @@ impl Running {
     /// Where one has failed or does not end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         for process in self.processes.values_mut() {
-            process.signal(super::process::Signal::Terminate)?;
+            process.signal(Signal::Terminate)?;
         }
         for process in self.processes.values_mut() {
             let status = process.wait(STOP).await?;
-            anyhow::ensure!(status.success(), "{} has failed: {status}", process.name());
+            ensure!(status.success(), "{} has failed: {status}", process.name());
         }
         Ok(())
     }

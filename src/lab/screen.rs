@@ -40,7 +40,7 @@ impl Screen {
     }
 
     /// Shows one finding, where lines are shown and it is news.
-    pub(super) fn tell(&self, record: &Record, change: Change, now: Duration) -> io::Result<()> {
+    pub(super) fn tell(&self, record: &Record, change: Change) -> io::Result<()> {
         let word = match change {
             Change::None => return Ok(()),
             _ if self.terminal => return Ok(()),
@@ -49,7 +49,7 @@ impl Screen {
             Change::Returned => "again",
         };
         let mut out = io::stdout().lock();
-        writeln!(out, "{:7.2} s  {word:<6}  {}: {}", now.as_secs_f64(), record.expectation, said(&record.last))?;
+        writeln!(out, "{:7.2} s  {word:<6}  {}: {}", record.at.as_secs_f64(), record.expectation, said(&record.last))?;
         out.flush()
     }
 
@@ -59,10 +59,10 @@ impl Screen {
             return Ok(());
         }
         let mut picture = String::from(HOME);
-        for line in self.drawing.lines().map(str::to_owned).chain(lines(watch, true)) {
+        for line in self.drawing.lines().chain([""]).map(str::to_owned).chain(lines(watch, true)) {
             picture.push_str(&line);
             picture.push_str(CLEAR_LINE);
-            picture.push_str("\r\n");
+            picture.push('\n');
         }
         picture.push_str(CLEAR_BELOW);
         let mut out = io::stdout().lock();
@@ -75,9 +75,8 @@ impl Screen {
         let (colour, drawing) = (self.terminal, self.drawing);
         drop(self);
         let mut out = io::stdout().lock();
-        if colour {
-            writeln!(out, "{drawing}")?;
-        }
+        // Lines have told the history already; a picture leaves none.
+        writeln!(out, "{}", if colour { drawing } else { "" })?;
         for line in lines(watch, colour) {
             writeln!(out, "{line}")?;
         }
@@ -95,8 +94,7 @@ impl Drop for Screen {
 }
 
 fn lines(watch: &Watch, colour: bool) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    lines.extend(watch.records().iter().map(|record| line(record, colour)));
+    let mut lines: Vec<String> = watch.records().iter().map(|record| line(record, colour)).collect();
     let hold = watch.records().iter().filter(|record| record.last.is_ok()).count();
     let seconds = watch.elapsed().as_secs();
     lines.push(format!("{seconds} s: {hold} of {} hold", watch.records().len()));
@@ -116,7 +114,7 @@ fn line(record: &Record, colour: bool) -> String {
         let echoes = &record.echoes;
         let mean = milliseconds(echoes.mean().unwrap_or_default());
         let (shortest, longest) = (milliseconds(shortest), milliseconds(longest));
-        line += &format!(", {} sent, {} lost, {shortest}/{mean}/{longest} ms", echoes.sent, echoes.lost());
+        line += &format!("; {} sent, {} lost, {shortest}/{mean}/{longest} ms", echoes.sent, echoes.lost());
     }
     if let Some(failure) = &record.failure {
         line += &format!("; failed {} times, first: {failure}", record.failures);

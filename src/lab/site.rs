@@ -66,15 +66,9 @@ pub struct Gateway {
     pub name: &'static str,
     /// Where it runs.
     pub node: &'static str,
-    /// The configuration. `${LAB}` is a private directory with `NAME.key` for each gateway and `tunnel.psk`.
+    /// The configuration. `${LAB}` is a private directory with `NAME.key` for each gateway and `tunnel.psk`; the control
+    /// socket must be `${LAB}/NAME.sock`.
     pub config: String,
-}
-
-impl Gateway {
-    /// Where its control socket must be, under `${LAB}`.
-    pub fn socket(&self) -> String {
-        format!("{}.sock", self.name)
-    }
 }
 
 /// Something that must come true, and then stay.
@@ -179,13 +173,6 @@ impl Port {
     /// An interface with its addresses.
     pub fn new(node: &'static str, interface: &'static str, addresses: &[&str]) -> Self {
         Self { node, interface, addresses: nets(addresses) }
-    }
-}
-
-impl Site {
-    /// The node of that name.
-    pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name == name)
     }
 }
 

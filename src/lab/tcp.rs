@@ -34,7 +34,10 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
 
 /// Sends a pattern and reads it back.
 pub(super) async fn fetch(fetch: &Fetch) -> anyhow::Result<u64> {
-    timeout(fetch.timeout, exchange(fetch)).await.with_context(|| format!("not done in {:?}", fetch.timeout))?
+    match timeout(fetch.timeout, exchange(fetch)).await {
+        Ok(exchanged) => exchanged,
+        Err(_) => bail!("{}: not done in {:?}", fetch.to, fetch.timeout),
+    }
 }
 
 async fn exchange(fetch: &Fetch) -> anyhow::Result<u64> {

@@ -60,7 +60,7 @@ fn every_static_route_leads_to_a_neighbor_on_a_link() {
 #[test]
 fn every_configuration_names_the_control_socket_that_the_lab_opens() {
     for gateway in homelab_aws::site().gateways {
-        let socket = format!("socket = \"${{LAB}}/{}\"", gateway.socket());
+        let socket = format!("socket = \"${{LAB}}/{}.sock\"", gateway.name);
         assert!(gateway.config.contains(&socket), "{}", gateway.name);
     }
 }

@@ -1,6 +1,5 @@
 //! Follows a site: every expectation is looked at again and again, and what comes true must stay true.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::check::{Finding, check};
-use super::network::Network;
+use super::check::{Finding, Witnesses};
 use super::site::Expectation;
-use crate::control::Client;
 
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -25,6 +22,8 @@ pub struct Record {
     pub expectation: Expectation,
     /// When it was true first, since the start of the watch.
     pub first: Option<Duration>,
+    /// When it was looked at last.
+    pub at: Duration,
     /// How it stood the last time: a few words, or why not.
     pub last: Result<String, String>,
     /// How often it was found not to hold after it first did.
@@ -71,15 +70,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to look, one task for each expectation. Control sockets are `NAME.sock` in `directory`.
-    pub fn start(expectations: &[Expectation], network: &Arc<Network>, directory: PathBuf) -> Self {
+    /// Starts to look, one task for each expectation.
+    pub fn start(expectations: &[Expectation], witnesses: Witnesses) -> Self {
+        let witnesses = Arc::new(witnesses);
         let (sender, findings) = mpsc::channel(FINDINGS);
         let mut lookers = JoinSet::new();
         for (index, expectation) in expectations.iter().cloned().enumerate() {
-            let (network, directory, sender) = (Arc::clone(network), directory.clone(), sender.clone());
+            let (witnesses, sender) = (Arc::clone(&witnesses), sender.clone());
             lookers.spawn(async move {
-                let client = |gateway: &str| Client::new(directory.join(format!("{gateway}.sock")));
-                while sender.send((index, check(&expectation, &network, client).await)).await.is_ok() {
+                while sender.send((index, witnesses.check(&expectation).await)).await.is_ok() {
                     sleep(PAUSE).await;
                 }
             });
@@ -110,11 +109,6 @@ impl Watch {
         &self.records
     }
 
-    /// Everything holds now.
-    pub fn all_hold(&self) -> bool {
-        self.records.iter().all(|record| record.last.is_ok())
-    }
-
     /// Everything came true and stayed so.
     pub fn succeeded(&self) -> bool {
         self.records.iter().all(Record::succeeded)
@@ -124,7 +118,15 @@ impl Watch {
 impl Record {
     fn new(expectation: Expectation) -> Self {
         let last = Err("not looked at yet".to_owned());
-        Self { expectation, first: None, last, failures: 0, failure: None, echoes: EchoCount::default() }
+        Self {
+            expectation,
+            first: None,
+            at: Duration::ZERO,
+            last,
+            failures: 0,
+            failure: None,
+            echoes: EchoCount::default(),
+        }
     }
 
     /// It came true and stayed so.
@@ -149,7 +151,7 @@ impl Record {
             self.failures += 1;
             self.failure.get_or_insert_with(|| why.clone());
         }
-        self.last = finding.verdict;
+        (self.last, self.at) = (finding.verdict, now);
         change
     }
 }

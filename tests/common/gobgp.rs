@@ -16,8 +16,18 @@ const ESTABLISHED: u64 = 6;
 pub struct Settings<'a> {
     pub asn: u32,
     pub router_id: &'a str,
-    /// Each with its AS. An IPv4 neighbor gets IPv4, an IPv6 one IPv6.
+    /// Each with its AS.
     pub neighbors: &'a [(&'a str, u32)],
+    pub families: Families,
+}
+
+/// Which families a session offers.
+#[derive(Clone, Copy)]
+pub enum Families {
+    /// That of its addresses.
+    Own,
+    /// Both, as Cilium does where nothing else is written.
+    Both,
 }
 
 /// A running `gobgpd`.
@@ -30,15 +40,25 @@ impl Settings<'_> {
         let mut text =
             format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n  port = -1\n", self.asn, self.router_id);
         for (address, asn) in self.neighbors {
-            let family = if address.contains(':') { "ipv6-unicast" } else { "ipv4-unicast" };
             // External sessions leave with TTL 1: that is GoBGP's default, and Cilium's.
             write!(
                 text,
                 "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"{address}\"\n    peer-as = {asn}\n  \
-                 [neighbors.timers.config]\n    connect-retry = 5\n    idle-hold-time-after-reset = 5\n  \
-                 [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"{family}\"\n"
+                 [neighbors.timers.config]\n    connect-retry = 5\n    idle-hold-time-after-reset = 5\n"
             )
             .unwrap();
+            let families = match self.families {
+                Families::Both => &["ipv4-unicast", "ipv6-unicast"][..],
+                Families::Own if address.contains(':') => &["ipv6-unicast"],
+                Families::Own => &["ipv4-unicast"],
+            };
+            for family in families {
+                write!(
+                    text,
+                    "  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = \"{family}\"\n"
+                )
+                .unwrap();
+            }
         }
         text
     }

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use vpngw::lab::check::check;
 use vpngw::lab::directory::Directory;
 use vpngw::lab::namespace::Namespace;
+use vpngw::lab::process::Signal;
 use vpngw::lab::request::Ping;
 use vpngw::lab::running::Running;
 use vpngw::lab::site::{Expectation, Site};
@@ -34,6 +34,8 @@ pub const DEADLINE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a program may take to end in order.
 const STOP: Duration = Duration::from_secs(60);
+/// How long all of them may take after a failure.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The program under test.
 pub fn binary() -> PathBuf {
@@ -128,7 +130,7 @@ impl Lab {
 
     /// SIGKILL.
     pub async fn kill(&mut self, program: &str) {
-        self.running.process(program).unwrap().kill().await.unwrap();
+        self.running.kill(program).await.unwrap();
     }
 
     /// Waits until a gateway answers on its control socket.
@@ -149,7 +151,7 @@ impl Lab {
 
     /// Looks once.
     pub async fn holds(&self, expectation: &Expectation) -> anyhow::Result<()> {
-        let finding = check(expectation, self.running.network(), |gateway| self.running.client(gateway)).await;
+        let finding = self.running.witnesses().check(expectation).await;
         finding.verdict.map(drop).map_err(anyhow::Error::msg)
     }
 
@@ -189,6 +191,17 @@ impl Lab {
         self.running.directory().write(name, text).unwrap()
     }
 
+    /// FRR leaves files behind where it is killed.
+    fn end_in_order(&mut self) {
+        let start = Instant::now();
+        for process in self.running.processes() {
+            let _ = process.signal(Signal::Terminate);
+            while matches!(process.ended(), Ok(None)) && start.elapsed() < GRACE {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
     /// Ends every program in order. A gateway that has stopped leaves no route of its own.
     async fn finish(&mut self) {
         self.running.stop().await.unwrap();
@@ -201,6 +214,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             dump::everything(self);
+            self.end_in_order();
         }
     }
 }

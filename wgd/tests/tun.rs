@@ -1,5 +1,5 @@
 //! A tunnel on a real TUN device, in a network namespace of its own. Needs root.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)] // a test that skips says so
 #![allow(unsafe_code)] // TUNSETIFF is an ioctl
 
 use std::fs::OpenOptions;

@@ -82,6 +82,11 @@ pub(crate) struct Rib {
 }
 
 impl Rib {
+    /// How many destinations have a best path.
+    pub(crate) fn reachable(&self) -> usize {
+        self.best.len()
+    }
+
     /// Nothing yet.
     pub(crate) fn new(seed: u64, multipath: u8) -> Self {
         let seed = Seed::new(seed);

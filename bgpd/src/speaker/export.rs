@@ -146,9 +146,12 @@ impl Exporter<'_> {
 
     /// The next hop of a path for a family; `None`: there is none that this neighbor could use.
     pub(super) fn next_hop(&self, best: &Best<'_>, family: Family) -> Option<MpNextHop> {
-        let next_hop = self.kept_next_hop(best, family).or_else(|| self.own_next_hop(family))?;
-        // RFC 4271 §5.1.3: nobody is told that it is its own next hop.
-        (next_hop.address != self.remote).then_some(next_hop)
+        match self.kept_next_hop(best, family) {
+            // RFC 4271 §5.1.3: nobody is told that it is its own next hop. Our own address may be the neighbor's too:
+            // then it is a speaker on this very host.
+            Some(kept) => (kept.address != self.remote).then_some(kept),
+            None => self.own_next_hop(family),
+        }
     }
 
     /// RFC 4271 §5.1.3: an internal neighbor gets the next hop of a learned route as it is, where it can use it.

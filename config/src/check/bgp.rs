@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use bgpd::settings::RemoteAs;
+use bgpd::types::Asn;
 use ipnet::IpNet;
 
-use super::duplicates;
+use super::{duplicates, fits};
 use crate::raw::{Entry, Report};
-use crate::read::{Bgp, Draft};
+use crate::read::{Bgp, Draft, Dynamic};
 
 pub(super) fn laws(bgp: &Entry<Bgp>, draft: &Draft, report: &mut Report) {
     listeners(bgp, report);
@@ -20,7 +22,7 @@ pub(super) fn laws(bgp: &Entry<Bgp>, draft: &Draft, report: &mut Report) {
         .collect();
     duplicates(&addresses, report, |(address, _)| format!("neighbor {address} is given twice"));
     own_addresses(bgp, draft, report);
-    ranges(bgp, report);
+    ranges(bgp, draft.router.value.asn, report);
     own_prefixes(bgp, report);
 }
 
@@ -67,26 +69,35 @@ fn own_addresses(bgp: &Bgp, draft: &Draft, report: &mut Report) {
     }
 }
 
-/// Which listen range a connection belongs to is known by its longest prefix, then by the AS of the OPEN. The password is
+/// Which listen range a connection belongs to is known by its longest prefix, then by the AS of its OPEN. The password is
 /// asked for before there is an OPEN.
-fn ranges(bgp: &Bgp, report: &mut Report) {
-    for (index, dynamic) in bgp.dynamic.iter().enumerate() {
-        for other in &bgp.dynamic[..index] {
-            let same = dynamic.value.settings.range.iter().position(|range| other.value.settings.range.contains(range));
-            let Some(same) = same else { continue };
-            let range = dynamic.value.settings.range[same];
-            if dynamic.value.settings.asn == other.value.settings.asn {
+fn ranges(bgp: &Bgp, own: Option<Asn>, report: &mut Report) {
+    for (index, Entry { value: Dynamic { settings, .. }, places }) in bgp.dynamic.iter().enumerate() {
+        for Entry { value: Dynamic { settings: earlier, .. }, places: earlier_places } in &bgp.dynamic[..index] {
+            let Some(same) = settings.range.iter().position(|range| earlier.range.contains(range)) else { continue };
+            let range = settings.range[same];
+            if own.is_some_and(|own| share(&settings.asn, &earlier.asn, own)) {
                 let title = format!("range {range} is given twice for the same AS");
-                let place = dynamic.places.item("range", same);
-                report.error(place, title, "given again").also(other.places.of("range"), "given first");
+                let finding = report.error(places.item("range", same), title, "given again");
+                finding.also(earlier_places.of("range"), "given first");
             }
-            if dynamic.value.settings.session.password != other.value.settings.session.password {
+            if settings.session.password != earlier.session.password {
                 let title = format!("range {range} has two passwords");
-                let label = "a password is asked for before the AS is known: use one file for both";
-                let place = dynamic.places.of("password-file");
-                report.error(place, title, label).also(other.places.of("password-file"), "the other");
+                let label = "it is asked for before the AS is known: use one password-file for both";
+                let finding = report.error(places.of("password-file"), title, label);
+                finding.also(earlier_places.of("password-file"), "the other");
             }
         }
+    }
+}
+
+/// Whether some AS is taken by both.
+fn share(one: &RemoteAs, other: &RemoteAs, own: Asn) -> bool {
+    match (one, other) {
+        (RemoteAs::OneOf(numbers), told) | (told, RemoteAs::OneOf(numbers)) => {
+            numbers.iter().any(|number| fits(told, own, *number))
+        }
+        (one, other) => one == other,
     }
 }
 

@@ -9,6 +9,10 @@ mod policy;
 mod session;
 mod wireguard;
 
+use bgpd::settings::RemoteAs;
+use bgpd::types::Asn;
+use ipnet::IpNet;
+
 use crate::raw::{Place, Report, nearest};
 use crate::read::Draft;
 
@@ -56,6 +60,15 @@ fn undefined<'n>(name: &str, known: impl Iterator<Item = &'n str>, otherwise: &s
 }
 
 /// Whether two prefixes have addresses in common.
-fn overlap(one: &ipnet::IpNet, other: &ipnet::IpNet) -> bool {
+pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(other) || other.contains(one)
+}
+
+/// Whether a speaker of AS `own` takes one of AS `asn` for what it was told.
+pub(crate) fn fits(told: &RemoteAs, own: Asn, asn: Asn) -> bool {
+    match told {
+        RemoteAs::OneOf(numbers) => numbers.contains(&asn),
+        RemoteAs::External => asn != own,
+        RemoteAs::Internal => asn == own,
+    }
 }

@@ -58,7 +58,7 @@ fn timers(session: &Session<'_>, report: &mut Report) {
         report.error(places.of("keepalive"), "keepalive is too long", label);
     }
     if settings.send_hold_time.is_some_and(|send| send <= hold_time) {
-        // RFC 9687 §3.1
+        // RFC 9687
         let label = format!("allowed: more than the hold time of {seconds} s");
         report.error(places.of("send-hold-time"), "send-hold-time is too short", label);
     }

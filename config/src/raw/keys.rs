@@ -19,6 +19,13 @@ pub(crate) struct Walk<'a> {
     pub(crate) sections: Option<Vec<Section>>,
 }
 
+impl Walk<'_> {
+    /// The readers are run over nothing, to say what they know.
+    fn is_describing(&self) -> bool {
+        self.sections.is_some()
+    }
+}
+
 /// A table that was read, and where its values stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<T> {
@@ -66,7 +73,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     pub(crate) fn required<T: Value>(&mut self, name: &str, doc: &'static str) -> Option<T> {
         self.describe::<T>(name, Need::Required, doc);
         let node = self.find(name);
-        if node.is_none() && self.walk.sections.is_none() {
+        if node.is_none() && !self.walk.is_describing() {
             let header = self.places.table;
             let label = format!("needed: {}", T::allowed());
             self.walk.report.missing(header, format!("`{name}` is missing"), label);
@@ -97,7 +104,7 @@ impl<'w, 'a> Keys<'w, 'a> {
         let nodes = self.find_all(name);
         let parts: Vec<_> = nodes.iter().filter_map(|node| self.part(name, *node)).collect();
         self.open_section(name, false, doc);
-        if parts.is_empty() && self.walk.sections.is_none() {
+        if parts.is_empty() && !self.walk.is_describing() {
             return None;
         }
         let header = nodes.first().map_or(self.places.table, Node::place);
@@ -130,7 +137,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     ) -> Vec<Entry<T>> {
         let nodes: Vec<_> = self.find_all(name).iter().flat_map(Node::items).collect();
         self.open_section(name, true, doc);
-        if self.walk.sections.is_some() {
+        if self.walk.is_describing() {
             let header = self.places.table;
             self.enter(name, header, Vec::new(), read);
             return Vec::new();

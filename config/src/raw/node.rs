@@ -89,6 +89,7 @@ impl<'a> Node<'a> {
             DeValue::Float(float) => shortened(&float.to_string()),
             DeValue::Boolean(boolean) => boolean.to_string(),
             DeValue::Datetime(_) => "(a date)".to_owned(),
+            DeValue::Array(items) if items.is_empty() => "[]".to_owned(),
             DeValue::Array(_) => "(a list)".to_owned(),
             DeValue::Table(_) => "(a table)".to_owned(),
         }

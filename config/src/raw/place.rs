@@ -22,6 +22,11 @@ impl Place {
     pub(crate) fn new(file: usize, span: Range<usize>) -> Self {
         Self { file, start: span.start, end: span.end }
     }
+
+    /// Whether another one begins in here.
+    pub(crate) fn holds(&self, other: Self) -> bool {
+        self.file == other.file && (self.start..self.end).contains(&other.start)
+    }
 }
 
 /// Where a table's values stand: what the laws between keys point at. One entry of the side table that leaves the

@@ -18,7 +18,18 @@ pub(crate) struct Finding {
     place: Place,
     label: String,
     also: Option<(Place, String)>,
-    absence: bool,
+    kind: Kind,
+}
+
+/// How far a finding can be trusted beside a syntax error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// It is the syntax error.
+    Syntax,
+    /// Something is missing: it may stand where the text was not understood.
+    Absence,
+    /// Something is there.
+    Presence,
 }
 
 impl Finding {
@@ -29,14 +40,19 @@ impl Finding {
 }
 
 impl Report {
-    /// Something that makes the configuration unusable; the label stands beside the text.
-    pub(crate) fn error(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) -> &mut Finding {
-        self.add(Severity::Error, place, title.into(), label.into())
+    /// Something that is not TOML.
+    pub(crate) fn syntax(&mut self, place: Place, message: &str) {
+        self.error(place, format!("TOML syntax: {message}"), "here").kind = Kind::Syntax;
     }
 
     /// Something that must be there and is not.
     pub(crate) fn missing(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) {
-        self.error(place, title, label).absence = true;
+        self.error(place, title, label).kind = Kind::Absence;
+    }
+
+    /// Something that makes the configuration unusable; the label stands beside the text.
+    pub(crate) fn error(&mut self, place: Place, title: impl Into<String>, label: impl Into<String>) -> &mut Finding {
+        self.add(Severity::Error, place, title.into(), label.into())
     }
 
     /// Something that its writer should know.
@@ -49,18 +65,19 @@ impl Report {
     }
 
     fn add(&mut self, severity: Severity, place: Place, title: String, label: String) -> &mut Finding {
-        self.findings.push(Finding { severity, title, place, label, also: None, absence: false });
+        self.findings.push(Finding { severity, title, place, label, also: None, kind: Kind::Presence });
         let last = self.findings.len() - 1;
         &mut self.findings[last]
     }
 
-    /// In file order. `syntax` are the errors of TOML itself: what was not understood there is not held against the rest.
-    pub(crate) fn diagnostics(mut self, sources: &[Source], syntax: &[Place]) -> Vec<Diagnostic> {
-        let unclear: Vec<_> = syntax.iter().map(|place| unclear(sources, *place)).collect();
-        self.findings.retain(|finding| {
-            let place = finding.place;
-            let inside = |lines: &Place| lines.file == place.file && (lines.start..lines.end).contains(&place.start);
-            syntax.contains(&place) || !(finding.absence && !syntax.is_empty() || unclear.iter().any(inside))
+    /// In file order. What TOML could not understand is not held against the rest.
+    pub(crate) fn diagnostics(mut self, sources: &[Source]) -> Vec<Diagnostic> {
+        let syntax = self.findings.iter().filter(|finding| finding.kind == Kind::Syntax);
+        let unclear: Vec<_> = syntax.map(|finding| unclear(sources, finding.place)).collect();
+        self.findings.retain(|finding| match finding.kind {
+            Kind::Syntax => true,
+            Kind::Absence => unclear.is_empty(),
+            Kind::Presence => !unclear.iter().any(|lines| lines.holds(finding.place)),
         });
         self.findings.sort_by_key(|finding| finding.place); // stable: what is said of one place keeps its order
         self.findings.into_iter().map(|finding| finding.diagnostic(sources)).collect()

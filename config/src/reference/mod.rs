@@ -62,3 +62,6 @@ fn sections() -> Vec<Section> {
     Keys::root(&mut walk, Vec::new(), read::everything);
     walk.sections.unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,3 @@ impl<'c> End<'c> {
 fn allows(peer: &PeerSettings, address: &IpAddr) -> bool {
     peer.allowed_ips.iter().any(|prefix| prefix.contains(address))
 }
-
-#[cfg(test)]
-mod tests;

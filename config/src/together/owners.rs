@@ -4,16 +4,18 @@
 //! the same name in both files. Addresses of services are host routes and belong to no one.
 
 use bgpd::policy::Action;
-use bgpd::settings::PolicyName;
+use bgpd::settings::{PolicyName, RemoteAs};
 use bgpd::types::Asn;
 use ipnet::IpNet;
 
 use super::tunnel::both_ways;
 use super::{End, Findings};
+use crate::check::{fits, overlap};
 
 /// The pods of a cluster, by the name of its listen range.
 struct Pool<'c> {
     cluster: &'c str,
+    asn: &'c RemoteAs,
     prefix: IpNet,
 }
 
@@ -35,17 +37,20 @@ pub(super) fn check(one: End<'_>, other: End<'_>, findings: &mut Findings) {
             findings.error(one, message, "a prefix has one owner".to_owned());
         }
     }
-    both_ways(one, other, |from, to| {
-        for pool in pools(from) {
-            let taken =
-                originated(to).find(|(prefix, _)| prefix.contains(&pool.prefix) || pool.prefix.contains(prefix));
-            if let Some((prefix, _)) = taken {
-                let (cluster, file) = (pool.cluster, to.file);
-                let message = format!("{} of `{cluster}` overlaps {prefix}, which {file} announces", pool.prefix);
-                findings.error(from, message, "a prefix has one owner".to_owned());
-            }
+    both_ways(one, other, |from, to| taken(from, to, findings));
+}
+
+/// Pods that lie where a stranger's prefix does. One of the cluster's own nodes is no stranger.
+fn taken(from: End<'_>, to: End<'_>, findings: &mut Findings) {
+    let Some(ours) = from.bgp() else { return };
+    for pool in pools(from) {
+        let mut strangers = originated(to).filter(|(_, asn)| !fits(pool.asn, ours.speaker.asn, *asn));
+        if let Some((prefix, _)) = strangers.find(|(prefix, _)| overlap(prefix, &pool.prefix)) {
+            let (cluster, file) = (pool.cluster, to.file);
+            let message = format!("{} of `{cluster}` overlaps {prefix}, which {file} announces", pool.prefix);
+            findings.error(from, message, "a prefix has one owner".to_owned());
         }
-    });
+    }
 }
 
 fn originated<'c>(end: End<'c>) -> impl Iterator<Item = (IpNet, Asn)> + use<'c> {
@@ -67,7 +72,7 @@ fn pools(end: End<'_>) -> Vec<Pool<'_>> {
         for entry in passing.flat_map(|set| &set.entries) {
             let length = entry.prefix.prefix_len();
             if length > 0 && length < entry.max && entry.max < entry.prefix.max_prefix_len() {
-                pools.push(Pool { cluster, prefix: entry.prefix });
+                pools.push(Pool { cluster, asn: &dynamic.asn, prefix: entry.prefix });
             }
         }
     }

@@ -7,6 +7,7 @@ use bgpd::types::{Asn, Families};
 
 use super::tunnel::both_ways;
 use super::{End, Findings};
+use crate::check::fits;
 use crate::settings::Bgp;
 
 /// What an end is told of the other: as a neighbor with an address, or as one of a listen range.
@@ -22,10 +23,8 @@ pub(super) fn check(one: End<'_>, other: End<'_>, findings: &mut Findings) {
     let (Some(ours), Some(theirs)) = (one.bgp(), other.bgp()) else { return };
     let (there, here) = (view(ours, other), view(theirs, one));
     match (&there, &here) {
-        (Some(there), Some(here)) => {
-            if there.neighbor.is_some() || here.neighbor.is_some() {
-                pair(one, other, there, here, findings);
-            }
+        (Some(there), Some(here)) if there.neighbor.is_some() || here.neighbor.is_some() => {
+            pair(one, other, there, here, findings);
         }
         (Some(there), None) if there.neighbor.is_some() => unanswered(one, other, there, findings),
         (None, Some(here)) if here.neighbor.is_some() => unanswered(other, one, here, findings),
@@ -71,12 +70,7 @@ fn pair(one: End<'_>, other: End<'_>, there: &View<'_>, here: &View<'_>, finding
 fn asn(from: End<'_>, to: End<'_>, view: &View<'_>, shown: Option<Asn>, findings: &mut Findings) {
     let (Some(own), Some(real)) = (from.bgp(), to.bgp()) else { return };
     let asn = shown.unwrap_or(real.speaker.asn);
-    let fits = match view.asn {
-        RemoteAs::OneOf(numbers) => numbers.contains(&asn),
-        RemoteAs::External => asn != own.speaker.asn,
-        RemoteAs::Internal => asn == own.speaker.asn,
-    };
-    if !fits {
+    if !fits(view.asn, own.speaker.asn, asn) {
         let message = format!("the asn of neighbor `{}` does not fit {}", view.name, to.file);
         findings.error(from, message, format!("that one is AS {asn}"));
     }

@@ -48,7 +48,7 @@ impl<T: Value> Value for AtLeastOne<T> {
 
     fn read(node: Node<'_>) -> Result<Self, Wrongs> {
         match Vec::read(node)? {
-            empty if empty.is_empty() => Err(node.wrong("is empty", format!("allowed: {}", Self::allowed())).into()),
+            empty if empty.is_empty() => Err(node.wrong("is empty", "allowed: at least one").into()),
             items => Ok(Self(items)),
         }
     }

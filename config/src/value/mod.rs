@@ -56,3 +56,6 @@ fn parsed<T: FromStr>(node: Node<'_>, allowed: impl Into<String>) -> Result<T, W
     let parsed = node.text()?.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| node.not_allowed(allowed))
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,13 +70,11 @@ fn family_name(family: Family) -> &'static str {
 }
 
 fn last_error(error: &LastError) -> String {
-    let who = if error.sent { "sent" } else { "received" };
     let code = match (error.code, error.subcode) {
-        (Some(code), Some(subcode)) => format!(", {who} {code}/{subcode}"),
+        (Some(code), Some(subcode)) => format!(" ({code}/{subcode})"),
         _ => String::new(),
     };
-    let data = if error.data_hex.is_empty() { String::new() } else { format!(", data {}", error.data_hex) };
-    format!("{}{code}{data}, at {}", error.text, error.at)
+    format!("{}{code}, at {}", error.text, error.at)
 }
 
 pub(in crate::cli) fn peers(answer: &Peers) -> String {

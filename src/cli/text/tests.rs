@@ -136,7 +136,7 @@ fn session(name: &str, state: SessionState) -> Neighbor {
             sent: false,
             code: Some(6),
             subcode: Some(2),
-            text: "Cease/Administrative Shutdown: \"back at 5\u{1b}[2J\"".into(),
+            text: "received Cease/Administrative Shutdown: \"back at 5\u{1b}[2J\"".into(),
             data_hex: "06".into(),
             at: "2026-11-21T10:11:12Z".into(),
         }),

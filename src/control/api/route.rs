@@ -1,5 +1,6 @@
 //! Loc-RIB, Adj-RIB-In and Adj-RIB-Out.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bgpd::view::{PathView, PolicyView, RouteView};
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
+use super::{Family, Routes};
 use crate::fib;
 
 /// A prefix of the Loc-RIB.
@@ -127,9 +128,21 @@ pub enum Origin {
     Incomplete,
 }
 
+impl Routes {
+    /// A slice made from at most `limit` views. `fib`: those of their prefixes that the FIB knows.
+    pub(crate) fn new(views: &[RouteView], limit: usize, fib: &[fib::RouteView]) -> Self {
+        let fib: HashMap<IpNet, _> = fib.iter().map(|route| (route.prefix, route)).collect();
+        let convert = |view: &RouteView| Route::new(view, fib.get(&view.prefix).copied());
+        let mut slice = Self::slice(views, limit, |view| view.prefix, convert);
+        // A prefix whose every path the policy refused is in the Adj-RIB-In alone (RFC 4271 §3.2).
+        slice.routes.retain(|route| !route.paths.is_empty());
+        slice
+    }
+}
+
 impl Route {
     /// `fib`: the prefix in the FIB, where it is known there.
-    pub(crate) fn new(view: &RouteView, fib: Option<&fib::RouteView>) -> Self {
+    pub(super) fn new(view: &RouteView, fib: Option<&fib::RouteView>) -> Self {
         let not_installed = not_installed(view, fib);
         Self {
             prefix: view.prefix,

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::{env, fs};
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 
 use super::{Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, Routes, Status};
 
@@ -39,7 +40,8 @@ fn schemas() -> [(&'static str, Schema); 10] {
 }
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
-    let mut schema = schema_for!(T);
+    // What is written, not what is read: every field is there, and those without a value are null.
+    let mut schema = SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
     schema
 }

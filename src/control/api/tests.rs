@@ -125,6 +125,15 @@ fn a_full_slice_says_where_to_go_on() {
     assert_eq!(shown(&slice(3)).get("next"), None);
 }
 
+#[test]
+fn a_prefix_whose_every_path_was_refused_is_not_in_the_loc_rib_but_counts_in_its_slice() {
+    let refused = RouteView { prefix: net("10.244.1.0/24"), paths: vec![] };
+    let slice = Routes::new(&[route(vec![path()]), refused], 2, &[fib_route(fib::State::Installed, None)]);
+    assert_eq!(slice.routes.len(), 1);
+    assert!(slice.routes[0].installed);
+    assert_eq!(slice.next, Some(net("10.244.1.0/24")));
+}
+
 fn neighbor() -> NeighborView {
     NeighborView {
         name: "homelab".into(),

@@ -138,6 +138,8 @@ fn apply(table: &mut Table, naive: &mut Naive, step: Step) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_table_says_what_a_look_at_every_prefix_says(
         steps in proptest::collection::vec(step(), 1..40),

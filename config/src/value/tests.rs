@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bgpd::policy::PrefixRange;
+use bgpd::types::{Community, ExtendedCommunity, HoldTime, LargeCommunity};
+use toml::de::DeValue;
+use wgd::settings::Endpoint;
+
+use super::*;
+use crate::{Context, no_secrets};
+
+/// Reads one value as TOML writes it.
+fn read<T: Value>(text: &str) -> Option<T> {
+    let value = DeValue::parse(text).unwrap();
+    let context = Context { default_router_id: None, env: &|_| None, secrets: &no_secrets };
+    T::read(Node { file: 0, value: &value, context: &context }).ok()
+}
+
+fn all_are<T: Value + Debug + PartialEq>(texts: &[&str], expected: &T) {
+    for text in texts {
+        assert_eq!(read::<T>(text).as_ref(), Some(expected), "{text}");
+    }
+}
+
+fn none_is<T: Value + Debug + PartialEq>(texts: &[&str]) {
+    for text in texts {
+        assert_eq!(read::<T>(text), None, "{text}");
+    }
+}
+
+#[test]
+fn durations_have_a_unit_or_are_seconds() {
+    all_are(&["120", "'120s'", "'2m'", "'120000ms'", "0x78"], &Interval(Duration::from_secs(120)));
+    all_are(&["'1h'"], &Interval(Duration::from_secs(3600)));
+    none_is::<Interval>(&[
+        "0", "-1", "1.5", "'s'", "'1'", "'1 s'", "'1d'", "'-1s'", "'999ms'", "65536", "true", "['1s']",
+    ]);
+    none_is::<Interval>(&["'99999999999999999999s'", "'18446744073709551615h'", "99999999999999999999"]);
+    all_are(&["0", "'0s'", "'0ms'"], &IntervalOrNever(None));
+    all_are(&["25"], &IntervalOrNever(Some(Duration::from_secs(25))));
+}
+
+#[test]
+fn a_hold_time_is_zero_or_three_whole_seconds_and_more() {
+    all_are(&["0"], &HoldTime::new(0).unwrap());
+    all_are(&["3", "'3s'", "'3000ms'"], &HoldTime::new(3).unwrap());
+    none_is::<HoldTime>(&["1", "2", "65536", "'3500ms'", "'19h'", "'3'"]);
+}
+
+#[test]
+fn endpoints_are_addresses_or_names_with_a_port() {
+    all_are(&["'192.0.2.1:51820'"], &Endpoint::Address("192.0.2.1:51820".parse().unwrap()));
+    all_are(&["'[2001:db8::1]:1'"], &Endpoint::Address("[2001:db8::1]:1".parse().unwrap()));
+    all_are(&["'gw.example.net.:1'"], &Endpoint::Name("gw.example.net.".to_owned(), 1));
+    all_are(&["'gw_1:65535'"], &Endpoint::Name("gw_1".to_owned(), 65535));
+    none_is::<Endpoint>(&["'gw'", "'gw:0'", "'gw:65536'", "':1'", "'192.0.2.256:1'", "'2001:db8::1:51820'", "'a b:1'"]);
+    none_is::<Endpoint>(&["'-a.b:1'", "'a-.b:1'", "'a..b:1'", "'0.0.0.0:1'", "'[::]:1'", "51820"]);
+}
+
+#[test]
+fn prefix_ranges_are_written_as_in_every_router() {
+    let range = |min, max| PrefixRange { prefix: "10.0.0.0/8".parse().unwrap(), min, max };
+    all_are(&["'10.0.0.0/8'"], &range(8, 8));
+    all_are(&["'10.0.0.0/8 le 24'", "'10.0.0.0/8  le  24'"], &range(8, 24));
+    all_are(&["'10.0.0.0/8 ge 24'"], &range(24, 32));
+    all_are(&["'10.0.0.0/8 ge 9 le 24'"], &range(9, 24));
+    none_is::<PrefixRange>(&["'10.0.0.0/8 le 24 ge 9'", "'10.0.0.0/8 ge 25 le 24'", "'10.0.0.0/8 ge'", "'10.0.0.0'"]);
+    none_is::<PrefixRange>(&["'10.0.0.1/8'", "'fd00::/8 le 129'", "'10.0.0.0/8 le 4294967297'", "'le 8'", "''", "8"]);
+}
+
+#[test]
+fn path_lengths_are_exact_or_bounded() {
+    all_are(&["3"], &PathLength(3..=3));
+    all_are(&["'le 3'"], &PathLength(0..=3));
+    all_are(&["'ge 2'"], &PathLength(2..=u32::MAX));
+    all_are(&["'ge 2 le 3'"], &PathLength(2..=3));
+    none_is::<PathLength>(&["-1", "''", "'3'", "'ge 3 le 2'"]);
+}
+
+#[test]
+fn communities_have_their_registered_names() {
+    all_are(&["'64513:100'"], &Community(64513 << 16 | 100));
+    all_are(&["'no-export'", "'65535:65281'"], &Community::NO_EXPORT);
+    none_is::<Community>(&["'65536:1'", "'1:65536'", "'+1:1'", "'1'", "'1:2:3'", "'internet'", "1"]);
+    all_are(&["'1:2:4294967295'"], &LargeCommunity { global: 1, local1: 2, local2: u32::MAX });
+    none_is::<LargeCommunity>(&["'1:2'", "'1:2:3:4'", "'1:2:4294967296'", "'::'"]);
+}
+
+#[test]
+fn extended_communities_know_both_sizes_of_as_numbers() {
+    all_are(&["'rt:64513:100'", "'0x0002fc0100000064'"], &ExtendedCommunity(0x0002_FC01_0000_0064));
+    all_are(&["'ro:70000:9'"], &ExtendedCommunity(0x0203_0001_1170_0009));
+    none_is::<ExtendedCommunity>(&["'rt:70000:70000'", "'soo:1:2'", "'0x2'", "'0x+002fc010000006'", "'rt:1'"]);
+}
+
+#[test]
+fn addresses_of_neighbors_are_unicast_and_link_local_ones_have_a_zone() {
+    let zoned = NeighborAddress { address: "fe80::1".parse().unwrap(), zone: Some("eth0".to_owned()) };
+    all_are(&["'fe80::1%eth0'"], &zoned);
+    let plain = NeighborAddress { address: "169.254.64.1".parse().unwrap(), zone: None };
+    all_are(&["'169.254.64.1'"], &plain);
+    none_is::<NeighborAddress>(&["'fe80::1'", "'fe80::1%'", "'fe80::1%a/b'", "'fd00::1%eth0'", "'0.0.0.0'", "'::'"]);
+    none_is::<NeighborAddress>(&["'224.0.0.5'", "'ff02::1'", "'255.255.255.255'", "'gw.example.net'", "1"]);
+}
+
+#[test]
+fn names_can_stand_in_commands() {
+    all_are(&["'home-lab_1.a'"], &Name("home-lab_1.a".to_owned()));
+    none_is::<Name>(&["''", "'a/b'", "'a b'", "'a\tb'", "1"]);
+    all_are(&["'wg-home0'"], &InterfaceName("wg-home0".to_owned()));
+    none_is::<InterfaceName>(&["''", "'.'", "'..'", "'a/b'", "'wg%d'", "'sixteen-octets--'", "'wg 0'"]);
+}
+
+#[test]
+fn every_item_of_a_list_is_refused_on_its_own() {
+    let text = "['10.0.0.0/8', '10.0.0.1/8', 5, 'fd00::/8', '10.0.0.0']";
+    let value = DeValue::parse(text).unwrap();
+    let context = Context { default_router_id: None, env: &|_| None, secrets: &no_secrets };
+    let wrongs = Vec::<Prefix>::read(Node { file: 0, value: &value, context: &context }).unwrap_err().0;
+    let found: Vec<_> = wrongs.iter().map(|wrong| &text[wrong.place.start..wrong.place.end]).collect();
+    assert_eq!(found, ["'10.0.0.1/8'", "5", "'10.0.0.0'"]);
+}
