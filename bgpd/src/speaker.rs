@@ -1,4 +1,4 @@
-//! The whole speaker behind one door: sessions, RIB, policy, update groups. Pure.
+//! The whole speaker behind one door: sessions, RIB, policy, UPDATEs. Pure.
 //!
 //! Every input is a turn: what it says is taken in, what it touched is decided once, and what follows waits behind
 //! the `poll_…` functions: for the FIB at once, for each neighbor as fast as it reads. Work that grows with the
@@ -9,9 +9,11 @@ mod commands;
 mod connections;
 mod export;
 mod neighbor;
+mod neighbors;
 mod own;
 mod receive;
 mod reload;
+mod sender;
 mod session;
 mod show;
 mod sweep;
@@ -28,7 +30,7 @@ use bytes::BytesMut;
 use ipnet::IpNet;
 
 use self::connections::Connections;
-use self::neighbor::Neighbors;
+use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
@@ -312,11 +314,14 @@ impl Speaker {
         self.events.pop_front()
     }
 
-    /// At most `max` prefixes whose choice has changed.
+    /// At most `max` prefixes whose choice has changed; none after [`Input::Stop`].
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
+        if self.stopped {
+            return Vec::new(); // what becomes of what is installed is not the speaker's to say
+        }
         let changes = self.rib.poll_fib(max);
-        if !changes.is_empty() && self.rib.has_empty() {
-            self.collecting.get_or_insert(0); // what the FIB has let go of may be forgotten
+        if !changes.is_empty() {
+            self.collect_soon(); // what the FIB has let go of
         }
         changes
     }

@@ -91,11 +91,6 @@ impl Bits {
         std::iter::successors(self.next(0), |last| self.next(last.checked_add(1)?))
     }
 
-    /// How many words of 64 members there are.
-    pub(crate) fn word_count(&self) -> u32 {
-        self.words.len() as u32
-    }
-
     /// The members `64 * index` to `64 * index + 63` as bits, the lowest first.
     pub(crate) fn word(&self, index: u32) -> u64 {
         self.words.get(index as usize).copied().unwrap_or(0)

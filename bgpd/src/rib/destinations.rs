@@ -127,6 +127,11 @@ impl Destinations {
         }
     }
 
+    /// Whether the number is somebody's.
+    pub(crate) fn contains(&self, id: DestinationId) -> bool {
+        self.records.get(id).is_some()
+    }
+
     /// A destination whose number is held.
     pub(crate) fn at(&self, id: DestinationId) -> &Destination {
         &self.records[id]

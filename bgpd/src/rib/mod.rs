@@ -1,7 +1,7 @@
 //! Routes: what came in, what is best, what the FIB shall have (RFC 4271 §3.2).
 //!
 //! One record per prefix holds every path to it, the best first; Adj-RIB-In and Loc-RIB are views of it. A path is
-//! the number of an attribute set. Whoever changes a path *touches* its destination; [`Rib::decide`] then decides
+//! the number of an attribute set. Whoever changes a path *touches* its destination; `Rib::decide` then decides
 //! each touched destination once and tells what became of it. Next hops are the host's to judge: a path whose next
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
@@ -13,6 +13,7 @@ mod fib;
 mod hash;
 mod import;
 mod key;
+mod look;
 mod next_hops;
 mod select;
 mod sets;
@@ -36,11 +37,10 @@ pub(crate) use self::adj_out::{AdjRibOut, Pending};
 pub(crate) use self::decision::Rank;
 pub(crate) use self::destinations::{DestinationId, Path};
 pub(crate) use self::key::{Key, Received, is_martian};
-pub(crate) use self::next_hops::{NextHopId, Request};
+pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
-pub(crate) use self::update::Answered;
 
 /// What a decision changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,13 +7,16 @@ use std::collections::{HashMap, VecDeque};
 
 use ipnet::IpNet;
 
-use super::SourceId;
 use super::slab::Slab;
+use super::{DestinationId, SourceId};
 use crate::speaker::NextHopState;
 use crate::types::NextHop;
 
 /// The number of a next hop.
 pub(crate) type NextHopId = u32;
+
+/// A host that takes long to answer costs no more memory than this for each next hop.
+const WAITING: usize = 4096;
 
 /// What is asked of the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +27,22 @@ pub(crate) enum Request {
     Unwanted(NextHop),
 }
 
+/// Whom the host's answer concerns.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// It is the first: these destinations waited for it.
+    First(Vec<DestinationId>),
+    /// It is another than before.
+    Changed {
+        /// The next hop.
+        next_hop: NextHopId,
+        /// Neighbors must hear of its paths again even where the best path stays.
+        again: bool,
+        /// Sources that have paths there.
+        sources: Vec<SourceId>,
+    },
+}
+
 /// A next hop with the host's answer.
 #[derive(Debug)]
 pub(crate) struct Tracked {
@@ -31,6 +50,8 @@ pub(crate) struct Tracked {
     pub(crate) next_hop: NextHop,
     /// Absent until the host has answered.
     pub(crate) state: Option<NextHopState>,
+    /// Destinations that wait for its first answer; beyond [`WAITING`], all paths of its users are looked through.
+    waiting: Vec<DestinationId>,
     ceiling: Option<Ceiling>,
     /// Who uses it, with how many attribute sets.
     users: Vec<(SourceId, u32)>,
@@ -78,7 +99,13 @@ impl NextHops {
     pub(crate) fn hold(&mut self, next_hop: NextHop, source: SourceId) -> NextHopId {
         let id = *self.numbers.entry(next_hop).or_insert_with(|| {
             self.requests.push_back(Request::Wanted(next_hop));
-            self.records.insert(Tracked { next_hop, state: None, ceiling: None, users: Vec::new() })
+            self.records.insert(Tracked {
+                next_hop,
+                state: None,
+                waiting: Vec::new(),
+                ceiling: None,
+                users: Vec::new(),
+            })
         });
         let users = &mut self.records[id].users;
         match users.iter_mut().find(|(user, _)| *user == source) {
@@ -102,6 +129,14 @@ impl NextHops {
         }
     }
 
+    /// A destination has got a path there, whose next hop may be unknown yet.
+    pub(crate) fn note(&mut self, id: NextHopId, destination: DestinationId) {
+        let tracked = &mut self.records[id];
+        if tracked.state.is_none() && tracked.waiting.len() <= WAITING {
+            tracked.waiting.push(destination);
+        }
+    }
+
     /// Gives up what nobody needs.
     pub(crate) fn give_up_idle(&mut self) {
         for id in self.idle.drain(..) {
@@ -120,25 +155,28 @@ impl NextHops {
     }
 
     /// Takes the host's answer. `None`: nobody asked, or it is as before.
-    pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<NextHopId> {
+    pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<Answered> {
         let id = *self.numbers.get(&next_hop)?;
         let tracked = &mut self.records[id];
         if tracked.state.as_ref() == Some(&state) {
             return None;
         }
         tracked.ceiling = state.admits.as_deref().map(Ceiling::new);
-        tracked.state = Some(state);
-        Some(id)
+        let waiting = std::mem::take(&mut tracked.waiting);
+        let told = (state.tunnel, state.local);
+        let before = tracked.state.replace(state);
+        if before.is_none() && waiting.len() <= WAITING {
+            return Some(Answered::First(waiting));
+        }
+        let again = before.is_some_and(|before| (before.tunnel, before.local) != told);
+        let sources = tracked.users.iter().map(|(source, _)| *source).collect();
+        Some(Answered::Changed { next_hop: id, again, sources })
     }
 
     /// What the host said last.
+    #[cfg(test)]
     pub(crate) fn state(&self, next_hop: NextHop) -> Option<&NextHopState> {
         self.records.get(*self.numbers.get(&next_hop)?)?.state.as_ref()
-    }
-
-    /// Sources that have paths there.
-    pub(crate) fn users(&self, id: NextHopId) -> impl Iterator<Item = SourceId> {
-        self.records[id].users.iter().map(|(source, _)| *source)
     }
 
     /// A next hop whose number is held.

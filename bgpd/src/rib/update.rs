@@ -2,21 +2,15 @@
 
 use ipnet::IpNet;
 
-use super::destinations::Destination;
-use super::{AttributeSet, DestinationId, Forward, NextHopId, Path, Request, Rib, SetId, Source, SourceId, Touched};
+use super::next_hops::Answered;
+use super::{DestinationId, Forward, Path, Request, Rib, SetId, Source, SourceId, Touched};
 use crate::speaker::NextHopState;
 use crate::types::{Family, NextHop};
-use crate::wire::Origin;
 
 impl Rib {
     /// A new session, or ourselves.
     pub(crate) fn add_source(&mut self, source: Source) -> SourceId {
         self.sources.insert(source)
-    }
-
-    /// A source whose number is held.
-    pub(crate) fn source(&self, id: SourceId) -> &Source {
-        &self.sources[id]
     }
 
     /// A source whose number is held.
@@ -44,6 +38,9 @@ impl Rib {
         }
         self.touch(destination, false);
         self.sets.hold(set);
+        if let Forward::To(next_hop) = self.sets.at(set).forward {
+            self.next_hops.note(next_hop, destination);
+        }
         let path = Path { set, since };
         let record = self.destinations.at_mut(destination);
         match position {
@@ -91,6 +88,13 @@ impl Rib {
         true
     }
 
+    /// Makes a decision due, where the destination is still there.
+    pub(crate) fn touch_if_known(&mut self, destination: DestinationId) {
+        if self.destinations.contains(destination) {
+            self.touch(destination, false);
+        }
+    }
+
     /// Makes a decision due. `again`: neighbors hear of the destination even where the best path stays.
     pub(crate) fn touch(&mut self, destination: DestinationId, again: bool) {
         let best_before = self.best(destination);
@@ -102,19 +106,8 @@ impl Rib {
     }
 
     /// Where the path of `source` stands.
-    fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
+    pub(super) fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
         self.destinations.at(destination).paths().iter().position(|path| self.sets.at(path.set).source == source)
-    }
-
-    /// The path of `source`.
-    pub(crate) fn path_of(&self, source: SourceId, destination: DestinationId) -> Option<Path> {
-        let position = self.position(source, destination)?;
-        Some(self.destinations.at(destination).paths()[position])
-    }
-
-    /// A set whose number is held.
-    pub(crate) fn set(&self, id: SetId) -> &AttributeSet {
-        self.sets.at(id)
     }
 
     /// The next thing to ask of the host.
@@ -141,111 +134,37 @@ impl Rib {
     }
 }
 
-/// Whom the host's answer concerns.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    /// The next hop.
-    pub(crate) next_hop: NextHopId,
-    /// Neighbors must hear of its paths again even where the best path stays.
-    pub(crate) again: bool,
-    /// Sources that have paths there.
-    pub(crate) sources: Vec<SourceId>,
-}
-
-/// Looking things up.
-impl Rib {
-    /// The prefix of a destination whose number is held.
-    pub(crate) fn prefix(&self, destination: DestinationId) -> IpNet {
-        self.destinations.at(destination).prefix
-    }
-
-    /// A destination whose number is held.
-    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
-        self.destinations.at(id)
-    }
-
-    /// The first destination from `from` on that has a best path.
-    pub(crate) fn next_best(&self, from: DestinationId) -> Option<DestinationId> {
-        self.best.next(from)
-    }
-
-    /// ORIGIN of the best path.
-    pub(crate) fn best_origin(&self, destination: DestinationId) -> Option<Origin> {
-        self.best(destination).map(|set| self.sets.at(set).rank.origin)
-    }
-
-    /// What the host says of the next hop of a set.
-    pub(crate) fn next_hop_state(&self, set: &AttributeSet) -> Option<&NextHopState> {
-        match set.forward {
-            Forward::To(id) => self.next_hops.at(id).state.as_ref(),
-            Forward::Nowhere | Forward::Martian => None,
-        }
-    }
-}
-
 /// Next hops.
 impl Rib {
     /// Takes an answer. Nothing comes back where nothing changed.
     pub(crate) fn answer(&mut self, next_hop: NextHop, state: NextHopState) -> Option<Answered> {
-        let told_otherwise = |before: &NextHopState| (before.tunnel, before.local) != (state.tunnel, state.local);
-        let again = self.next_hops.state(next_hop).is_some_and(told_otherwise);
-        let id = self.next_hops.answer(next_hop, state)?;
-        Some(Answered { next_hop: id, again, sources: self.next_hops.users(id).collect() })
-    }
-
-    /// The first destination from `from` on that `source` has a path to; `None` also where the source is gone.
-    pub(crate) fn next_received(&self, source: SourceId, from: DestinationId) -> Option<DestinationId> {
-        self.sources.get(source)?.received.next(from)
-    }
-
-    /// Whether `source` has its path to a destination by this next hop.
-    pub(crate) fn leads_to(&self, next_hop: NextHopId, source: SourceId, destination: DestinationId) -> bool {
-        let path = self.path_of(source, destination);
-        path.is_some_and(|path| self.sets.at(path.set).forward == Forward::To(next_hop))
+        self.next_hops.answer(next_hop, state)
     }
 }
 
 /// Destinations that are over.
 impl Rib {
-    /// Forgets up to `limit` destinations that have no path, from word `from` of the table on. `held` tells of 64
-    /// destinations which are still in use elsewhere. What comes back is where to go on.
-    pub(crate) fn collect(&mut self, from: u32, limit: usize, held: impl Fn(u32) -> u64) -> Option<u32> {
-        let mut forgotten = 0;
-        for index in from..self.empty.word_count() {
-            if forgotten >= limit {
-                return Some(index);
+    /// Forgets about `limit` destinations that have no path, from `from` on. `held` tells of 64 destinations, by the
+    /// number of their word, which are still in use elsewhere. What comes back is where to go on.
+    pub(crate) fn collect(
+        &mut self,
+        from: DestinationId,
+        limit: usize,
+        held: impl Fn(u32) -> u64,
+    ) -> Option<DestinationId> {
+        let mut next = self.empty.next(from);
+        let mut looked_at = 0;
+        while let Some(empty) = next.filter(|_| looked_at < limit) {
+            let index = empty / u64::BITS;
+            let free = self.empty.word(index) & !(self.fib.held(index) | held(index));
+            for bit in (0..u64::BITS).filter(|bit| free >> bit & 1 == 1) {
+                self.empty.remove(index * u64::BITS + bit);
+                self.destinations.remove(index * u64::BITS + bit);
             }
-            let mut free = self.empty.word(index);
-            if free != 0 {
-                free &= !(self.fib.held(index) | held(index));
-            }
-            while free != 0 {
-                let destination = index * u64::BITS + free.trailing_zeros();
-                free &= free - 1;
-                self.empty.remove(destination);
-                self.destinations.remove(destination);
-                forgotten += 1;
-            }
+            looked_at += u64::BITS as usize;
+            next = self.empty.next((index + 1).checked_mul(u64::BITS)?);
         }
-        None
-    }
-
-    /// Nothing is kept.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.destinations.iter().next().is_none() && self.sets.is_empty() && self.next_hops.is_empty()
-    }
-
-    /// The destination of a prefix.
-    #[cfg(test)]
-    pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
-        self.destinations.find(prefix)
-    }
-
-    /// Whether the host has answered, and somebody still asks.
-    #[cfg(test)]
-    pub(crate) fn knows(&self, next_hop: NextHop) -> bool {
-        self.next_hops.state(next_hop).is_some()
+        next
     }
 
     /// Whether a destination waits to be forgotten.

@@ -1,11 +1,10 @@
 //! Tables as people see them: in order, a slice at a time. Order is made where it is shown.
 
-use std::collections::BinaryHeap;
-
 use ipnet::IpNet;
 
 use super::{DestinationId, Rib};
 use crate::speaker::Slice;
+use crate::types::Family;
 
 impl Rib {
     /// The destinations of the Loc-RIB in a slice, by prefix.
@@ -24,21 +23,40 @@ impl Rib {
     }
 }
 
-/// The lowest of a slice. What is kept meanwhile is no more than is shown.
+/// The lowest of a slice. What is kept meanwhile is no more than twice what is shown.
 fn first(slice: &Slice, all: impl Iterator<Item = (IpNet, DestinationId)>) -> Vec<DestinationId> {
-    let inside = |prefix: &IpNet| {
-        slice.after.is_none_or(|after| *prefix > after) && slice.within.is_none_or(|within| within.contains(prefix))
-    };
-    let mut lowest = BinaryHeap::new();
-    for entry in all.filter(|(prefix, _)| inside(prefix)) {
-        if lowest.len() < slice.limit {
-            lowest.push(entry);
-        } else if lowest.peek().is_some_and(|highest| entry < *highest) {
-            lowest.pop();
-            lowest.push(entry);
+    let after = slice.after.as_ref().map(Rank::of);
+    let mut lowest: Vec<(Rank, DestinationId)> = Vec::new();
+    let mut end = None;
+    for (prefix, id) in all {
+        let rank = Rank::of(&prefix);
+        let beyond = end.is_some_and(|end| rank >= end) || after.is_some_and(|after| rank <= after);
+        if beyond || slice.within.is_some_and(|within| !within.contains(&prefix)) {
+            continue;
+        }
+        lowest.push((rank, id));
+        if lowest.len() > slice.limit.saturating_mul(2) {
+            end = Some(lowest.select_nth_unstable(slice.limit).1.0);
+            lowest.truncate(slice.limit);
         }
     }
-    lowest.into_sorted_vec().into_iter().map(|(_, id)| id).collect()
+    lowest.sort_unstable();
+    lowest.truncate(slice.limit);
+    lowest.into_iter().map(|(_, id)| id).collect()
+}
+
+/// The order of prefixes as numbers, which are quicker to compare: family, address, length.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank(Family, u128, u8);
+
+impl Rank {
+    fn of(prefix: &IpNet) -> Self {
+        let bits = match prefix {
+            IpNet::V4(net) => net.addr().to_bits().into(),
+            IpNet::V6(net) => net.addr().to_bits(),
+        };
+        Self(Family::of(prefix), bits, prefix.prefix_len())
+    }
 }
 
 #[cfg(test)]

@@ -77,10 +77,9 @@ impl Speaker {
 
     /// Makes room: the neighbor of a range that has been without session the longest goes.
     fn evict(&mut self, range: &str) -> bool {
-        let idle = self.neighbors.iter().filter_map(|(id, neighbor)| {
-            let dynamic = neighbor.dynamic.as_ref().filter(|dynamic| dynamic.range == range)?;
-            Some((dynamic.idle_since?, id))
-        });
+        let of_range = |neighbor: &Neighbor| neighbor.dynamic.as_ref().is_some_and(|dynamic| dynamic.range == range);
+        let all = self.neighbors.iter().filter(|(_, neighbor)| of_range(neighbor));
+        let idle = all.filter_map(|(id, neighbor)| Some((neighbor.forgotten_at()?, id)));
         let Some((_, id)) = idle.min() else { return false };
         self.neighbors.remove(id);
         true

@@ -25,7 +25,7 @@ impl Speaker {
 
     fn reset(&mut self, id: NeighborId) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        if std::mem::take(&mut neighbor.over_limit) {
+        if neighbor.over_limit.take().is_some() {
             self.reconcile(id);
         } else {
             self.step(id, fsm::Event::Reset(ADMINISTRATIVE_RESET));

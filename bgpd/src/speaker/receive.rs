@@ -11,7 +11,7 @@ use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
 
 /// Destinations touched in one turn, beyond which no further message is taken.
-const TOUCHED: usize = 4096;
+const TOUCHED: usize = 2048;
 
 impl Speaker {
     /// Takes whole messages off the front.
@@ -135,8 +135,8 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
         let source = self.rib.source(source);
-        if Family::ALL.into_iter().any(|family| source.prefixes_of(family) > limit as usize) {
-            neighbor.over_limit = true;
+        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
+        if neighbor.over_limit.is_some() {
             self.reconcile(id);
         }
     }

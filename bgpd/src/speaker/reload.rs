@@ -93,7 +93,7 @@ impl Speaker {
         neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
         let session = &neighbor.settings.session;
         if session.max_prefixes != before.session.max_prefixes {
-            neighbor.over_limit = false;
+            neighbor.over_limit = None;
         }
         let Some(up) = &mut neighbor.session else {
             if std::mem::take(&mut neighbor.outdated) {
@@ -128,7 +128,7 @@ impl Speaker {
         self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.settings = settings;
-            neighbor.over_limit = false;
+            neighbor.over_limit = None;
         }
         self.renew(id);
     }
@@ -172,6 +172,9 @@ fn wanted(neighbor: &Neighbor, settings: &Settings) -> Option<NeighborSettings> 
         None => settings.neighbors.get(&neighbor.name).cloned(),
         Some(dynamic) => {
             let address = neighbor.settings.address;
+            if settings.neighbors.values().any(|configured| configured.address == address) {
+                return None; // it has its own settings now
+            }
             let of_range = settings.dynamic_neighbors.get(&dynamic.range)?;
             of_range.range.iter().any(|range| range.contains(&address)).then(|| of_range.of(address))
         }

@@ -6,7 +6,7 @@ use crate::fsm::{self, DownReason, Negotiated};
 use crate::policy::Protocol;
 use crate::rib::{AdjRibOut, Filter, Source};
 use crate::settings::{PolicyName, Settings};
-use crate::types::ConnectionId;
+use crate::types::{ConnectionId, Family};
 use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
@@ -16,7 +16,8 @@ use super::{Action, Event, Speaker};
 
 /// Cease subcodes (RFC 4486 §3).
 pub(super) const CEASE: u8 = 6;
-pub(super) const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
+const MAXIMUM_PREFIXES: u8 = 1;
+const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
 
 /// Why a neighbor shall have no session.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,7 +26,7 @@ pub(super) enum Obstacle {
     Shutdown,
     Disabled(Option<String>),
     TunnelDown(String),
-    OverLimit(u32),
+    OverLimit(Family, u32),
 }
 
 impl Obstacle {
@@ -36,9 +37,17 @@ impl Obstacle {
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
-            Self::OverLimit(_) => Notification::new(CEASE, 1),
+            Self::OverLimit(family, limit) => maximum_prefixes(*family, *limit),
         }
     }
+}
+
+/// RFC 4486 §4: the data says which family, and how many were allowed.
+fn maximum_prefixes(family: Family, limit: u32) -> Notification {
+    let (afi, safi) = family.afi_safi();
+    let [high, low] = afi.to_be_bytes();
+    let data = [high, low, safi].into_iter().chain(limit.to_be_bytes());
+    Notification { data: data.collect(), ..Notification::new(CEASE, MAXIMUM_PREFIXES) }
 }
 
 impl Speaker {
@@ -56,7 +65,8 @@ impl Speaker {
         if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|up| *up)) {
             return Some(Obstacle::TunnelDown(via.clone()));
         }
-        neighbor.over_limit.then(|| Obstacle::OverLimit(neighbor.settings.session.max_prefixes.unwrap_or_default()))
+        let limit = neighbor.settings.session.max_prefixes;
+        neighbor.over_limit.zip(limit).map(|(family, limit)| Obstacle::OverLimit(family, limit))
     }
 
     /// Starts or stops a neighbor's FSM, as it shall be.

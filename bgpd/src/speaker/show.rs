@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::export::{Best, Exporter};
 use super::neighbor::{Neighbor, NeighborId, Session};
+use super::sender::Sender;
 use super::session::Obstacle;
-use super::transmit::Sender;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
 use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Verdict};
@@ -100,7 +100,7 @@ impl std::fmt::Display for Obstacle {
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
             Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
-            Self::OverLimit(limit) => write!(f, "sent more than {limit} prefixes of one family: down until reset"),
+            Self::OverLimit(family, limit) => write!(f, "sent more than {limit} {family} prefixes: down until reset"),
         }
     }
 }

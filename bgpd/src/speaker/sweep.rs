@@ -1,77 +1,119 @@
 //! Work that grows with the table, done a slice a turn.
 
+use std::collections::BTreeMap;
+
 use super::Speaker;
 use crate::rib::{DestinationId, NextHopId, Rib, SourceId};
 
-/// Destinations looked at in one slice.
+/// Destinations looked at in one turn.
 const SLICE: usize = 1024;
 
-/// What is done to the paths of a source, and where it stands.
+/// What is to be done to destinations.
 #[derive(Debug)]
-pub(super) struct Sweep {
-    source: SourceId,
-    from: DestinationId,
-    work: Work,
+pub(super) enum Sweep {
+    /// They wait for a next hop that the host now knows.
+    Waiting(Vec<DestinationId>),
+    /// All that a source has a path to, from a number on.
+    Source { source: SourceId, from: DestinationId, work: Work },
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Work {
+/// What is done to the paths of a source.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Work {
     /// The session is gone, and its paths go.
     Flush,
     /// Import policy has changed.
     Import,
-    /// The host has said something new of a next hop.
-    NextHop { next_hop: NextHopId, again: bool },
+    /// The host has said something new of these next hops; whether neighbors hear of their paths again.
+    NextHops(BTreeMap<NextHopId, bool>),
 }
 
 impl Sweep {
     pub(super) fn flush(source: SourceId) -> Self {
-        Self { source, from: 0, work: Work::Flush }
+        Self::Source { source, from: 0, work: Work::Flush }
     }
 
     pub(super) fn import(source: SourceId) -> Self {
-        Self { source, from: 0, work: Work::Import }
+        Self::Source { source, from: 0, work: Work::Import }
     }
 
-    pub(super) fn next_hop(next_hop: NextHopId, again: bool, source: SourceId) -> Self {
-        Self { source, from: 0, work: Work::NextHop { next_hop, again } }
+    pub(super) fn next_hop(source: SourceId, next_hop: NextHopId, again: bool) -> Self {
+        Self::Source { source, from: 0, work: Work::NextHops([(next_hop, again)].into()) }
     }
 
-    /// Does a slice; `false`: that was the last.
-    fn run(&mut self, rib: &mut Rib) -> bool {
-        for _ in 0..SLICE {
-            let Some(destination) = rib.next_received(self.source, self.from) else { return false };
-            self.from = destination + 1;
-            match self.work {
-                Work::Flush => {
-                    rib.take(self.source, destination);
+    /// Takes in another sweep, if that does not ask for what this one has already passed.
+    fn merge(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Source { source, from: 0, work: Work::NextHops(next_hops) },
+                Self::Source { source: other_source, work: Work::NextHops(more), .. },
+            ) if source == other_source => {
+                for (next_hop, again) in more {
+                    *next_hops.entry(*next_hop).or_default() |= again;
                 }
-                Work::Import => rib.import_again(self.source, destination),
-                Work::NextHop { next_hop, again } if rib.leads_to(next_hop, self.source, destination) => {
-                    rib.touch(destination, again);
-                }
-                Work::NextHop { .. } => {}
+                true
+            }
+            (
+                Self::Source { source, from: 0, work: Work::Import },
+                Self::Source { source: other_source, work: Work::Import, .. },
+            ) => source == other_source,
+            _ => false,
+        }
+    }
+
+    /// Looks at the next destination; `false`: there is none.
+    fn step(&mut self, rib: &mut Rib) -> bool {
+        match self {
+            Self::Waiting(destinations) => match destinations.pop() {
+                Some(destination) => rib.touch_if_known(destination),
+                None => return false,
+            },
+            Self::Source { source, from, work } => {
+                let Some(destination) = rib.next_received(*source, *from) else { return false };
+                *from = destination + 1;
+                work.apply(rib, *source, destination);
             }
         }
         true
     }
 }
 
+impl Work {
+    fn apply(&self, rib: &mut Rib, source: SourceId, destination: DestinationId) {
+        match self {
+            Self::Flush => {
+                rib.take(source, destination);
+            }
+            Self::Import => rib.import_again(source, destination),
+            Self::NextHops(next_hops) => {
+                if let Some(again) = rib.next_hop_of(source, destination).and_then(|next_hop| next_hops.get(&next_hop))
+                {
+                    rib.touch(destination, *again);
+                }
+            }
+        }
+    }
+}
+
 impl Speaker {
-    /// Puts work behind what waits already; work of the same kind that has begun begins anew.
+    /// Puts work behind what waits already.
     pub(super) fn sweep(&mut self, sweep: Sweep) {
-        self.sweeps.retain(|known| (known.source, known.work) != (sweep.source, sweep.work));
-        self.sweeps.push_back(sweep);
+        if !self.sweeps.iter_mut().any(|known| known.merge(&sweep)) {
+            self.sweeps.push_back(sweep);
+        }
     }
 
-    /// One slice of the first.
-    pub(super) fn run_sweep(&mut self) {
-        let Some(mut sweep) = self.sweeps.pop_front() else { return };
-        if sweep.run(&mut self.rib) {
-            self.sweeps.push_front(sweep);
-        } else if sweep.work == Work::Flush {
-            self.sweeps.retain(|other| other.source != sweep.source);
-            self.rib.remove_source(sweep.source);
+    /// One turn's slice.
+    pub(super) fn run_sweeps(&mut self) {
+        let mut left = SLICE;
+        while let Some(sweep) = self.sweeps.front_mut().filter(|_| left > 0) {
+            left -= 1;
+            if sweep.step(&mut self.rib) {
+                continue;
+            }
+            if let Some(Sweep::Source { source, work: Work::Flush, .. }) = self.sweeps.pop_front() {
+                self.rib.remove_source(source);
+            }
         }
     }
 }

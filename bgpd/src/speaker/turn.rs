@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::neighbor::Neighbor;
 use super::sweep::Sweep;
 use super::{Event, NextHopState, Speaker};
 use crate::fsm;
-use crate::rib::{Answered, Request};
+use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
 
 /// Destinations forgotten in one turn.
@@ -22,7 +23,7 @@ impl Speaker {
 
     /// One slice of the work that is left; then everything that is touched is decided.
     pub(super) fn turn(&mut self) {
-        self.run_sweep();
+        self.run_sweeps();
         let since = self.since();
         self.own.count(&mut self.rib, since);
         while self.rib.touched() > 0 {
@@ -43,11 +44,21 @@ impl Speaker {
     }
 
     /// Every session has these to send.
-    fn announce(&mut self, changes: &[crate::rib::Change]) {
+    fn announce(&mut self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
         for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = neighbor.session.as_mut().filter(|_| !changes.is_empty()) else { continue };
+            let Some(session) = &mut neighbor.session else { continue };
             changes.iter().for_each(|change| session.out.mark(change.destination));
             self.connections.mark_writable(session.connection);
+        }
+    }
+
+    /// Destinations may be over: their search begins, unless one is on its way.
+    pub(super) fn collect_soon(&mut self) {
+        if self.rib.has_empty() {
+            self.collecting.get_or_insert(0);
         }
     }
 
@@ -73,10 +84,7 @@ impl Speaker {
     /// FSMs that are due.
     pub(super) fn timers(&mut self) {
         while let Some(id) = self.neighbors.pop_due(self.now) {
-            let is_over = self
-                .neighbors
-                .get(id)
-                .is_some_and(|neighbor| neighbor.dynamic.as_ref().is_some_and(|dynamic| dynamic.is_over(self.now)));
+            let is_over = self.neighbors.get(id).and_then(Neighbor::forgotten_at).is_some_and(|at| at <= self.now);
             if is_over {
                 self.neighbors.remove(id);
             } else {
@@ -96,8 +104,13 @@ impl Speaker {
     /// The host's answers: the paths behind them are decided again, a slice a turn.
     pub(super) fn next_hops(&mut self, answers: Vec<(NextHop, NextHopState)>) {
         for (next_hop, state) in answers {
-            let Some(Answered { next_hop, again, sources }) = self.rib.answer(next_hop, state) else { continue };
-            sources.into_iter().for_each(|source| self.sweep(Sweep::next_hop(next_hop, again, source)));
+            match self.rib.answer(next_hop, state) {
+                None => {}
+                Some(Answered::First(waiting)) => self.sweep(Sweep::Waiting(waiting)),
+                Some(Answered::Changed { next_hop, again, sources }) => {
+                    sources.into_iter().for_each(|source| self.sweep(Sweep::next_hop(source, next_hop, again)));
+                }
+            }
         }
     }
 

@@ -188,6 +188,18 @@ fn a_range_that_is_gone_takes_its_sessions_with_it() {
 }
 
 #[test]
+fn a_neighbor_that_gets_settings_of_its_own_begins_anew() {
+    let mut network = network(gateway());
+    let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    let mut fixed = neighbor("10.0.60.21", 64520);
+    fixed.passive = true;
+    network.reload(GATEWAY, gateway().with_neighbor("fixed", fixed));
+    assert_eq!(node.hear(&mut network).last().unwrap(), "notification 6/3 Cease/Peer De-configured");
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert_eq!(names(&network), ["fixed"]);
+}
+
+#[test]
 fn when_the_speaker_stops_everybody_is_told_and_nobody_is_let_in() {
     let mut network = network(gateway());
     let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
@@ -224,7 +236,21 @@ fn five_hundred_neighbors_dial_in() {
     assert_eq!(heard, COUNT - 1);
     network.input(GATEWAY, Input::Stop);
     network.run_for(Duration::from_secs(1));
-    assert_eq!(network.fib(GATEWAY).len(), 0);
+    assert_eq!(network.routes(GATEWAY).len(), 0);
+    assert_eq!(network.fib(GATEWAY).len(), COUNT, "what stays installed is for others to decide");
+}
+
+#[test]
+fn a_disabled_neighbor_is_not_forgotten() {
+    let mut network = network(gateway());
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    network.command(GATEWAY, "cilium/10.0.60.21", Command::Disable(None));
+    network.run_for(Duration::from_secs(3600));
+    let again = Raw::connect(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert!(again.is_closed(&network));
+    network.command(GATEWAY, "cilium/10.0.60.21", Command::Enable);
+    Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
+    assert_eq!(network.state(GATEWAY, "cilium/10.0.60.21"), SessionState::Established);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bgpd::settings::Settings;
-use bgpd::speaker::{Command, Event};
+use bgpd::settings::{RemoteAs, Settings};
+use bgpd::speaker::{Command, Event, SocketSettings};
 use bgpd::view::SessionState;
 
 use crate::network::Network;
-use crate::settings::{Told, address, neighbor, router};
+use crate::settings::{Told, address, asn, neighbor, router};
 
 const HOME: usize = 0;
 const CLOUD: usize = 1;
@@ -75,4 +75,72 @@ fn a_reset_tells_the_neighbor_why() {
     network.run_until("routes are back", |network| network.fib(HOME).len() == 1 && network.fib(CLOUD).len() == 1);
     let downs = network.nodes[CLOUD].events.iter().filter(|event| matches!(event, Event::SessionDown { .. }));
     assert_eq!(downs.count(), 1);
+}
+
+#[test]
+fn ipv6_prefixes_go_over_an_ipv6_session() {
+    let home =
+        router(64512, "192.0.2.1").with_neighbor("cloud", neighbor("fd00::2", 64513)).originating(&["fd00:244::/48"]);
+    let cloud =
+        router(64513, "192.0.2.2").with_neighbor("home", neighbor("fd00::1", 64512)).originating(&["fd00:20::/48"]);
+    let mut network = Network::new(2, [(address("fd00::1"), home), (address("fd00::2"), cloud)]);
+    network.run_until("routes are there", |network| network.fib(HOME).len() == 1 && network.fib(CLOUD).len() == 1);
+    assert_eq!(network.fib(HOME), [("fd00:20::/48".to_owned(), vec!["fd00::2".to_owned()])].into());
+    assert_eq!(network.fib(CLOUD), [("fd00:244::/48".to_owned(), vec!["fd00::1".to_owned()])].into());
+}
+
+#[test]
+fn both_dial_and_one_session_comes_of_it() {
+    for seed in 0..20 {
+        let mut network = Network::new(seed, [(address("10.0.0.1"), home()), (address("10.0.0.2"), cloud())]);
+        network.run_for(Duration::from_secs(300));
+        for (node, neighbor) in [(HOME, "cloud"), (CLOUD, "home")] {
+            assert_eq!(network.state(node, neighbor), SessionState::Established, "seed {seed}\n{network}");
+            let ups = network.nodes[node].events.iter().filter(|event| matches!(event, Event::SessionUp { .. }));
+            assert_eq!(ups.count(), 1, "seed {seed}\n{network}");
+        }
+        assert_eq!(network.fib(HOME).len(), 1);
+    }
+}
+
+#[test]
+fn a_socket_gets_the_ttl_that_its_neighbor_needs() {
+    let table: [(RemoteAs, Option<u8>, Option<u8>, SocketSettings); 6] = [
+        (RemoteAs::OneOf(vec![asn(64513)]), None, None, SocketSettings { ttl: Some(1), min_ttl: None }),
+        (RemoteAs::External, None, None, SocketSettings { ttl: Some(1), min_ttl: None }),
+        (RemoteAs::Internal, None, None, SocketSettings::default()),
+        (RemoteAs::External, None, Some(5), SocketSettings { ttl: Some(5), min_ttl: None }),
+        (RemoteAs::External, Some(1), None, SocketSettings { ttl: Some(255), min_ttl: Some(255) }),
+        (RemoteAs::Internal, Some(3), None, SocketSettings { ttl: Some(255), min_ttl: Some(253) }),
+    ];
+    for (remote_as, ttl_security, ebgp_multihop, socket) in table {
+        let mut settings = home();
+        let cloud = settings.neighbors.get_mut("cloud").unwrap();
+        cloud.asn = remote_as;
+        (cloud.session.ttl_security, cloud.session.ebgp_multihop) = (ttl_security, ebgp_multihop);
+        let mut network = Network::new(1, [(address("10.0.0.1"), settings)]);
+        network.run_for(Duration::from_secs(1));
+        assert_eq!(network.nodes[HOME].dials[0].socket, socket);
+    }
+}
+
+#[test]
+fn a_neighbor_that_cannot_be_reached_says_why() {
+    let mut network = Network::new(1, [(address("10.0.0.1"), home())]);
+    network.run_for(Duration::from_secs(60));
+    let view = network.neighbor(HOME, "cloud");
+    assert_eq!(view.last_error.unwrap().text, "no connection: connection refused");
+    assert!(network.nodes[HOME].dials.len() > 3);
+}
+
+#[test]
+fn a_neighbor_with_another_as_is_refused() {
+    let mut settings = cloud();
+    settings.asn = asn(64999);
+    let mut network = Network::new(1, [(address("10.0.0.1"), home()), (address("10.0.0.2"), settings)]);
+    network.run_for(Duration::from_secs(5));
+    let error = network.neighbor(HOME, "cloud").last_error.unwrap();
+    assert_eq!((error.sent, error.text.as_str()), (true, "sent OPEN Message Error/Bad Peer AS"));
+    let view = network.neighbor(HOME, "cloud");
+    assert_eq!((view.asn, view.router_id), (Some(asn(64513)), None));
 }

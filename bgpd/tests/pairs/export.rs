@@ -327,5 +327,5 @@ fn neighbors_that_share_an_address_are_told_apart_by_our_socket() {
     assert_eq!(other.hear(&mut network), ["10.1.0.0/16 via 10.0.0.1 igp [64512 64513]"]);
     let names: Vec<String> =
         network.nodes[GATEWAY].speaker.neighbors(network.now).into_iter().map(|view| view.name).collect();
-    assert_eq!(names, ["nodes/10.0.0.30", "nodes/10.0.0.30:1790"]);
+    assert_eq!(names, ["nodes/10.0.0.30", "nodes/10.0.0.30@10.0.0.1:1790"]);
 }

@@ -122,7 +122,7 @@ fn too_many_prefixes_end_the_session_until_it_is_reset() {
     assert!(left.is_closed(&network));
     assert_eq!(network.fib(GATEWAY).len(), 0);
     let note = network.neighbor(GATEWAY, "left").note.unwrap();
-    assert_eq!(note, "sent more than 2 prefixes of one family: down until reset");
+    assert_eq!(note, "sent more than 2 ipv4 prefixes: down until reset");
 
     let refused = Raw::connect(&mut network, GATEWAY, "10.0.0.11", 64513);
     assert!(refused.is_closed(&network));

@@ -5,6 +5,7 @@ mod churn;
 mod dynamic;
 mod exchange;
 mod export;
+mod hostile;
 mod import;
 mod network;
 mod own;

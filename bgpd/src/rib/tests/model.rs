@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use crate::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set};
-use crate::rib::{AdjRibOut, Filter, Key, Pending, Rib, Source, SourceId};
+use crate::rib::{AdjRibOut, Answered, Filter, Key, Pending, Rib, Source, SourceId};
 use crate::settings::Settings;
 use crate::speaker::NextHopState;
 use crate::types::{Asn, BgpIdentifier, Families, Family, NextHop};
@@ -228,14 +228,19 @@ impl Real {
 
     fn answer(&mut self, hop: u8, up: bool, admits: Option<u8>) {
         let admits = admits.map(|number| [prefix(number)].into());
-        let Some(answered) = self.rib.answer(next_hop(hop), NextHopState { up, admits, ..NextHopState::default() })
-        else {
-            return;
-        };
-        for source in answered.sources {
-            for destination in self.received(source) {
-                if self.rib.leads_to(answered.next_hop, source, destination) {
-                    self.rib.touch(destination, answered.again);
+        let state = NextHopState { up, admits, ..NextHopState::default() };
+        match self.rib.answer(next_hop(hop), state) {
+            None => {}
+            Some(Answered::First(waiting)) => {
+                waiting.into_iter().for_each(|destination| self.rib.touch_if_known(destination));
+            }
+            Some(Answered::Changed { next_hop, again, sources }) => {
+                for source in sources {
+                    for destination in self.received(source) {
+                        if self.rib.next_hop_of(source, destination) == Some(next_hop) {
+                            self.rib.touch(destination, again);
+                        }
+                    }
                 }
             }
         }
