@@ -205,7 +205,8 @@ impl Fsm {
         }
         // A neighbor that dials again has given up its earlier dial; this also bounds how many there are.
         let earlier = self.connections.iter().position(|connection| {
-            connection.initiator == Initiator::Neighbor && matches!(connection.state, State::OpenSent)
+            connection.initiator == Initiator::Neighbor
+                && matches!(connection.state, State::OpenSent | State::Contested { .. })
         });
         if let Some(index) = earlier {
             self.drop_loser(index, out);
