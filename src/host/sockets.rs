@@ -52,7 +52,16 @@ pub fn tcp_listener(address: SocketAddr) -> Result<TcpListener> {
         }
         result => result,
     };
-    result.with_context(|| format!("cannot listen on TCP {address}"))
+    result.map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                " (CAP_NET_BIND_SERVICE is missing: grant it, or choose a port above 1023)"
+            }
+            io::ErrorKind::AddrInUse => " (another program listens there: stop it, or choose another address)",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("cannot listen on TCP {address}{remedy}"))
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
