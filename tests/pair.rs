@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use anyhow::{Context as _, ensure};
 use common::pair::{ENDS, OUTSIDE, PODS, SPEAKER, VPC, connected, exchanged, site};
 use common::{Lab, eventually, with_site};
@@ -216,4 +218,33 @@ fn named(list: &Value, name: &str) -> anyhow::Result<Value> {
 fn dropped_sources(lab: &Lab) -> anyhow::Result<u64> {
     let peer = peer(lab, "ec2", "homelab")?;
     Ok(peer["drops"]["source not allowed"].as_u64().unwrap_or_default())
+}
+
+#[test]
+fn what_show_prints_is_as_the_schemas_say() {
+    with_site(&[], site(), async |lab| {
+        lab.start_all(&["home", "ec2", "speaker", "inside"]);
+        works(lab).await;
+        let commands: [&[&str]; 10] = [
+            &["status"],
+            &["routes"],
+            &["received", "aws"],
+            &["advertised", "aws"],
+            &["neighbors"],
+            &["neighbor", "aws"],
+            &["peers"],
+            &["fib"],
+            &["events"],
+            &["config"],
+        ];
+        for command in commands {
+            let shown = lab.show("home", command).unwrap();
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{}.json", command[0]));
+            let schema = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            let errors: Vec<String> =
+                validator.iter_errors(&shown).map(|error| format!("{}: {error}", error.instance_path())).collect();
+            assert!(errors.is_empty(), "show {command:?}: {errors:#?}\n{shown:#}");
+        }
+    });
 }

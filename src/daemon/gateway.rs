@@ -375,10 +375,10 @@ impl Gateway {
         let deadline = Instant::now() + STOP;
         loop {
             self.do_work().await;
-            let retry = self.fib.next_timeout();
-            if self.fib.idle() && retry.is_none() {
+            if self.fib.withdrawn() {
                 return Ok(());
             }
+            let retry = self.fib.next_timeout();
             tokio::select! {
                 news = inputs.mailbox.take() => {
                     if let Some(generation) = news.applied {

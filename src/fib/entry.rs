@@ -98,7 +98,7 @@ impl Entry {
     }
 
     /// The kernel has, may have, or is about to have or lose a route.
-    fn has_kernel_side(&self) -> bool {
+    pub(super) fn has_kernel_side(&self) -> bool {
         self.kernel != Standing::Nothing || self.kernel_sent.is_some()
     }
 

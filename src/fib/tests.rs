@@ -693,3 +693,40 @@ fn static_routes_of_a_tunnel_without_bgp_are_there_from_the_start_and_win() {
     let Some(Work::Kernel(gone)) = fib.poll_work(Instant::now()) else { panic!("{fib:?}") };
     assert_eq!(gone.len(), 2);
 }
+
+#[test]
+fn a_clean_stop_waits_for_a_refused_deletion_but_for_no_route_that_never_came() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
+    bench.finish();
+    bench.want("10.244.2.0/24", Some(choice(&["192.168.2.21"])));
+    bench.work();
+    bench.fib.kernel_done(refused());
+    bench.work();
+    bench.fib.withdraw_all();
+    assert_eq!(bench.work(), Some(delete("10.244.1.0/24")));
+    bench.fib.kernel_done(refused());
+    assert_eq!(bench.work(), None);
+    assert!(bench.fib.idle() && !bench.fib.withdrawn());
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.work(), Some(delete("10.244.1.0/24")));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    assert!(bench.fib.withdrawn());
+}
+
+#[test]
+fn a_route_comes_at_once_when_the_foreign_one_in_its_way_may_have_gone() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
+    for _ in 0..5 {
+        bench.work();
+        bench.fib.kernel_done(foreign());
+        bench.work();
+        bench.now = bench.fib.next_timeout().unwrap();
+    }
+    bench.now -= Duration::from_secs(10);
+    assert_eq!(bench.work(), None);
+    bench.fib.host_changed();
+    let work = std::iter::from_fn(|| bench.work()).find(|work| matches!(work, Work::Kernel(_)));
+    assert_eq!(work, Some(replace("10.244.1.0/24", hops(&[(Some("192.168.2.21"), LAN)]))));
+}

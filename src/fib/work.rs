@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use wgd::table::{Change, Generation};
 
+use super::entry::Entry;
 use super::{Fib, Place, Work};
 
 /// Destinations in a [`Work::Tunnel`] or [`Work::Kernel`].
@@ -91,6 +92,11 @@ impl Fib {
             && self.tunnel.is_empty()
             && self.kernel.is_empty()
             && self.next_hops.idle()
+    }
+
+    /// Nothing of ours is in the kernel, nor on its way. A deletion that was refused is still to be done.
+    pub fn withdrawn(&self) -> bool {
+        self.idle() && !self.entries.values().any(Entry::has_kernel_side)
     }
 
     /// When failed routes are tried again.
