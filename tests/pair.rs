@@ -223,7 +223,7 @@ fn dropped_sources(lab: &Lab) -> anyhow::Result<u64> {
 #[test]
 fn what_show_prints_is_as_the_schemas_say() {
     with_site(&[], site(), async |lab| {
-        lab.start_all(&["home", "ec2", "speaker", "inside"]);
+        lab.start_all(&["home", "ec2"]);
         works(lab).await;
         let commands: [&[&str]; 10] = [
             &["status"],
