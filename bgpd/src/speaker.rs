@@ -301,7 +301,7 @@ impl Speaker {
     pub fn may_read(&self, connection: ConnectionId) -> bool {
         // Every input is decided before it returns.
         let _ = connection;
-        self.rib.touched() == 0
+        self.rib.touched() == 0 && self.events.len() < turn::EVENTS
     }
 
     /// The next thing for the shell to do.

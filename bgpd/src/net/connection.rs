@@ -92,8 +92,11 @@ pub(super) async fn run(shell: Rc<Shell>, connection: Rc<Connection>) {
     };
     let error = loop {
         if pump.connection.closing.get() {
-            // Whatever is missing after this time is lost.
-            let _ = timeout(LINGER, pump.linger()).await;
+            // A stranger is told nothing, so nothing can be lost, and it holds no place.
+            if pump.connection.is_adopted() {
+                // Whatever is missing after this time is lost.
+                let _ = timeout(LINGER, pump.linger()).await;
+            }
             break None;
         }
         match (pump.send(), pump.receive()) {

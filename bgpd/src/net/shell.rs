@@ -172,6 +172,14 @@ impl Shell {
                 connection.wake_to_send();
             }
         }
+        let full = Full {
+            events: pour(&self.outlets.events, || core.speaker.poll_event()),
+            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
+        };
+        let before = self.full.replace(full);
+        if full.fib && !before.fib || full.events && !before.events {
+            self.rearm.notify_one(); // [`Shell::serve`] waits for room from now on
+        }
         let (speaker, connections) = (&core.speaker, &core.connections);
         core.paused.retain(|id| match connections.get(id) {
             Some(connection) if speaker.may_read(*id) => {
@@ -179,10 +187,6 @@ impl Shell {
                 false
             }
             other => other.is_some(),
-        });
-        self.full.set(Full {
-            events: pour(&self.outlets.events, || core.speaker.poll_event()),
-            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
         });
         let next = core.speaker.next_timeout();
         if next.is_some_and(|next| self.armed.get().is_none_or(|armed| next < armed)) {

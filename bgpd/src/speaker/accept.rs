@@ -153,7 +153,7 @@ fn socket(neighbor: &Neighbor, router: &Settings) -> SocketSettings {
 }
 
 /// The longest range wins; which of equal ones it is, the OPEN says.
-fn longest_ranges(settings: &Settings, remote: IpAddr) -> Vec<String> {
+pub(super) fn longest_ranges(settings: &Settings, remote: IpAddr) -> Vec<String> {
     let lengths = settings.dynamic_neighbors.iter().filter_map(|(name, settings)| {
         let covering = settings.range.iter().filter(|range| range.contains(&remote));
         Some((covering.map(IpNet::prefix_len).max()?, name))

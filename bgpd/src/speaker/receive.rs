@@ -64,7 +64,8 @@ impl Speaker {
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
-                if refresh.family.is_some() && refresh.subtype == 0 {
+                // RFC 2918 §4: of a family that was not agreed on it is ignored.
+                if refresh.family.is_some_and(|family| context.families.contains(family)) && refresh.subtype == 0 {
                     self.resend(id); // RFC 2918 §4; the other family goes along
                 }
             }
@@ -131,7 +132,7 @@ impl Speaker {
     }
 
     /// RFC 4271 §6.7, RFC 4486 §4.
-    fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
+    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
         let source = self.rib.source(source);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accept::longest_ranges;
 use super::neighbor::{Neighbor, NeighborId};
 use super::session::{CEASE, filter};
 use super::sweep::Sweep;
@@ -112,8 +113,9 @@ impl Speaker {
         let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
         up.export = export;
         let sweep = Sweep::import(up.source);
+        let source = up.source;
         if judged_otherwise {
-            source.set_import(import);
+            self.rib.source_mut(source).set_import(import);
             self.sweep(sweep);
         }
         if reflects_otherwise {
@@ -121,6 +123,7 @@ impl Speaker {
         } else if told_otherwise {
             self.resend(id);
         }
+        self.enforce_limit(id, source);
     }
 
     /// Ends the session and begins anew.
@@ -176,7 +179,11 @@ fn wanted(neighbor: &Neighbor, settings: &Settings) -> Option<NeighborSettings> 
                 return None; // it has its own settings now
             }
             let of_range = settings.dynamic_neighbors.get(&dynamic.range)?;
-            of_range.range.iter().any(|range| range.contains(&address)).then(|| of_range.of(address))
+            let configured = settings.neighbors.values().any(|other| {
+                other.address == address && other.local_address.is_none_or(|local| local == dynamic.local.ip())
+            });
+            let stays = !configured && longest_ranges(settings, address).contains(&dynamic.range);
+            stays.then(|| of_range.of(address))
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::types::NextHop;
 const FORGET: usize = 1024;
 
 /// Events that wait, beyond which refusals are no longer told.
-const EVENTS: usize = 4096;
+pub(super) const EVENTS: usize = 4096;
 
 impl Speaker {
     /// Work is left that needs no input.
@@ -25,7 +25,20 @@ impl Speaker {
     pub(super) fn turn(&mut self) {
         self.run_sweeps();
         let since = self.since();
-        self.own.count(&mut self.rib, since);
+        self.decide(since);
+        self.own.count(&mut self.rib, since); // what is decided is what is counted
+        self.decide(since);
+        self.collect();
+        while let Some(request) = self.rib.poll_request() {
+            self.events.push_back(match request {
+                Request::Wanted(next_hop) => Event::NextHopWanted(next_hop),
+                Request::Unwanted(next_hop) => Event::NextHopUnwanted(next_hop),
+            });
+        }
+    }
+
+    /// Until nothing is touched: an aggregate that comes or goes is a route too.
+    fn decide(&mut self, since: u32) {
         while self.rib.touched() > 0 {
             let mut changes = std::mem::take(&mut self.changes);
             changes.clear();
@@ -33,13 +46,6 @@ impl Speaker {
             changes.iter().for_each(|change| self.own.take_note(change, &mut self.rib, since));
             self.announce(&changes);
             self.changes = changes;
-        }
-        self.collect();
-        while let Some(request) = self.rib.poll_request() {
-            self.events.push_back(match request {
-                Request::Wanted(next_hop) => Event::NextHopWanted(next_hop),
-                Request::Unwanted(next_hop) => Event::NextHopUnwanted(next_hop),
-            });
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod churn;
+mod corners;
 mod dynamic;
 mod exchange;
 mod export;

@@ -26,6 +26,11 @@ impl Raw {
         raw
     }
 
+    /// Its connection, as the speaker knows it.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.connection
+    }
+
     /// Only connects.
     pub(crate) fn connect(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
         let local = SocketAddr::new(network.nodes[node].address, 179);
