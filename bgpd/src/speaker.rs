@@ -297,10 +297,8 @@ impl Speaker {
         self.connections.poll_writable()
     }
 
-    /// Whether more may be read: what was sent before is decided.
-    pub fn may_read(&self, connection: ConnectionId) -> bool {
-        // Every input is decided before it returns.
-        let _ = connection;
+    /// Whether more may be read: what was sent before is decided, and what is to be heard of it has room.
+    pub fn may_read(&self) -> bool {
         self.rib.touched() == 0 && self.events.len() < turn::EVENTS
     }
 

@@ -154,7 +154,7 @@ impl Shell {
     /// Whether a connection may read. If not, it is woken when it may.
     pub(super) fn may_read(&self, connection: ConnectionId) -> bool {
         let core = &mut *self.core.borrow_mut();
-        let may_read = core.speaker.may_read(connection);
+        let may_read = core.speaker.may_read();
         if !may_read && !core.paused.contains(&connection) {
             core.paused.push(connection);
         }
@@ -182,7 +182,7 @@ impl Shell {
         }
         let (speaker, connections) = (&core.speaker, &core.connections);
         core.paused.retain(|id| match connections.get(id) {
-            Some(connection) if speaker.may_read(*id) => {
+            Some(connection) if speaker.may_read() => {
                 connection.wake();
                 false
             }
