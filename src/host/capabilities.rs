@@ -15,7 +15,8 @@ const OURS: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_BI
 pub fn raise_capabilities() -> Result<()> {
     for capability in OURS {
         if has_cap(None, CapSet::Permitted, capability)? {
-            raise(None, CapSet::Effective, capability).with_context(|| format!("cannot make {capability} effective"))?;
+            raise(None, CapSet::Effective, capability)
+                .with_context(|| format!("cannot make {capability} effective"))?;
         }
     }
     Ok(())
