@@ -78,10 +78,14 @@ impl Image {
         self.start(Command::new("unshare"), name, container).output().unwrap()
     }
 
-    /// Standard output of a command in a running container.
+    /// Standard output of a command in a running container, started as the container's own was.
     pub fn exec(&self, name: &str, command: &[&str]) -> anyhow::Result<String> {
+        let mut process = read(&self.bundle(name).join("config.json"))?["process"].take();
+        process["args"] = json!(command);
+        let file = tempfile::NamedTempFile::new_in(self.directory.path())?;
+        fs::write(&file, process.to_string())?;
         let mut exec = self.crun(Command::new("unshare"));
-        exec.arg("exec").arg(name).args(command);
+        exec.arg("exec").arg("--process").arg(file.path()).arg(name);
         output(exec)
     }
 
@@ -132,13 +136,17 @@ impl Image {
     }
 
     fn start(&self, unshare: Command, name: &str, container: &Container) -> Command {
-        let bundle = self.directory.path().join(format!("bundle-{name}"));
+        let bundle = self.bundle(name);
         fs::create_dir_all(&bundle).unwrap();
         let specification = self.specification(container).to_string();
         fs::write(bundle.join("config.json"), specification).unwrap();
         let mut run = self.crun(unshare);
         run.arg("run").arg("--bundle").arg(bundle).arg(name);
         run
+    }
+
+    fn bundle(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("bundle-{name}"))
     }
 
     fn crun(&self, mut unshare: Command) -> Command {
