@@ -59,6 +59,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn run_gateway(path: &Path) -> anyhow::Result<()> {
+    // Before the first thread.
+    host::raise_capabilities()?;
     let loaded = load(path, true, host::first_ipv4())?;
     check::tell(&loaded.warnings);
     daemon::run(loaded.config, loaded.sources)

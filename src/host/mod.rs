@@ -1,11 +1,13 @@
 //! The only opener of descriptors: the TUN device, UDP and TCP sockets, the control socket; and the host's switches.
 
 mod addresses;
+mod capabilities;
 mod sockets;
 mod sysctl;
 mod tun;
 
 pub use addresses::first_ipv4;
+pub use capabilities::raise_capabilities;
 pub use sockets::{tcp_listener, udp_sockets, unix_listener};
 pub use sysctl::{forwarding, rp_filter};
 pub use tun::{interface_index, open_tun, set_persistent};

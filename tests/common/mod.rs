@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
 
+pub mod container;
 pub mod dump;
 pub mod frr;
 pub mod gobgp;

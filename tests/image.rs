@@ -1,0 +1,97 @@
+//! The container image, run as a pod's manifest has it run: not root, a read-only root, two capabilities.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::os::unix::fs::symlink;
+
+use anyhow::ensure;
+use common::container::{Container, Image, PROGRAMS};
+use common::pair::{ENDS, PODS, VPC, connected, exchanged, site};
+use common::{Lab, eventually, with_site};
+use vpngw::lab::site::Site;
+
+const CONFIG: &str = "/etc/vpngw";
+const RUN: &str = "/run/vpngw";
+
+/// What a gateway needs beyond its configuration.
+fn gateway() -> Container {
+    Container {
+        capabilities: ["NET_ADMIN", "NET_BIND_SERVICE"].map(str::to_owned).to_vec(),
+        allow_privilege_escalation: true,
+        host_network: true,
+        ..Container::default()
+    }
+}
+
+/// Starts a gateway of the site from the image, with its files where the image expects them.
+fn start(lab: &mut Lab, image: &Image, site: &Site, name: &str) {
+    let directory = lab.running.directory();
+    let key = |name: &str| std::fs::read_to_string(directory.file(name)).unwrap();
+    let private = format!("{name}.key");
+    let found = site.gateways.iter().find(|gateway| gateway.name == name).unwrap();
+    let config = found
+        .config
+        .replace(&format!("${{LAB}}/{name}.sock"), &format!("{RUN}/vpngw.sock"))
+        .replace("203.0.113.10:51820", "ec2.example.net:51820")
+        + "observe = \"127.0.0.1:9179\"\n";
+    let files = [("vpngw.toml", config.as_str()), (&private, &key(&private)), ("tunnel.psk", &key("tunnel.psk"))];
+    let run = image.empty_dir(RUN);
+    let mut hosts = image.projected("/etc/hosts", &[("hosts", "203.0.113.10 ec2.example.net\n")]);
+    hosts.source = hosts.source.join("hosts");
+    // Where the lab looks for it.
+    symlink(run.source.join("vpngw.sock"), lab.running.socket(name)).unwrap();
+    let public = |name: &str| directory.public_key(name).unwrap().to_string();
+    let container = Container {
+        env: [("LAB", CONFIG.to_owned()), ("HOME_PUBLIC_KEY", public("home")), ("EC2_PUBLIC_KEY", public("ec2"))]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        mounts: vec![image.projected(CONFIG, &files), run, hosts, image.tun()],
+        ..gateway()
+    };
+    lab.container(image, name, found.node, &container);
+}
+
+/// What a probe of the kubelet gets.
+fn probe(lab: &Lab, node: &str, path: &str) -> anyhow::Result<String> {
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/9179; printf 'GET {path} HTTP/1.1\\r\\nHost: probe\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
+    );
+    lab.output(node, "bash", &["-c", &script])
+}
+
+#[test]
+fn two_containers_of_the_image_are_gateways_for_each_other() {
+    let Some(image) = Image::load() else { return };
+    let site = site();
+    with_site(&PROGRAMS, site.clone(), async |lab| {
+        for name in ["home", "ec2"] {
+            start(lab, &image, &site, name);
+        }
+        lab.expect_all(&connected()).await;
+        lab.expect_all(&exchanged()).await;
+        for (pod, instance) in ENDS {
+            lab.pings("pod", pod, instance).await;
+            lab.pings("instance", instance, pod).await;
+        }
+        lab.kernel_has("home", "home", &VPC.map(|prefix| (prefix, &[("", "wg0")][..]))).await;
+
+        let status = image.exec("home", &["/vpngw", "show", "status"]).unwrap();
+        assert!(status.contains("64512"), "{status}");
+        for path in ["/healthz", "/readyz"] {
+            eventually(path, async || {
+                let answer = probe(lab, "home", path)?;
+                ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                Ok(())
+            })
+            .await;
+        }
+
+        lab.terminate("home").await;
+        assert!(lab.ip_routes("home", "157").unwrap().is_empty());
+        assert!(lab.output("home", "ip", &["link", "show", "wg0"]).is_err(), "the device is still there");
+        for prefix in PODS {
+            lab.kernel_route("ec2", prefix, false).await;
+        }
+    });
+}
