@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::ArgValueCandidates;
 use ipnet::IpNet;
 
+use super::completions::{self, Shell};
 use crate::control;
 
 /// A BGP and WireGuard VPN gateway.
@@ -36,6 +38,7 @@ pub(super) enum Command {
     /// Tell a BGP neighbor's session what to do
     Neighbor {
         /// Name or address, as `show neighbors` has it
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
         #[command(subcommand)]
         command: NeighborCommand,
@@ -48,11 +51,16 @@ pub(super) enum Command {
     /// Build a whole site on this machine, in network namespaces
     Lab {
         /// Which one
-        #[arg(default_value = "homelab-aws")]
+        #[arg(default_value = "homelab-aws", add = ArgValueCandidates::new(completions::sites))]
         site: String,
         /// End by itself after this time: 60s, 5m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         duration: Option<Duration>,
+    },
+    /// Print a script that completes words in a shell
+    Completions {
+        /// Which one
+        shell: Shell,
     },
     /// The part of a lab that lives inside a namespace
     #[command(hide = true)]
@@ -103,6 +111,7 @@ pub(super) enum What {
     /// One BGP neighbor
     Neighbor {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// The Loc-RIB: every path, and why it is or is not used
@@ -114,11 +123,13 @@ pub(super) enum What {
     /// What a neighbor sent, before policy
     Received {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// What a neighbor was told
     Advertised {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// What the kernel and the tunnel were told

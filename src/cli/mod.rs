@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod command;
+mod completions;
 mod key;
 mod output;
 mod show;
@@ -27,6 +28,7 @@ const USAGE: u8 = 2;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
+    completions::answer();
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
@@ -53,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
         Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
+        Command::Completions { shell } => completions::script(shell)?,
         Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)
