@@ -6,7 +6,9 @@ mod args;
 mod check;
 mod command;
 mod completions;
+mod help;
 mod key;
+mod man;
 mod output;
 mod show;
 mod text;
@@ -56,6 +58,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key { command } => key::key(&command)?,
         Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
         Command::Completions { shell } => completions::script(shell)?,
+        Command::Man { directory } => man::man(&directory)?,
         Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)
