@@ -26,7 +26,7 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use reference::{reference, schema};
+pub use reference::{manual, reference, schema};
 pub use secrets::{SecretError, no_secrets, secrets_from_files};
 pub use settings::{Config, Source};
 pub use together::check_together;

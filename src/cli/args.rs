@@ -3,14 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::ArgValueCandidates;
 use ipnet::IpNet;
 
+use super::completions::{self, Shell};
+use super::help;
 use crate::control;
 
 /// A BGP and WireGuard VPN gateway.
+///
+/// One program that is a BGP speaker and a WireGuard tunnel, both in userspace: a route that a neighbor announces becomes
+/// a permission of a WireGuard peer and a route of the kernel in one step.
 #[derive(Debug, Parser)]
-#[command(name = "vpngw", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "vpngw",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_long_help = help::sections()
+)]
 pub(super) struct Arguments {
     /// Control socket of the running gateway
     #[arg(long, global = true, value_name = "PATH", env = "VPNGW_SOCKET", default_value = "/run/vpngw/vpngw.sock")]
@@ -30,29 +42,56 @@ pub(super) enum Command {
     /// Stop the running gateway and wait for its end
     Stop(Stop),
     /// Check configurations: each file by itself, and all of them together
+    ///
+    /// Prints everything that is wrong, with file, line and column, and nothing where all is right. Both ends of a tunnel
+    /// in one call are also checked against each other.
     Check(Check),
     /// Show what the running gateway knows
+    ///
+    /// Tables for people; with --json the answers of the control API, which keep their form.
     Show(Show),
     /// Tell a BGP neighbor's session what to do
     Neighbor {
         /// Name or address, as `show neighbors` has it
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
         #[command(subcommand)]
         command: NeighborCommand,
     },
     /// Make WireGuard keys
+    ///
+    /// Keys are printed in base64, as the tool wg prints them. A file that holds a private or preshared key must not be
+    /// readable by everyone: set the umask before it is written.
     Key {
         #[command(subcommand)]
         command: KeyCommand,
     },
     /// Build a whole site on this machine, in network namespaces
+    ///
+    /// Two real gateways, and stand-ins for the hosts behind them. Needs root and nothing else; everything is removed at
+    /// the end. Fails unless everything that the site must do came true and stayed so.
     Lab {
         /// Which one
-        #[arg(default_value = "homelab-aws")]
+        #[arg(default_value = "homelab-aws", add = ArgValueCandidates::new(completions::sites))]
         site: String,
         /// End by itself after this time: 60s, 5m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         duration: Option<Duration>,
+    },
+    /// Print a script that completes words in a shell
+    ///
+    /// The script asks vpngw itself, found by PATH, so that neighbors are completed from the running gateway. To use it in
+    /// this shell only: source <(vpngw completions bash), or vpngw completions fish | source.
+    Completions {
+        /// Which one
+        shell: Shell,
+    },
+    /// Write the manual pages, for packagers
+    #[command(hide = true)]
+    Man {
+        /// Where they are written; made if it is not there
+        #[arg(value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
     },
     /// The part of a lab that lives inside a namespace
     #[command(hide = true)]
@@ -83,6 +122,7 @@ pub(super) struct Check {
 }
 
 #[derive(Args, Debug)]
+#[command(subcommand_value_name = "WHAT", subcommand_help_heading = "What")]
 pub(super) struct Show {
     /// Print JSON, as docs/schema has it
     #[arg(long, global = true)]
@@ -103,6 +143,7 @@ pub(super) enum What {
     /// One BGP neighbor
     Neighbor {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// The Loc-RIB: every path, and why it is or is not used
@@ -114,11 +155,13 @@ pub(super) enum What {
     /// What a neighbor sent, before policy
     Received {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// What a neighbor was told
     Advertised {
         /// Name or address
+        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
     },
     /// What the kernel and the tunnel were told

@@ -5,7 +5,10 @@
 mod args;
 mod check;
 mod command;
+mod completions;
+mod help;
 mod key;
+mod man;
 mod output;
 mod show;
 mod text;
@@ -27,6 +30,7 @@ const USAGE: u8 = 2;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
+    completions::answer();
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
@@ -53,6 +57,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
         Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
+        Command::Completions { shell } => completions::script(shell)?,
+        Command::Man { directory } => man::man(&directory)?,
         Command::LabNode => return lab::node::run(),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,10 @@
-//! The reference page and the schema: what the readers say of themselves when they are run over no file at all.
+//! The reference page, the manual page and the schema: what the readers say of themselves when they are run over no file at all.
 
+mod manual;
 mod page;
 mod schema;
 
+pub use manual::manual;
 pub use page::reference;
 pub use schema::schema;
 

@@ -1,0 +1,87 @@
+//! `vpngw completions`: a script that asks this very program for the words that fit, so that the names of the running
+//! gateway's neighbors are among them.
+//!
+//! The script calls `vpngw` with [`VARIABLE`] set; without it nothing here happens.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, ValueEnum};
+use clap_complete::CompletionCandidate;
+use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
+use tokio::time::timeout;
+
+use super::args::Arguments;
+use super::output::print;
+use super::wait_for;
+use crate::control::{Client, api};
+use crate::lab;
+
+/// Says that a shell asks, and which.
+const VARIABLE: &str = "VPNGW_COMPLETE";
+/// Nobody waits longer for a key to answer.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// A shell that is known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Shell {
+    fn completer(self) -> &'static dyn EnvCompleter {
+        match self {
+            Self::Bash => &Bash,
+            Self::Zsh => &Zsh,
+            Self::Fish => &Fish,
+        }
+    }
+}
+
+/// Answers a shell that asks for words, and ends; returns where none asks.
+pub(super) fn answer() {
+    CompleteEnv::with_factory(command).var(VARIABLE).shells(Shells(&[&Bash, &Zsh, &Fish])).complete();
+}
+
+/// Prints the script.
+pub(super) fn script(shell: Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    shell.completer().write_registration(VARIABLE, "vpngw", "vpngw", "vpngw", &mut script)?;
+    print(String::from_utf8(script).context("the script is not text")?.trim_start())
+}
+
+/// The command line. `neighbor` is followed by a name; its verbs fit only behind that.
+fn command() -> clap::Command {
+    let command = Arguments::command();
+    if !env::args_os().rev().nth(1).is_some_and(|before| before == "neighbor") {
+        return command;
+    }
+    command.mut_subcommand("neighbor", |neighbor| {
+        clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
+    })
+}
+
+/// The names of the running gateway's neighbors; none where none runs.
+pub(super) fn neighbors() -> Vec<CompletionCandidate> {
+    let client = Client::new(socket());
+    let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Neighbors>("/v1/neighbors")).await? });
+    let neighbors = answer.map(|answer| answer.neighbors).unwrap_or_default();
+    neighbors.into_iter().map(|neighbor| CompletionCandidate::new(neighbor.name)).collect()
+}
+
+/// The sites of `vpngw lab`.
+pub(super) fn sites() -> Vec<CompletionCandidate> {
+    lab::SITES.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Of the line as far as it is written: its `--socket`, else that of the environment, else the usual one.
+fn socket() -> PathBuf {
+    let words: Vec<OsString> = env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let matches = Arguments::command().ignore_errors(true).try_get_matches_from(words);
+    matches.ok().and_then(|matches| matches.get_one("socket").cloned()).unwrap_or_default()
+}
