@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 pub use diagnostic::{Diagnostic, Severity};
 pub use reference::{manual, reference, schema};
 pub use secrets::{SecretError, no_secrets, secrets_from_files};
-pub use settings::{Config, Source};
+pub use settings::{Config, OnStop, Source};
 pub use together::check_together;
 
 use crate::raw::{Keys, Part, Place, Report, Walk};
@@ -38,6 +38,8 @@ use crate::raw::{Keys, Part, Place, Report, Walk};
 pub struct Context<'a> {
     /// Used where `[router] router-id` is absent: the first IPv4 address of the host.
     pub default_router_id: Option<Ipv4Addr>,
+    /// Used where `[router] on-stop` is absent: what the service that runs us wants.
+    pub default_on_stop: OnStop,
     /// The environment, for `${NAME}`.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a key file: [`secrets_from_files`] or [`no_secrets`].

@@ -17,7 +17,12 @@ pub fn text(input: &[u8]) {
 fn read(sources: &[Source]) {
     // Short names are set, long ones are not.
     let env = |name: &str| (name.len() < 4).then(|| name.to_owned());
-    let context = Context { default_router_id: None, env: &env, secrets: &config::no_secrets };
+    let context = Context {
+        default_router_id: None,
+        default_on_stop: config::OnStop::Withdraw,
+        env: &env,
+        secrets: &config::no_secrets,
+    };
     let diagnostics = config::read(sources, &context).map_or_else(
         |errors| {
             assert!(!errors.is_empty(), "refused without a reason");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
 use ipnet::IpNet;
 
@@ -38,6 +38,9 @@ pub(super) enum Command {
         /// Its configuration; `conf.d/*.toml` beside it is read too
         #[arg(long, value_name = "FILE", default_value = "/etc/vpngw/vpngw.toml")]
         config: PathBuf,
+        /// What SIGTERM leaves behind where the file has no `on-stop`
+        #[arg(long, value_name = "WHAT", value_enum, default_value = "withdraw")]
+        on_stop: OnStop,
     },
     /// Stop the running gateway and wait for its end
     Stop(Stop),
@@ -106,6 +109,27 @@ pub(super) struct Stop {
     /// Leave our routes in the kernel, whatever `on-stop` says
     #[arg(long)]
     pub(super) keep_routes: bool,
+    /// The gateway of this configuration; where it does not run, what it has kept is removed
+    #[arg(long, value_name = "FILE", requires = "withdraw")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// As `[router] on-stop`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum OnStop {
+    /// Routes and device are removed
+    Withdraw,
+    /// Routes and device stay, also after a crash
+    Keep,
+}
+
+impl From<OnStop> for config::OnStop {
+    fn from(on_stop: OnStop) -> Self {
+        match on_stop {
+            OnStop::Withdraw => Self::Withdraw,
+            OnStop::Keep => Self::Keep,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -270,6 +294,13 @@ mod tests {
     #[test]
     fn a_stop_cannot_both_withdraw_and_keep() {
         assert_eq!(parse("vpngw stop --withdraw --keep-routes").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn only_a_stop_that_withdraws_needs_to_know_the_configuration() {
+        assert!(parse("vpngw stop --withdraw --config /f").is_ok());
+        assert_eq!(parse("vpngw stop --config /f").unwrap_err().exit_code(), 2);
+        assert_eq!(parse("vpngw stop --keep-routes --config /f").unwrap_err().exit_code(), 2);
     }
 
     #[test]

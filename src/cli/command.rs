@@ -3,23 +3,54 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use config::OnStop;
 use tokio::time::{Instant, sleep};
 
 use super::args::{NeighborCommand, Stop};
+use super::check::SOME_ROUTER_ID;
+use super::output::say;
 use crate::control::{Client, api, segment};
+use crate::daemon::{self, Removed};
+use crate::source::load;
 
 /// A stop withdraws every route and ends every session first.
 const STOP_TIME: Duration = Duration::from_secs(60);
 /// How often a stopping gateway is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Stops the gateway and waits until nobody listens on its socket.
+/// Stops the gateway and waits until nobody listens on its socket. Where a configuration is named and its gateway does
+/// not run, what that has kept is removed.
 pub(super) async fn stop(client: &Client, arguments: &Stop) -> anyhow::Result<()> {
     let routes = match arguments {
         Stop { withdraw: true, .. } => Some(api::StopRoutes::Withdraw),
         Stop { keep_routes: true, .. } => Some(api::StopRoutes::Keep),
         _ => None,
     };
+    let Some(path) = &arguments.config else { return stop_running(client, routes).await };
+    let config = load(path, false, Some(SOME_ROUTER_ID), OnStop::Withdraw)?.config;
+    let client = Client::new(&config.control.socket);
+    if client.is_reachable().await {
+        return stop_running(&client, routes).await;
+    }
+    if let Some(text) = told(&daemon::remove_leftovers(&config).await?) {
+        say(&text);
+    }
+    Ok(())
+}
+
+/// What was removed, where anything was.
+fn told(removed: &Removed) -> Option<String> {
+    let routes = match removed.routes {
+        0 => None,
+        1 => Some("1 route".to_owned()),
+        count => Some(format!("{count} routes")),
+    };
+    let interface = removed.interface.as_ref().map(|name| format!("interface {name}"));
+    let things: Vec<String> = routes.into_iter().chain(interface).collect();
+    (!things.is_empty()).then(|| format!("removed {} of a former run", things.join(" and ")))
+}
+
+async fn stop_running(client: &Client, routes: Option<api::StopRoutes>) -> anyhow::Result<()> {
     match client.post("/v1/stop", &api::Stop { routes }).await {
         // It may be gone before its answer is on the way.
         Err(error) if error.is::<hyper::Error>() => {}
@@ -59,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    const AS_CONFIGURED: Stop = Stop { withdraw: false, keep_routes: false };
+    const AS_CONFIGURED: Stop = Stop { withdraw: false, keep_routes: false, config: None };
 
     fn gateway() -> (TempDir, UnixListener, Client) {
         let directory = tempdir().unwrap();

@@ -18,10 +18,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use config::OnStop;
 
 use self::args::{Arguments, Command};
 use self::output::{Closed, fail};
 use crate::control::Client;
+use crate::daemon::Daemon;
 use crate::source::{LoadError, load};
 use crate::{daemon, host, lab};
 
@@ -50,7 +52,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let client = Client::new(arguments.socket);
     match arguments.command {
-        Command::Run { config } => run_gateway(&config)?,
+        Command::Run { config, on_stop } => run_gateway(&config, on_stop.into())?,
         Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
         Command::Check(arguments) => return check::check(&arguments),
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
@@ -64,12 +66,17 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_gateway(path: &Path) -> anyhow::Result<()> {
-    // Before the first thread.
-    host::raise_capabilities()?;
-    let loaded = load(path, true, host::first_ipv4())?;
-    check::tell(&loaded.warnings);
-    daemon::run(loaded.config, loaded.sources)
+fn run_gateway(path: &Path, on_stop: OnStop) -> anyhow::Result<()> {
+    // Signals are heard from here on, before anything is read.
+    let daemon = Daemon::prepare()?;
+    let run = || {
+        // Before the first thread.
+        host::raise_capabilities()?;
+        let loaded = load(path, true, host::first_ipv4(), on_stop)?;
+        check::tell(&loaded.warnings);
+        daemon.run(loaded.config, loaded.sources)
+    };
+    run().inspect_err(|error| daemon::failed(&check::in_short(error)))
 }
 
 /// The client needs a runtime, the rest of the command line none.

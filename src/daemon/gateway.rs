@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,19 +15,19 @@ use bgpd::speaker::{Event, Input};
 use bgpd::types::NextHop;
 use config::Config;
 use config::settings::OnStop;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wgd::settings::{Endpoint, PeerSettings, PublicKey};
 use wgd::view::{PeerState, PeerView};
 
+use super::device::Device;
 use super::handle::Stop;
 use super::inputs::{Heard, Inputs, sleep_until};
 use super::journal::Journal;
 use super::news::News;
-use super::start::Device;
+use super::signals::Signals;
+use super::systemd;
 use crate::fib::{Fib, Work};
-use crate::host;
 use crate::kernel::{self, Address, Kernel, Resolution, Route};
 
 /// A question to the gateway's task, run between two inputs.
@@ -104,18 +103,15 @@ impl Gateway {
     }
 
     /// Until told to stop, or until a part ends; either way it stops in order.
-    pub(super) async fn run(mut self, mut inputs: Inputs) -> Result<()> {
-        let ended = self.serve(&mut inputs).await;
+    pub(super) async fn run(mut self, mut inputs: Inputs, signals: &mut Signals) -> Result<()> {
+        let ended = self.serve(&mut inputs, signals).await;
         let stopped = self.stop(*ended.as_ref().unwrap_or(&Stop::AsConfigured), inputs).await;
         ended.and(stopped)
     }
 
-    async fn serve(&mut self, inputs: &mut Inputs) -> Result<Stop> {
+    async fn serve(&mut self, inputs: &mut Inputs, signals: &mut Signals) -> Result<Stop> {
         self.host_changed();
         self.fib.endpoints(self.endpoints.values().copied().collect());
-        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         loop {
             self.do_work().await;
             let timeout = self.next_timeout();
@@ -123,10 +119,7 @@ impl Gateway {
                 return Ok(how);
             }
             tokio::select! {
-                _ = terminate.recv() => self.stopping = Some(Stop::AsConfigured),
-                _ = interrupt.recv() => self.stopping = Some(Stop::AsConfigured),
-                // A terminal that closes is no reason to stop forwarding.
-                _ = hangup.recv() => info!("SIGHUP is ignored: a changed configuration needs a restart"),
+                () = signals.stop() => self.stopping = Some(Stop::AsConfigured),
                 input = inputs.next() => self.take(input).await?,
                 Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
                 () = sleep_until(timeout) => self.timeout(),
@@ -342,6 +335,13 @@ impl Gateway {
         peers.iter().find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
     }
 
+    /// Waits for the tunnel's worker.
+    pub(super) fn tunnel_answers(&self) {
+        if let Some(device) = &self.device {
+            device.tunnel.drops();
+        }
+    }
+
     /// Every WireGuard peer.
     pub(super) fn peers(&self) -> Vec<PeerView> {
         self.device.as_ref().map(|device| device.tunnel.peers()).unwrap_or_default()
@@ -349,19 +349,23 @@ impl Gateway {
 
     /// Sessions end first, while the tunnel can still carry the NOTIFICATION; then our routes go, then the device.
     async fn stop(mut self, how: Stop, inputs: Inputs) -> Result<()> {
-        let keep = match how {
-            Stop::AsConfigured => self.config.on_stop == OnStop::Keep,
-            Stop::KeepRoutes => true,
-            Stop::Withdraw => false,
+        let on_stop = match how {
+            Stop::AsConfigured => self.config.on_stop,
+            Stop::KeepRoutes => OnStop::Keep,
+            Stop::Withdraw => OnStop::Withdraw,
         };
-        info!(keep_routes = keep, "stopping");
+        systemd::stopping();
+        info!(keep_routes = on_stop == OnStop::Keep, "stopping");
         if let Some(bgp) = self.bgp.take() {
             bgp.stop().await;
         }
-        let withdrawn = if keep { Ok(()) } else { self.withdraw(inputs).await };
+        let withdrawn = match on_stop {
+            OnStop::Keep => Ok(()),
+            OnStop::Withdraw => self.withdraw(inputs).await,
+        };
         if let Some(device) = self.device.take() {
-            if let Err(error) = host::set_persistent(device.tun.as_fd(), keep) {
-                warn!(%error, "the device does not stay or go as it should");
+            if let Err(error) = device.outlive_us(on_stop) {
+                warn!("{error:#}");
             }
             device.tunnel.stop();
         }

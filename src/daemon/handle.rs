@@ -177,6 +177,17 @@ impl Handle {
         self.gateway(move |gateway| gateway.stopping = Some(how)).await;
     }
 
+    /// Asks every thread something and waits for all of them; false: the gateway is stopping.
+    pub(super) async fn threads_answer(&self) -> bool {
+        let kernel = self.gateway(|gateway| {
+            gateway.tunnel_answers();
+            gateway.kernel.clone()
+        });
+        let Some(kernel) = kernel.await else { return false };
+        let speaker = self.bgp.is_none() || self.speaker(|_, _| ()).await.is_some();
+        speaker && kernel.answers().await.is_ok()
+    }
+
     async fn speaker<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,

@@ -2,7 +2,6 @@
 //! appears when everything that does not wait for others is up.
 
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,12 +11,13 @@ use config::settings::Wireguard;
 use config::{Config, Source};
 use tokio::sync::mpsc;
 use tracing::info;
-use wgd::net::{Io, Tunnel};
 
+use super::device::Device;
 use super::gateway::{CALLS, Gateway};
 use super::handle::Handle;
 use super::inputs::Inputs;
 use super::news::Mailbox;
+use super::systemd;
 use crate::control::{self, Access, Listener};
 use crate::fib::{self, Fib};
 use crate::host;
@@ -29,7 +29,7 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
     let mailbox = Mailbox::default();
     let device = match &config.wireguard {
-        Some(wireguard) => Some(device(wireguard, &config, &kernel, &mailbox).await?),
+        Some(wireguard) => Some(Device::open(wireguard, &config, &kernel, &mailbox).await?),
         None => None,
     };
     let own = kernel.addresses().await.context("cannot read this host's addresses")?;
@@ -47,6 +47,12 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     let (calls, inbox) = mpsc::channel(CALLS);
     let handle = Handle::new(calls, bgp.clone(), Arc::new(sources));
     serve(&config, &handle)?;
+    // From here on a crash too leaves what is to be kept; a start that fails leaves only what it has found.
+    if let Some(device) = &device {
+        device.outlive_us(config.on_stop)?;
+    }
+    tokio::spawn(systemd::watchdog(handle));
+    systemd::ready();
     info!(
         asn = config.bgp.as_ref().map(|bgp| bgp.speaker.asn.get()),
         router_id = config.bgp.as_ref().map(|bgp| bgp.speaker.router_id.to_string()),
@@ -55,37 +61,6 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     );
     let inputs = Inputs { calls: inbox, speaker: outputs, kernel: kernel_events, mailbox };
     Ok((Gateway::new(config, kernel, fib, bgp, device), inputs))
-}
-
-/// The tunnel's device: its TUN kept open here, so that it can be made persistent on the way out.
-#[derive(Debug)]
-pub(super) struct Device {
-    pub(super) tunnel: Tunnel,
-    pub(super) tun: OwnedFd,
-    pub(super) interface: u32,
-}
-
-async fn device(wireguard: &Wireguard, config: &Config, kernel: &Kernel, mailbox: &Mailbox) -> Result<Device> {
-    let name = &wireguard.interface;
-    let tun = host::open_tun(name)?;
-    let interface = host::interface_index(name).with_context(|| format!("interface {name} is gone again"))?;
-    for address in &wireguard.addresses {
-        kernel
-            .add_address(interface, *address)
-            .await
-            .with_context(|| format!("cannot give {address} to interface {name}"))?;
-    }
-    host::rp_filter(name, config.kernel.rp_filter)?;
-    kernel
-        .link_up(interface, Some(wireguard.tunnel.mtu.into()))
-        .await
-        .with_context(|| format!("cannot bring interface {name} up"))?;
-    let udp = host::udp_sockets(wireguard.listen_port)?;
-    let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
-    let mailbox = mailbox.clone();
-    let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
-        .context("cannot start the tunnel")?;
-    Ok(Device { tunnel, tun, interface })
 }
 
 fn serve(config: &Config, handle: &Handle) -> Result<()> {

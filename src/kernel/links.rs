@@ -37,6 +37,13 @@ impl Netlink {
         self.change(0, &RouteNetlinkMessage::SetLink(message))
     }
 
+    /// Writes an alias on a link.
+    pub(super) fn set_alias(&mut self, interface: u32, alias: String) -> io::Result<()> {
+        let mut message = link_message(interface);
+        message.attributes.push(LinkAttribute::IfAlias(alias));
+        self.change(0, &RouteNetlinkMessage::SetLink(message))
+    }
+
     /// Removes a link.
     pub(super) fn delete_link(&mut self, interface: u32) -> io::Result<()> {
         self.change(0, &RouteNetlinkMessage::DelLink(link_message(interface)))
@@ -64,21 +71,22 @@ impl Netlink {
 
     /// Adds an address; one that exists is no error.
     pub(super) fn add_address(&mut self, interface: u32, address: IpNet) -> io::Result<()> {
-        let mut message = AddressMessage::default();
-        message.header.index = interface;
-        message.header.prefix_len = address.prefix_len();
-        message.attributes = vec![AddressAttribute::Local(address.addr()), AddressAttribute::Address(address.addr())];
-        match address {
-            IpNet::V4(_) => message.header.family = AddressFamily::Inet,
-            IpNet::V6(_) => {
-                // Usable at once, without duplicate detection: a BGP session binds to it.
-                message.header.family = AddressFamily::Inet6;
-                message.header.flags = AddressHeaderFlags::Nodad;
-                message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-            }
+        let mut message = address_message(interface, address);
+        if let IpNet::V6(_) = address {
+            // Usable at once, without duplicate detection: a BGP session binds to it.
+            message.header.flags = AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         match self.change(NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Removes an address; to remove what is not there is no error.
+    pub(super) fn delete_address(&mut self, interface: u32, address: IpNet) -> io::Result<()> {
+        match self.change(0, &RouteNetlinkMessage::DelAddress(address_message(interface, address))) {
+            Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(()),
             result => result,
         }
     }
@@ -109,6 +117,15 @@ fn link_message(interface: u32) -> LinkMessage {
     message
 }
 
+fn address_message(interface: u32, address: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = if address.addr().is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.index = interface;
+    message.header.prefix_len = address.prefix_len();
+    message.attributes = vec![AddressAttribute::Local(address.addr()), AddressAttribute::Address(address.addr())];
+    message
+}
+
 fn named(name: &str) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::IfName(name.to_owned()));
@@ -125,11 +142,13 @@ fn link(received: &Received<'_>) -> Option<Link> {
         // IFF_RUNNING alone follows the carrier with a delay.
         running: flags.contains(LinkFlags::Up | LinkFlags::Running | LinkFlags::LowerUp),
         mtu: 0,
+        alias: None,
     };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             _ => {}
         }
     }

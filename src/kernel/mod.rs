@@ -89,6 +89,8 @@ pub struct Link {
     pub running: bool,
     /// In octets.
     pub mtu: u32,
+    /// IFLA_IFALIAS: what somebody wrote on it.
+    pub alias: Option<String>,
 }
 
 /// An address of ours.
@@ -155,6 +157,12 @@ impl Kernel {
         self.ask(move |netlink| netlink.link_up(interface, mtu)).await
     }
 
+    /// Writes an alias on a link.
+    pub async fn set_alias(&self, interface: u32, alias: &str) -> io::Result<()> {
+        let alias = alias.to_owned();
+        self.ask(move |netlink| netlink.set_alias(interface, alias)).await
+    }
+
     /// Removes a link.
     pub async fn delete_link(&self, interface: u32) -> io::Result<()> {
         self.ask(move |netlink| netlink.delete_link(interface)).await
@@ -180,6 +188,16 @@ impl Kernel {
     /// Adds an address (IPv6 without duplicate detection); one that exists is no error.
     pub async fn add_address(&self, interface: u32, address: IpNet) -> io::Result<()> {
         self.ask(move |netlink| netlink.add_address(interface, address)).await
+    }
+
+    /// Removes an address; to remove what is not there is no error.
+    pub async fn delete_address(&self, interface: u32, address: IpNet) -> io::Result<()> {
+        self.ask(move |netlink| netlink.delete_address(interface, address)).await
+    }
+
+    /// Answers when every job handed in before is done: the thread is alive.
+    pub async fn answers(&self) -> io::Result<()> {
+        self.ask(|_| Ok(())).await
     }
 
     /// Applies a batch in order, at most one operation a destination; one result each. A route of another program in the

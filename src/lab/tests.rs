@@ -74,7 +74,12 @@ fn every_configuration_is_one_that_the_gateway_reads() {
             name if name.ends_with("_PUBLIC_KEY") => Some("b".repeat(42) + "Y="),
             _ => None,
         };
-        let context = config::Context { default_router_id: None, env: &env, secrets: &keys };
+        let context = config::Context {
+            default_router_id: None,
+            default_on_stop: config::OnStop::Withdraw,
+            env: &env,
+            secrets: &keys,
+        };
         let source = config::Source { name: format!("{}.toml", gateway.name), text: gateway.config };
         if let Err(diagnostics) = config::read(&[source], &context) {
             let text: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();

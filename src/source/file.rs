@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::{env, error, fmt, fs, io};
 
-use config::{Config, Context, Diagnostic, Source};
+use config::{Config, Context, Diagnostic, OnStop, Source};
 
 /// The directory beside the main file whose files are read too.
 const FRAGMENTS: &str = "conf.d";
@@ -49,15 +49,21 @@ impl error::Error for LoadError {
 }
 
 /// Reads the configuration whose main file is `path`. Without `secrets` no key file is opened. `default_router_id`
-/// stands for an absent `router-id`.
+/// stands for an absent `router-id`, `default_on_stop` for an absent `on-stop`.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, at once.
-pub fn load(path: &Path, secrets: bool, default_router_id: Option<Ipv4Addr>) -> Result<Loaded, LoadError> {
+pub fn load(
+    path: &Path,
+    secrets: bool,
+    default_router_id: Option<Ipv4Addr>,
+    default_on_stop: OnStop,
+) -> Result<Loaded, LoadError> {
     let sources = sources(path)?;
     let context = Context {
         default_router_id,
+        default_on_stop,
         env: &|name| env::var(name).ok(),
         secrets: if secrets { &config::secrets_from_files } else { &config::no_secrets },
     };
@@ -119,7 +125,7 @@ mod tests {
     }
 
     fn loaded(directory: &TempDir) -> Result<Loaded, LoadError> {
-        load(&directory.path().join("vpngw.toml"), true, ID)
+        load(&directory.path().join("vpngw.toml"), true, ID, OnStop::Withdraw)
     }
 
     #[test]
@@ -150,7 +156,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let Err(error) = load(Path::new("/nowhere/vpngw.toml"), true, ID) else { panic!("it was taken") };
+        let Err(error) = load(Path::new("/nowhere/vpngw.toml"), true, ID, OnStop::Withdraw) else {
+            panic!("it was taken")
+        };
         assert_eq!(error.to_string(), "cannot read /nowhere/vpngw.toml");
         assert!(matches!(error, LoadError::Read(_, cause) if cause.kind() == io::ErrorKind::NotFound));
     }
@@ -160,7 +168,7 @@ mod tests {
         let text = "[wireguard]\nprivate-key-file = \"/nowhere/key\"\naddresses = \"10.0.0.1/32\"\n";
         let files = directory(&[("vpngw.toml", text)]);
         let main = files.path().join("vpngw.toml");
-        assert!(matches!(load(&main, true, ID), Err(LoadError::Refused(_))));
-        assert!(load(&main, false, ID).is_ok());
+        assert!(matches!(load(&main, true, ID, OnStop::Withdraw), Err(LoadError::Refused(_))));
+        assert!(load(&main, false, ID, OnStop::Withdraw).is_ok());
     }
 }

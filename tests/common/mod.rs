@@ -11,6 +11,7 @@ pub mod frr;
 pub mod gobgp;
 pub mod kernel;
 pub mod pair;
+pub mod systemd;
 pub mod wireguard_go;
 
 use std::fs;

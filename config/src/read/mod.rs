@@ -62,8 +62,9 @@ fn router(keys: &mut Keys<'_, '_>) -> Router {
         ),
         on_stop: keys.or(
             "on-stop",
-            OnStop::Withdraw,
-            "What SIGTERM leaves behind: `withdraw` removes our routes and the device, `keep` leaves both.",
+            keys.walk.context.default_on_stop,
+            "What SIGTERM leaves behind: `withdraw` removes our routes and the device, `keep` leaves both, also after a \
+             crash. Absent: as `vpngw run --on-stop` says; the systemd unit says `keep`.",
         ),
     }
 }

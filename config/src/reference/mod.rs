@@ -9,7 +9,7 @@ pub use page::reference;
 pub use schema::schema;
 
 use crate::raw::{Keys, Report, Walk};
-use crate::{Context, no_secrets, read};
+use crate::{Context, OnStop, no_secrets, read};
 
 /// One section, as its reader describes it.
 #[derive(Clone, Debug)]
@@ -59,7 +59,8 @@ impl Section {
 
 /// Every section, the outer before the inner.
 fn sections() -> Vec<Section> {
-    let context = Context { default_router_id: None, env: &|_| None, secrets: &no_secrets };
+    let context =
+        Context { default_router_id: None, default_on_stop: OnStop::Withdraw, env: &|_| None, secrets: &no_secrets };
     let mut walk = Walk { sources: &[], context: &context, report: Report::default(), sections: Some(Vec::new()) };
     Keys::root(&mut walk, Vec::new(), read::everything);
     walk.sections.unwrap_or_default()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use super::{Need, Section, sections};
-use crate::{Config, Context, Source, no_secrets};
+use crate::{Config, Context, OnStop, Source, no_secrets};
 
 /// What stands for keys without a default.
 fn sample(key: &str) -> &'static str {
@@ -52,7 +52,12 @@ fn needs(section: &Section, key: &str) -> bool {
 
 fn read(text: String) -> Config {
     let router_id = Some(Ipv4Addr::new(192, 0, 2, 1));
-    let context = Context { default_router_id: router_id, env: &|_| None, secrets: &no_secrets };
+    let context = Context {
+        default_router_id: router_id,
+        default_on_stop: OnStop::Withdraw,
+        env: &|_| None,
+        secrets: &no_secrets,
+    };
     let source = Source { name: "vpngw.toml".to_owned(), text };
     let outcome = crate::read(&[source], &context);
     outcome.unwrap_or_else(|errors| panic!("{}", errors.iter().map(ToString::to_string).collect::<String>())).0

@@ -29,7 +29,10 @@ pub(crate) fn read(files: &[(&str, &str)]) -> Outcome {
 pub(crate) fn read_with_router_id(files: &[(&str, &str)], default_router_id: Option<Ipv4Addr>) -> Outcome {
     let source = |(name, text): &(&str, &str)| Source { name: (*name).to_owned(), text: (*text).to_owned() };
     let sources: Vec<_> = files.iter().map(source).collect();
-    config::read(&sources, &Context { default_router_id, env: &environment, secrets: &secrets })
+    config::read(
+        &sources,
+        &Context { default_router_id, default_on_stop: config::OnStop::Withdraw, env: &environment, secrets: &secrets },
+    )
 }
 
 pub(crate) fn told(diagnostics: &[Diagnostic]) -> String {

@@ -207,7 +207,7 @@ fn a_peer_is_shown_with_every_field() {
 
 #[test]
 fn a_fib_route_names_its_interfaces() {
-    let links = [Link { index: 7, name: "wg0".into(), up: true, running: true, mtu: 1420 }];
+    let links = [Link { index: 7, name: "wg0".into(), up: true, running: true, mtu: 1420, alias: None }];
     let expected = json!({
         "prefix": "10.244.0.0/24", "table": 254, "discard": false, "state": "failed", "error": "Network is down",
         "next_hops": [{"address": null, "interface": "wg0", "weight": 1},

@@ -1,0 +1,134 @@
+//! The tunnel's device: made, or taken over from a former run, and what such a run has left.
+//!
+//! A device is ours if it carries our mark. One of the configured name without it belongs to somebody else and is
+//! neither used nor removed.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use anyhow::{Context as _, Result, ensure};
+use config::Config;
+use config::settings::{OnStop, Wireguard};
+use wgd::net::{Io, Tunnel};
+
+use super::news::Mailbox;
+use crate::host;
+use crate::kernel::{Kernel, Link, RouteOp};
+
+/// The alias (IFLA_IFALIAS) of a device that is ours.
+const MARK: &str = "vpngw";
+
+/// The tunnel's device: its TUN is kept open here too, for it can be made persistent as long as we live.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) tunnel: Tunnel,
+    pub(super) interface: u32,
+    tun: OwnedFd,
+}
+
+impl Device {
+    /// Makes the device or takes it over, gives it exactly its addresses, and starts the tunnel behind it.
+    pub(super) async fn open(
+        wireguard: &Wireguard,
+        config: &Config,
+        kernel: &Kernel,
+        mailbox: &Mailbox,
+    ) -> Result<Self> {
+        let name = &wireguard.interface;
+        if let Some(link) = find(kernel, name).await? {
+            ensure!(
+                is_ours(&link),
+                "interface {name} is there already and is not ours: remove it (ip link delete {name}) or set \
+                 another name as [wireguard] interface"
+            );
+        }
+        let tun = host::open_tun(name)?;
+        let interface = host::interface_index(name).with_context(|| format!("interface {name} is gone again"))?;
+        kernel.set_alias(interface, MARK).await.with_context(|| format!("cannot mark interface {name} as ours"))?;
+        remove_old_addresses(wireguard, kernel, interface).await?;
+        for address in &wireguard.addresses {
+            kernel
+                .add_address(interface, *address)
+                .await
+                .with_context(|| format!("cannot give {address} to interface {name}"))?;
+        }
+        host::rp_filter(name, config.kernel.rp_filter)?;
+        kernel
+            .link_up(interface, Some(wireguard.tunnel.mtu.into()))
+            .await
+            .with_context(|| format!("cannot bring interface {name} up"))?;
+        let udp = host::udp_sockets(wireguard.listen_port)?;
+        let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
+        let mailbox = mailbox.clone();
+        let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
+            .context("cannot start the tunnel")?;
+        Ok(Self { tunnel, tun, interface })
+    }
+
+    /// Whether device, addresses and kernel routes outlive this process, however it ends.
+    pub(super) fn outlive_us(&self, on_stop: OnStop) -> Result<()> {
+        let keep = on_stop == OnStop::Keep;
+        host::set_persistent(self.tun.as_fd(), keep).context("cannot decide whether the device stays")
+    }
+}
+
+/// Addresses of an earlier configuration. Link-local ones of IPv6 are the kernel's own.
+async fn remove_old_addresses(wireguard: &Wireguard, kernel: &Kernel, interface: u32) -> Result<()> {
+    let found = kernel.addresses().await.context("cannot read this host's addresses")?;
+    let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    for old in found.into_iter().filter(|found| found.interface == interface).map(|found| found.address) {
+        if wireguard.addresses.contains(&old) || is_link_local(old.addr()) {
+            continue;
+        }
+        let failed = || format!("cannot remove {old} from interface {}", wireguard.interface);
+        kernel.delete_address(interface, old).await.with_context(failed)?;
+    }
+    Ok(())
+}
+
+/// What was removed of a former run.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Removed {
+    /// How many kernel routes.
+    pub routes: usize,
+    /// The device's name.
+    pub interface: Option<String>,
+}
+
+/// Removes what a former run of this configuration has kept: kernel routes with its protocol number in every table, and
+/// its device. No gateway answers on its control socket; where one holds the device all the same, nothing is touched.
+///
+/// # Errors
+/// One sentence: a gateway runs, or what could not be removed.
+pub async fn remove_leftovers(config: &Config) -> Result<Removed> {
+    let (kernel, _events) = Kernel::start(config.kernel.protocol).context("cannot open netlink")?;
+    let name = config.wireguard.as_ref().map(|wireguard| &wireguard.interface);
+    let ours = match name {
+        Some(name) => find(&kernel, name).await?.filter(is_ours).map(|_| name),
+        None => None,
+    };
+    let running = || {
+        format!("nothing was removed: does a gateway run that does not listen on {}?", config.control.socket.display())
+    };
+    let tun = ours.map(|name| host::open_tun(name)).transpose().with_context(running)?;
+    let routes = kernel.own_routes().await.context("cannot read the kernel's routes")?;
+    let count = routes.len();
+    let results = kernel.routes(routes.into_iter().map(RouteOp::Delete).collect()).await;
+    for result in results.context("cannot remove our routes")? {
+        result.context("cannot remove a route of ours")?;
+    }
+    if let Some(tun) = &tun {
+        // It goes with this last descriptor.
+        host::set_persistent(tun.as_fd(), false).context("cannot remove the device")?;
+    }
+    Ok(Removed { routes: count, interface: ours.cloned() })
+}
+
+async fn find(kernel: &Kernel, name: &str) -> Result<Option<Link>> {
+    let links = kernel.links().await.context("cannot read this host's links")?;
+    Ok(links.into_iter().find(|link| link.name == *name))
+}
+
+fn is_ours(link: &Link) -> bool {
+    link.alias.as_deref() == Some(MARK)
+}
