@@ -35,7 +35,7 @@ pub(super) enum Command {
     Show(Show),
     /// Tell a BGP neighbor's session what to do
     Neighbor {
-        /// Name or address, as `show neighbors` has it
+        /// Name or address, as `show neighbors` has it, or `all`
         name: String,
         #[command(subcommand)]
         command: NeighborCommand,
@@ -144,7 +144,13 @@ pub(super) enum NeighborCommand {
         /// Told to the neighbor
         message: Option<String>,
     },
-    /// Undo `disable`
+    /// Let it choose other paths before ours go: what it is told carries GRACEFUL_SHUTDOWN, until `enable`
+    Drain {
+        /// Return when everything is sent and this time has passed since: 5s, 1m
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        wait: Option<Duration>,
+    },
+    /// Undo `disable` and `drain`
     Enable,
 }
 

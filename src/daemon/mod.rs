@@ -11,7 +11,7 @@ mod log;
 mod news;
 mod start;
 
-pub use handle::{Handle, Status, Stop};
+pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 
 use anyhow::{Context as _, Result};
