@@ -219,8 +219,7 @@ fn in_to_out(criterion: &mut Criterion) {
             world
         };
         let run = |mut world: World| {
-            let neighbor = "all/10.0.1.1".to_owned();
-            world.speaker.input(world.now, Input::Command { neighbor, command: Command::Reset });
+            world.speaker.command(world.now, "all/10.0.1.1", &Command::Reset).unwrap();
             (world.settle(), world)
         };
         bencher.iter_batched(prepare, run, BatchSize::PerIteration);

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ipnet::IpNet;
 
+pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
@@ -66,8 +67,6 @@ pub enum Input<'a> {
     Companions(Vec<(IpAddr, IpAddr)>),
     /// A new desired state, whole.
     Settings(Box<Settings>),
-    /// One-shot commands of the operator.
-    Command { neighbor: String, command: Command },
     /// Cease (6/2 Administrative Shutdown) to everybody, no new sessions.
     Stop,
 }
@@ -83,9 +82,15 @@ pub enum Command {
     Resend,
     /// Cease 6/2 with a message (RFC 9003); down until enabled.
     Disable(Option<String>),
-    /// End of [`Command::Disable`].
+    /// Its paths are about to go (RFC 8326), until enabled: what it is told carries GRACEFUL_SHUTDOWN, and what it
+    /// told has the least preference. The session stays.
+    Drain,
+    /// End of [`Command::Disable`] and [`Command::Drain`].
     Enable,
 }
+
+/// In place of a neighbor's name: every neighbor that there is, those that dialled in included.
+pub const ALL: &str = "all";
 
 /// What the host knows of a next hop.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -280,10 +285,20 @@ impl Speaker {
             Input::Vias(vias) => self.vias(vias),
             Input::Companions(companions) => self.companions(companions),
             Input::Settings(settings) => self.reload(*settings),
-            Input::Command { neighbor, command } => self.command(&neighbor, command),
             Input::Stop => self.stop(),
         }
         self.turn();
+    }
+
+    /// Does what the operator asks of a neighbor (name or address), or of [`ALL`].
+    ///
+    /// # Errors
+    /// Nothing was done: there is no such neighbor, or no session that it could be done to.
+    pub fn command(&mut self, now: Instant, neighbor: &str, command: &Command) -> Result<(), CommandError> {
+        self.now = self.now.max(now);
+        let done = self.do_command(neighbor, command);
+        self.turn();
+        done
     }
 
     /// Appends bytes for a connection, a few KiB at a time; `false` when there is nothing (more) to send.
@@ -345,6 +360,11 @@ impl Speaker {
     /// Every neighbor, by name.
     pub fn neighbors(&self, now: Instant) -> Vec<NeighborView> {
         self.neighbor_views(now)
+    }
+
+    /// One of them, by name or address.
+    pub fn neighbor(&self, now: Instant, neighbor: &str) -> Option<NeighborView> {
+        self.find_view(now, neighbor)
     }
 
     /// Loc-RIB.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::types::{Asn, BgpIdentifier, Families};
+use crate::types::{Asn, BgpIdentifier, ConnectionId, Families};
 use crate::wire::{Notification, PathAttributes};
 
 /// One prefix of the Loc-RIB.
@@ -92,6 +92,12 @@ pub struct NeighborView {
     pub accepted: usize,
     /// Prefixes told to it.
     pub advertised: usize,
+    /// Prefixes it is still to be told of.
+    pub pending: usize,
+    /// The connection that routes flow on.
+    pub connection: Option<ConnectionId>,
+    /// Its paths are about to go, by the operator's command (RFC 8326).
+    pub draining: bool,
     /// Negotiated; absent before.
     pub hold_time: Option<Duration>,
     /// Names of the capabilities it sent.

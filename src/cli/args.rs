@@ -55,7 +55,7 @@ pub(super) enum Command {
     Show(Show),
     /// Tell a BGP neighbor's session what to do
     Neighbor {
-        /// Name or address, as `show neighbors` has it
+        /// Name or address, as `show neighbors` has it, or `all`
         #[arg(add = ArgValueCandidates::new(completions::neighbors))]
         name: String,
         #[command(subcommand)]
@@ -211,7 +211,13 @@ pub(super) enum NeighborCommand {
         /// Told to the neighbor
         message: Option<String>,
     },
-    /// Undo `disable`
+    /// Let it choose other paths before ours go: what it is told carries GRACEFUL_SHUTDOWN, until `enable`
+    Drain {
+        /// Return when everything is sent and this time has passed since: 5s, 1m
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        wait: Option<Duration>,
+    },
+    /// Undo `disable` and `drain`
     Enable,
 }
 

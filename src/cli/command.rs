@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use bgpd::speaker::ALL;
 use config::OnStop;
 use tokio::time::{Instant, sleep};
 
@@ -15,7 +16,9 @@ use crate::source::load;
 
 /// A stop withdraws every route and ends every session first.
 const STOP_TIME: Duration = Duration::from_secs(60);
-/// How often a stopping gateway is looked at.
+/// A table is sent in less; a neighbor that takes longer does not read.
+const SEND_TIME: Duration = Duration::from_secs(10);
+/// How often a gateway is looked at that is stopping or sending.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Stops the gateway and waits until nobody listens on its socket. Where a configuration is named and its gateway does
@@ -66,16 +69,52 @@ async fn stop_running(client: &Client, routes: Option<api::StopRoutes>) -> anyho
     Ok(())
 }
 
-/// One command to one session.
+/// One command to one session, or to all.
 pub(super) async fn neighbor(client: &Client, name: &str, command: NeighborCommand) -> anyhow::Result<()> {
-    let (verb, message) = match command {
-        NeighborCommand::Reset => ("reset", None),
-        NeighborCommand::Refresh => ("refresh", None),
-        NeighborCommand::Resend => ("resend", None),
-        NeighborCommand::Disable { message } => ("disable", message),
-        NeighborCommand::Enable => ("enable", None),
+    let (verb, message, wait) = match command {
+        NeighborCommand::Reset => ("reset", None, None),
+        NeighborCommand::Refresh => ("refresh", None, None),
+        NeighborCommand::Resend => ("resend", None, None),
+        NeighborCommand::Disable { message } => ("disable", message, None),
+        NeighborCommand::Drain { wait } => ("drain", None, wait),
+        NeighborCommand::Enable => ("enable", None, None),
     };
-    client.post(&format!("/v1/neighbors/{}/{verb}", segment(name)), &api::Disable { message }).await
+    client.post(&format!("/v1/neighbors/{}/{verb}", segment(name)), &api::Disable { message }).await?;
+    if let Some(time) = wait {
+        until_sent(client, name).await?;
+        sleep(time).await;
+    }
+    Ok(())
+}
+
+/// Waits until every neighbor with a session has been sent everything, or until it is clear that one does not read.
+async fn until_sent(client: &Client, name: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + SEND_TIME;
+    loop {
+        let waiting = unsent(client, name).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let (waiting, time) = (waiting.join(", "), SEND_TIME.as_secs());
+            say(&format!("not everything was sent within {time} s to: {waiting}"));
+            return Ok(());
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Who of these has a session, and has not been sent everything.
+async fn unsent(client: &Client, name: &str) -> anyhow::Result<Vec<String>> {
+    let neighbors = if name == ALL {
+        client.get::<api::Neighbors>("/v1/neighbors").await?.neighbors
+    } else {
+        vec![client.get(&format!("/v1/neighbors/{}", segment(name))).await?]
+    };
+    let waits = |neighbor: &api::Neighbor| {
+        neighbor.state == api::SessionState::Established && (neighbor.pending > 0 || neighbor.unsent_bytes > 0)
+    };
+    Ok(neighbors.into_iter().filter(waits).map(|neighbor| neighbor.name).collect())
 }
 
 #[cfg(test)]
@@ -83,9 +122,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
+    use std::sync::{Arc, Mutex};
 
     use tempfile::{TempDir, tempdir};
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
 
     use super::*;
@@ -116,6 +156,82 @@ mod tests {
         tokio::spawn(async move { while listener.accept().await.is_ok() {} });
         let error = stop(&client, &AS_CONFIGURED).await.unwrap_err();
         assert_eq!(error.to_string(), "vpngw was told to stop and is still running after 60 s");
+    }
+
+    /// Answers each request with the next of these, the last of them again and again; what was asked comes back.
+    fn answering(listener: UnixListener, answers: Vec<String>) -> Arc<Mutex<Vec<String>>> {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut answers = answers.into_iter().peekable();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let length = stream.read(&mut head).await.unwrap();
+                let line = String::from_utf8_lossy(&head[..length]).lines().next().unwrap().to_owned();
+                notes.lock().unwrap().push(line.trim_end_matches(" HTTP/1.1").to_owned());
+                let body = answers.next_if(|_| true).unwrap_or_default();
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if answers.peek().is_none() {
+                    answers = vec![body].into_iter().peekable();
+                }
+            }
+        });
+        asked
+    }
+
+    fn neighbor_json(state: &str, pending: usize, unsent_bytes: usize) -> String {
+        format!(
+            r#"{{"name": "edge", "address": "192.0.2.1", "state": "{state}", "families": [], "received": 0,
+                "accepted": 0, "advertised": 0, "pending": {pending}, "unsent_bytes": {unsent_bytes},
+                "draining": true, "capabilities": [], "bfd": null}}"#
+        )
+    }
+
+    fn neighbors_json(neighbors: &[String]) -> String {
+        format!(r#"{{"neighbors": [{}]}}"#, neighbors.join(","))
+    }
+
+    const FIVE_SECONDS: NeighborCommand = NeighborCommand::Drain { wait: Some(Duration::from_secs(5)) };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_until_everything_is_sent_and_then_its_time() {
+        let (_directory, listener, client) = gateway();
+        let idle = neighbor_json("active", 9, 9);
+        let look = |pending, unsent| {
+            neighbors_json(&[idle.clone(), neighbor_json("established", pending, unsent), idle.clone()])
+        };
+        let asked = answering(listener, vec![String::new(), look(7, 0), look(0, 7), look(0, 0), "no more".to_owned()]);
+        let began = Instant::now();
+        neighbor(&client, "all", FIVE_SECONDS).await.unwrap();
+        assert_eq!(
+            *asked.lock().unwrap(),
+            ["POST /v1/neighbors/all/drain", "GET /v1/neighbors", "GET /v1/neighbors", "GET /v1/neighbors"]
+        );
+        assert!(began.elapsed() >= Duration::from_secs(5) + 2 * POLL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_neighbor_that_does_not_read_holds_a_drain_up_for_a_while_only() {
+        let (_directory, listener, client) = gateway();
+        let asked = answering(listener, vec![String::new(), neighbor_json("established", 1, 0)]);
+        let began = Instant::now();
+        neighbor(&client, "edge", FIVE_SECONDS).await.unwrap();
+        let took = began.elapsed();
+        assert!((SEND_TIME..SEND_TIME + Duration::from_secs(6)).contains(&took.saturating_sub(POLL)), "{took:?}");
+        assert_eq!(asked.lock().unwrap().last().unwrap(), "GET /v1/neighbors/edge");
+    }
+
+    #[tokio::test]
+    async fn a_drain_without_neighbors_or_without_wait_returns_at_once() {
+        let (_directory, listener, client) = gateway();
+        let asked = answering(listener, vec![String::new(), neighbors_json(&[])]);
+        neighbor(&client, "all", NeighborCommand::Drain { wait: None }).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), ["POST /v1/neighbors/all/drain"]);
+        let wait = Some(Duration::ZERO);
+        neighbor(&client, "all", NeighborCommand::Drain { wait }).await.unwrap();
+        assert_eq!(asked.lock().unwrap().len(), 3);
     }
 
     #[tokio::test]

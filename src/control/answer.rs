@@ -1,6 +1,5 @@
 //! A [`Request`] to its answer: asks the daemon, converts what it shows.
 
-use std::net::IpAddr;
 use std::time::SystemTime;
 
 use bgpd::speaker::Slice;
@@ -29,21 +28,24 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Routes(slice) => Ok(routes(&daemon, slice).await),
         Request::Received { neighbor, slice } => match daemon.received(neighbor.clone(), slice).await {
             Some(views) => Ok(apart(move || ok(&table(&views, slice, |view| api::ReceivedRoute::from(view)))).await),
-            None => Err(neighbor),
+            None => Err(Refusal::no_such_neighbor(neighbor)),
         },
         Request::Advertised { neighbor, slice } => match daemon.advertised(neighbor.clone(), slice).await {
             Some(views) => Ok(apart(move || ok(&table(&views, slice, |view| api::AdvertisedRoute::from(view)))).await),
-            None => Err(neighbor),
+            None => Err(Refusal::no_such_neighbor(neighbor)),
         },
         Request::Neighbors => Ok(ok(&neighbors(&daemon).await)),
-        Request::Neighbor(name) => find(neighbors(&daemon).await, &name).map(|found| ok(&found)).ok_or(name),
+        Request::Neighbor(name) => match daemon.neighbor(name.clone()).await {
+            Some(neighbor) => Ok(ok(&api::Neighbor::new(&neighbor, SystemTime::now()))),
+            None => Err(Refusal::no_such_neighbor(name)),
+        },
         Request::Peers => Ok(peers(&daemon).await),
         Request::Fib { after, limit } => Ok(fib(&daemon, after, limit).await),
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon))),
         Request::Command { neighbor, command } => {
             tracing::info!(neighbor, ?command, "told by the control socket");
-            daemon.neighbor_command(neighbor.clone(), command).await.then(done).ok_or(neighbor)
+            daemon.neighbor_command(neighbor, command).await.map(|()| done()).map_err(Refusal::from)
         }
         Request::Stop(how) => {
             tracing::info!(?how, "told to stop by the control socket");
@@ -51,7 +53,7 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
             Ok(done())
         }
     };
-    answered.unwrap_or_else(|name| refuse(&Refusal::no_such_neighbor(&name)))
+    answered.unwrap_or_else(|refusal| refuse(&refusal))
 }
 
 async fn health(daemon: &Handle) -> api::Health {
@@ -86,20 +88,9 @@ fn table<R>(views: &[RouteView], slice: Slice, convert: impl FnMut(&RouteView) -
 }
 
 async fn neighbors(daemon: &Handle) -> api::Neighbors {
-    let views = daemon.neighbors().await;
+    let neighbors = daemon.neighbors().await;
     let now = SystemTime::now();
-    api::Neighbors { neighbors: views.iter().map(|view| api::Neighbor::new(view, now)).collect() }
-}
-
-/// By name, else by address.
-fn find(neighbors: api::Neighbors, name: &str) -> Option<api::Neighbor> {
-    let mut neighbors = neighbors.neighbors;
-    let by_name = neighbors.iter().position(|neighbor| neighbor.name == name);
-    let place = by_name.or_else(|| {
-        let address: IpAddr = name.parse().ok()?;
-        neighbors.iter().position(|neighbor| neighbor.address == address)
-    })?;
-    Some(neighbors.swap_remove(place))
+    api::Neighbors { neighbors: neighbors.iter().map(|neighbor| api::Neighbor::new(neighbor, now)).collect() }
 }
 
 async fn peers(daemon: &Handle) -> Answer {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use bgpd::speaker::{Command, Slice};
+use bgpd::speaker::{Command, CommandError, Slice};
 use hyper::{Method, StatusCode, Uri};
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
@@ -65,8 +65,18 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
     }
 
-    pub(super) fn no_such_neighbor(name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("there is no neighbor {name}"))
+    pub(super) fn no_such_neighbor(name: String) -> Self {
+        CommandError::NoSuchNeighbor(name).into()
+    }
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        let status = match error {
+            CommandError::NoSuchNeighbor(_) => StatusCode::NOT_FOUND,
+            CommandError::NoSession(..) | CommandError::NoSessions => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
     }
 }
 
@@ -75,7 +85,10 @@ const WRITE: &str = "POST";
 
 /// Whether the path changes something when it is posted to.
 fn is_command(path: &[&str]) -> bool {
-    matches!(path, ["v1", "stop"] | ["v1", "neighbors", _, "reset" | "refresh" | "resend" | "disable" | "enable"])
+    matches!(
+        path,
+        ["v1", "stop"] | ["v1", "neighbors", _, "reset" | "refresh" | "resend" | "disable" | "drain" | "enable"]
+    )
 }
 
 impl Request {
@@ -127,6 +140,7 @@ impl Request {
             ["v1", "neighbors", name, "disable"] => {
                 neighbor(name, Command::Disable(read::<api::Disable>(body)?.message))
             }
+            ["v1", "neighbors", name, "drain"] => neighbor(name, Command::Drain),
             ["v1", "neighbors", name, "enable"] => neighbor(name, Command::Enable),
             _ => return Err(Refusal::no_such_path(uri)),
         })

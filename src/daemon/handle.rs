@@ -1,6 +1,6 @@
 //! What the control API may ask of the running gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bgpd::Speaker;
 use bgpd::net::Bgp;
-use bgpd::speaker::{Command, Input, Slice};
+use bgpd::speaker::{ALL, Command, CommandError, Slice};
 use bgpd::types::Asn;
 use bgpd::view::{NeighborView, RouteView, SessionState};
 use config::Source;
@@ -44,6 +44,15 @@ pub enum Stop {
     Withdraw,
     /// Kernel routes and device stay.
     KeepRoutes,
+}
+
+/// A BGP neighbor.
+#[derive(Clone, Debug)]
+pub struct Neighbor {
+    /// As the speaker sees it.
+    pub view: NeighborView,
+    /// What it was sent and has not acknowledged, and what waits in its socket.
+    pub unsent_bytes: usize,
 }
 
 /// The gateway in short.
@@ -106,8 +115,26 @@ impl Handle {
     }
 
     /// Every BGP neighbor, by name.
-    pub async fn neighbors(&self) -> Vec<NeighborView> {
-        self.speaker(|speaker, now| speaker.neighbors(now)).await.unwrap_or_default()
+    pub async fn neighbors(&self) -> Vec<Neighbor> {
+        let views = self.speaker(|speaker, now| speaker.neighbors(now)).await.unwrap_or_default();
+        self.with_unsent(views).await
+    }
+
+    /// A BGP neighbor, by name or address.
+    pub async fn neighbor(&self, neighbor: String) -> Option<Neighbor> {
+        let view = self.speaker(move |speaker, now| speaker.neighbor(now, &neighbor)).await.flatten();
+        self.with_unsent(Vec::from_iter(view)).await.pop()
+    }
+
+    /// Asked for after the views: who had nothing pending, and has nothing unsent then, has been told everything.
+    async fn with_unsent(&self, views: Vec<NeighborView>) -> Vec<Neighbor> {
+        let unsent = match &self.bgp {
+            Some(bgp) => bgp.unsent().await.unwrap_or_default(),
+            None => HashMap::new(),
+        };
+        let unsent_bytes =
+            |view: &NeighborView| view.connection.and_then(|connection| unsent.get(&connection)).map_or(0, |all| *all);
+        views.into_iter().map(|view| Neighbor { unsent_bytes: unsent_bytes(&view), view }).collect()
     }
 
     /// A slice of the Loc-RIB.
@@ -159,17 +186,21 @@ impl Handle {
         &self.sources
     }
 
-    /// A command for a neighbor (name or address); false: no such neighbor.
-    pub async fn neighbor_command(&self, neighbor: String, command: Command) -> bool {
-        self.speaker(move |speaker, now| {
-            let known = speaker
-                .neighbors(now)
-                .into_iter()
-                .find(|view| view.name == neighbor || view.address.to_string() == neighbor);
-            known.map(|view| speaker.input(now, Input::Command { neighbor: view.name, command })).is_some()
-        })
-        .await
-        .unwrap_or(false)
+    /// A command for a neighbor (name or address), or for all.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was done. Without a speaker there are no neighbors, so a command for all of them is done.
+    pub async fn neighbor_command(&self, neighbor: String, command: Command) -> Result<(), CommandError> {
+        let done = self.speaker({
+            let neighbor = neighbor.clone();
+            move |speaker, now| speaker.command(now, &neighbor, &command)
+        });
+        match done.await {
+            Some(done) => done,
+            None if neighbor == ALL => Ok(()),
+            None => Err(CommandError::NoSuchNeighbor(neighbor)),
+        }
     }
 
     /// Stops the gateway; returns when it has begun to.

@@ -15,7 +15,7 @@ mod start;
 mod systemd;
 
 pub use device::{Removed, remove_leftovers};
-pub use handle::{Handle, Status, Stop};
+pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 pub use systemd::failed;
 

@@ -164,6 +164,13 @@ impl Lab {
         Ok(serde_json::from_str(&output(command)?)?)
     }
 
+    /// A command of the operator, with its end.
+    pub async fn tell(&self, gateway: &str, words: &[&str]) {
+        let mut command = Command::new(binary());
+        command.arg("--socket").arg(self.running.socket(gateway)).args(words);
+        tokio::task::spawn_blocking(|| output(command)).await.unwrap().unwrap();
+    }
+
     /// What a program in a node's namespace prints.
     pub fn output(&self, node: &str, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.node(node).command(program);

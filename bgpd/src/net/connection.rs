@@ -35,6 +35,8 @@ pub(super) struct Connection {
     closing: Cell<bool>,
     /// The speaker has something to send.
     pending: Cell<bool>,
+    /// Octets taken from the speaker that the socket did not take yet.
+    unwritten: Cell<usize>,
     changed: Notify,
 }
 
@@ -47,8 +49,14 @@ impl Connection {
             adopted: Cell::new(adopted),
             closing: Cell::new(false),
             pending: Cell::new(false),
+            unwritten: Cell::new(0),
             changed: Notify::new(),
         }
+    }
+
+    /// Octets that left the speaker and that the other side has not acknowledged.
+    pub(super) fn unsent(&self) -> usize {
+        self.unwritten.get() + socket::unacknowledged(&self.stream)
     }
 
     pub(super) fn is_adopted(&self) -> bool {
@@ -148,6 +156,12 @@ enum Receiving {
 
 impl Pump {
     fn send(&mut self) -> Sending {
+        let sending = self.take_and_write();
+        self.connection.unwritten.set(self.unwritten.len());
+        sending
+    }
+
+    fn take_and_write(&mut self) -> Sending {
         if self.broken.is_some() {
             return Sending::Done;
         }

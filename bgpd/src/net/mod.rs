@@ -13,6 +13,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::settings::Settings;
 use crate::speaker::{Event, FibChange, Speaker};
+use crate::types::ConnectionId;
 
 /// Calls that wait for the thread; when full, the caller waits.
 const CALLS: usize = 64;
@@ -55,7 +57,7 @@ enum Request {
     Stop,
 }
 
-type Call = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+type Call = Box<dyn FnOnce(&mut shell::Core, Instant) + Send>;
 
 impl Bgp {
     /// Starts the thread. `listeners` are already bound and listening; `seed` feeds the jitter of timers.
@@ -84,10 +86,23 @@ impl Bgp {
         &self,
         f: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
     ) -> Option<T> {
+        self.ask(|core, now| f(&mut core.speaker, now)).await
+    }
+
+    /// For each connection the octets that its neighbor's TCP has not acknowledged: what is under way, and what waits in
+    /// the socket or before it. `None` when the thread is gone.
+    pub async fn unsent(&self) -> Option<HashMap<ConnectionId, usize>> {
+        self.ask(|core, _| core.unsent()).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut shell::Core, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let call = Request::Call(Box::new(move |speaker, now| {
+        let call = Request::Call(Box::new(move |core, now| {
             // A caller that no longer waits has no use for the answer.
-            let _ = answer.send(f(speaker, now));
+            let _ = answer.send(f(core, now));
         }));
         self.requests.send(call).await.ok()?;
         answered.await.ok()

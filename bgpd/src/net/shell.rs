@@ -86,12 +86,19 @@ pub(super) struct Shell {
     buffer: Cell<BytesMut>,
 }
 
-struct Core {
-    speaker: Speaker,
+pub(super) struct Core {
+    pub(super) speaker: Speaker,
     dials: HashMap<ConnectionId, AbortHandle>,
     connections: HashMap<ConnectionId, Rc<Connection>>,
     /// Those that wait until they may read.
     paused: Vec<ConnectionId>,
+}
+
+impl Core {
+    /// By connection: octets that the other side has not acknowledged.
+    pub(super) fn unsent(&self) -> HashMap<ConnectionId, usize> {
+        self.connections.iter().map(|(id, connection)| (*id, connection.unsent())).collect()
+    }
 }
 
 /// Outlets that had no room.
@@ -111,7 +118,7 @@ impl Shell {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Call(call)) => {
-                        call(&mut self.core.borrow_mut().speaker, Instant::now());
+                        call(&mut self.core.borrow_mut(), Instant::now());
                         self.settle();
                     }
                     Some(Request::Stop) | None => break,

@@ -1,7 +1,7 @@
 //! Socket options of a BGP connection. Any thread.
 //!
-//! The only unsafe code of this crate: `setsockopt` and `getsockopt` for what neither std nor socket2 knows
-//! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again).
+//! The only unsafe code of this crate: `setsockopt`, `getsockopt` and `ioctl` for what neither std nor socket2 knows
+//! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again, what is unacknowledged).
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_int};
@@ -124,6 +124,14 @@ pub(super) fn arrival_interface(socket: &impl AsFd, local: SocketAddr) -> Option
     let start = size_of::<libc::cmsghdr>() + skip;
     let index = answered.get(..length)?.get(start..start + size_of::<u32>())?;
     Some(u32::from_ne_bytes(index.try_into().ok()?)).filter(|index| *index != 0)
+}
+
+/// Octets written to a connection that its other end has not acknowledged; 0 where the kernel does not say.
+pub(super) fn unacknowledged(socket: &impl AsFd) -> usize {
+    let mut octets: c_int = 0;
+    // SAFETY: the descriptor is open while it is borrowed; the kernel writes one int to a live one.
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut octets) };
+    if result == 0 { usize::try_from(octets).unwrap_or(0) } else { 0 }
 }
 
 /// The index of an interface by name, for the zone of a link-local address.

@@ -15,6 +15,9 @@ use crate::wire::{AsPath, PathAttributes};
 /// The LOCAL_PREF of a route that came without one.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
 
+/// The LOCAL_PREF of a path that is about to go (RFC 8326 §4.1).
+pub const LEAST_LOCAL_PREF: u32 = 0;
+
 /// What a rule may ask of a route, its attributes aside.
 #[derive(Clone, Copy, Debug)]
 pub struct Route<'a> {

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::types::{Asn, Community, ExtendedCommunity, Family, LargeCommunity};
 
-pub use evaluate::{DEFAULT_LOCAL_PREF, Evaluation, Route};
+pub use evaluate::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Route};
 
 /// Rules in order.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -61,6 +61,11 @@ impl AdjRibOut {
         self.pending.insert_all(&self.told);
     }
 
+    /// How many destinations wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len() + self.window.len() - self.position
+    }
+
     /// Destinations `64 * index …` that may not be forgotten yet.
     pub(crate) fn held(&self, index: u32) -> u64 {
         self.told.word(index) | self.pending.word(index)

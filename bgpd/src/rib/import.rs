@@ -8,7 +8,8 @@ use super::{
     AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Received, Rejection, Rib,
     SetId, Source, SourceId, is_martian,
 };
-use crate::policy::Route;
+use crate::policy::{LEAST_LOCAL_PREF, Route};
+use crate::types::Community;
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 
 impl Rib {
@@ -145,6 +146,16 @@ impl Source {
     /// Policy has changed: what it says from now on is new.
     pub(crate) fn set_import(&mut self, import: Filter) {
         self.import = import;
+        self.begin_generation();
+    }
+
+    /// The neighbor's paths are about to go, or are to stay after all.
+    pub(crate) fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+        self.begin_generation();
+    }
+
+    fn begin_generation(&mut self) {
         self.outcomes.clear();
         self.generation += 1;
     }
@@ -152,7 +163,8 @@ impl Source {
     /// What becomes of a path.
     fn judge(&self, received: &Received, prefix: IpNet) -> Outcome {
         let attributes = &received.parsed.attributes;
-        let outcome = Outcome { generation: self.generation, ..Outcome::default() };
+        let draining = self.draining && self.is_external();
+        let outcome = Outcome { generation: self.generation, draining, ..Outcome::default() };
         if let Some(loop_found) = self.find_loop(attributes) {
             return Outcome { rejected: Some(loop_found), ..outcome };
         }
@@ -188,12 +200,31 @@ impl Source {
 
     /// What the decision looks at, after import policy.
     fn rank(&self, attributes: &PathAttributes, outcome: &Outcome) -> Rank {
-        if outcome.changes.is_empty() {
+        if outcome.changes.is_empty() && !outcome.draining && !self.is_leaving(attributes) {
             return Rank::new(attributes, self);
         }
         let mut changed = attributes.clone();
-        outcome.apply(self.local_asn, &mut changed);
+        self.apply(outcome, &mut changed);
         Rank::new(&changed, self)
+    }
+
+    /// What import makes of attributes: first what policy changes, so that one that takes GRACEFUL_SHUTDOWN away is
+    /// obeyed, and one that sets LOCAL_PREF does not hide that a path is about to go.
+    pub(crate) fn apply(&self, outcome: &Outcome, attributes: &mut PathAttributes) {
+        if let Some(policy) = &outcome.policy {
+            policy.apply(&outcome.changes, self.local_asn, attributes);
+        }
+        if outcome.draining {
+            attributes.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
+        }
+        if self.is_leaving(attributes) {
+            attributes.local_pref = Some(LEAST_LOCAL_PREF);
+        }
+    }
+
+    /// RFC 8326 §4.1: an external neighbor says that the path is about to go.
+    fn is_leaving(&self, attributes: &PathAttributes) -> bool {
+        self.is_external() && attributes.communities.contains(&Community::GRACEFUL_SHUTDOWN)
     }
 
     /// The same outcome, allocated once.

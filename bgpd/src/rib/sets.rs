@@ -13,7 +13,7 @@ use super::next_hops::NextHopId;
 use super::slab::Slab;
 use super::{Rank, Source, SourceId};
 use crate::policy::Policy;
-use crate::types::{Asn, NextHop};
+use crate::types::NextHop;
 use crate::wire::PathAttributes;
 
 /// The number of an attribute set.
@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) rule: Option<u32>,
     /// The rules of it whose `set` applies.
     pub(crate) changes: Vec<u32>,
+    /// The neighbor's paths are about to go (RFC 8326 §4.2); follows the generation.
+    pub(crate) draining: bool,
 }
 
 /// Why a path is kept, but not used.
@@ -54,15 +56,6 @@ impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
         (self.generation, self.rejected, self.rule, &self.changes)
             == (other.generation, other.rejected, other.rule, &other.changes)
-    }
-}
-
-impl Outcome {
-    /// Makes the changes.
-    pub(crate) fn apply(&self, asn: Asn, attributes: &mut PathAttributes) {
-        if let Some(policy) = &self.policy {
-            policy.apply(&self.changes, asn, attributes);
-        }
     }
 }
 
@@ -150,7 +143,7 @@ impl AttributeSet {
     /// As they stand in the Loc-RIB: after import policy.
     pub(crate) fn attributes(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
         let (mut attributes, next_hop) = self.received(source);
-        self.outcome.apply(source.local_asn, &mut attributes);
+        source.apply(&self.outcome, &mut attributes);
         (attributes, next_hop)
     }
 

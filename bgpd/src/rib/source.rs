@@ -77,7 +77,9 @@ pub(crate) struct Source {
     pub(crate) allow_own_asn: u8,
     /// Import policy.
     pub(crate) import: Filter,
-    /// Counts its changes.
+    /// Its paths are about to go (RFC 8326 §4.2).
+    pub(crate) draining: bool,
+    /// Counts the changes of import policy and of `draining`.
     pub(crate) generation: u32,
     /// What it has said so far.
     pub(crate) outcomes: Vec<Arc<Outcome>>,
@@ -108,6 +110,7 @@ impl Source {
             reflector_client: false,
             allow_own_asn: 0,
             import: Filter::Everything,
+            draining: false,
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),

@@ -1,58 +1,131 @@
-//! What the operator asks of a neighbor, once.
+//! What the operator asks of neighbors.
 
-use super::neighbor::{Disabled, NeighborId};
+use std::fmt;
+
+use super::neighbor::{Disabled, Neighbor, NeighborId};
 use super::session::CEASE;
 use super::sweep::Sweep;
-use super::{Command, Speaker};
+use super::{ALL, Command, Speaker};
 use crate::fsm;
+use crate::view::SessionState;
 use crate::wire::{Notification, write_route_refresh};
 
 /// RFC 4486 §3.
 const ADMINISTRATIVE_RESET: Notification = Notification::new(CEASE, 4);
 
+/// Why nothing was done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CommandError {
+    /// No neighbor has this name or address, or several have the address.
+    NoSuchNeighbor(String),
+    /// It has no session, and why.
+    NoSession(String, String),
+    /// Nobody has one.
+    NoSessions,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchNeighbor(neighbor) => write!(f, "there is no neighbor {neighbor}"),
+            Self::NoSession(neighbor, why) => write!(f, "neighbor {neighbor} has no session: {why}"),
+            Self::NoSessions => f.write_str("no neighbor has a session"),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
 impl Speaker {
-    /// Does what the operator asks; a neighbor that is not there is the caller's to notice.
-    pub(super) fn command(&mut self, neighbor: &str, command: Command) {
-        let Some(id) = self.neighbors.find(neighbor) else { return };
-        match command {
+    /// For everybody it is done where it can be; only that it could be done nowhere is an error.
+    pub(super) fn do_command(&mut self, neighbor: &str, command: &Command) -> Result<(), CommandError> {
+        if neighbor != ALL {
+            let id = self.neighbors.find(neighbor);
+            return self.command_one(id.ok_or_else(|| CommandError::NoSuchNeighbor(neighbor.to_owned()))?, command);
+        }
+        let done: Vec<_> = self.neighbors.ids().into_iter().map(|id| self.command_one(id, command)).collect();
+        if done.is_empty() || done.iter().any(Result::is_ok) { Ok(()) } else { Err(CommandError::NoSessions) }
+    }
+
+    fn command_one(&mut self, id: NeighborId, command: &Command) -> Result<(), CommandError> {
+        let done = match command {
             Command::Reset => self.reset(id),
             Command::Refresh => self.refresh(id),
             Command::Resend => self.resend(id),
-            Command::Disable(message) => self.disable(id, Some(Disabled { message })),
-            Command::Enable => self.disable(id, None),
+            Command::Disable(message) => self.disable(id, Some(Disabled { message: message.clone() })),
+            Command::Drain => self.drain(id, true),
+            Command::Enable => {
+                self.drain(id, false);
+                self.disable(id, None)
+            }
+        };
+        match self.neighbors.get(id) {
+            Some(neighbor) if !done => Err(CommandError::NoSession(neighbor.name.clone(), self.why_none(neighbor))),
+            _ => Ok(()),
         }
     }
 
-    fn reset(&mut self, id: NeighborId) {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+    /// Why a neighbor has no session.
+    fn why_none(&self, neighbor: &Neighbor) -> String {
+        match self.obstacle(neighbor) {
+            Some(obstacle) => obstacle.to_string(),
+            None => format!("its state is {:?}", neighbor.fsm.state()),
+        }
+    }
+
+    /// `false`: there is nothing to end.
+    fn reset(&mut self, id: NeighborId) -> bool {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
         if neighbor.over_limit.take().is_some() {
             self.reconcile(id);
-        } else {
-            self.step(id, fsm::Event::Reset(ADMINISTRATIVE_RESET));
+            return true;
         }
+        // Idle while it runs: it waits because of earlier faults.
+        if !neighbor.running || matches!(neighbor.fsm.state(), SessionState::Connect | SessionState::Active) {
+            return false;
+        }
+        self.step(id, fsm::Event::Reset(ADMINISTRATIVE_RESET));
+        true
     }
 
-    fn disable(&mut self, id: NeighborId, disabled: Option<Disabled>) {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+    fn disable(&mut self, id: NeighborId, disabled: Option<Disabled>) -> bool {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
         neighbor.disabled = disabled;
         self.reconcile(id);
+        true
+    }
+
+    /// RFC 8326 §4.2, both ways: what it is told, and what it told. A session to come begins so.
+    fn drain(&mut self, id: NeighborId, draining: bool) -> bool {
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
+        let changed = std::mem::replace(&mut neighbor.draining, draining) != draining;
+        if let Some(session) = neighbor.session.as_ref().filter(|_| changed) {
+            let source = session.source;
+            self.rib.source_mut(source).set_draining(draining);
+            self.sweep(Sweep::import(source));
+            self.resend(id);
+        }
+        true
     }
 
     /// Asks for all routes again; from a neighbor that cannot be asked, what is kept is judged again.
-    fn refresh(&mut self, id: NeighborId) {
-        let Some(session) = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref()) else { return };
+    fn refresh(&mut self, id: NeighborId) -> bool {
+        let Some(session) = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref()) else { return false };
         let (connection, source, families) = (session.connection, session.source, session.negotiated.families);
         if session.negotiated.route_refresh {
             families.iter().for_each(|family| self.send(connection, |out| write_route_refresh(family, out)));
         } else {
             self.sweep(Sweep::import(source));
         }
+        true
     }
 
-    /// Sends everything again.
-    pub(super) fn resend(&mut self, id: NeighborId) {
-        let Some(session) = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut()) else { return };
+    /// Sends everything again. `false`: there is no session.
+    pub(super) fn resend(&mut self, id: NeighborId) -> bool {
+        let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut());
+        let Some(session) = session else { return false };
         session.out.mark_all(&self.rib);
         self.connections.mark_writable(session.connection);
+        true
     }
 }

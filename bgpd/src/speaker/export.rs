@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::NextHopState;
 use crate::fsm::Negotiated;
-use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, Protocol, Route};
+use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
@@ -33,6 +33,8 @@ pub(super) struct Exporter<'a> {
     pub(super) companion: Option<IpAddr>,
     /// The neighbor's address.
     pub(super) remote: IpAddr,
+    /// RFC 8326: what it is told is about to go.
+    draining: bool,
 }
 
 /// A path as it stands in the Loc-RIB.
@@ -75,7 +77,13 @@ impl<'a> Exporter<'a> {
             local,
             companion: companions.get(&local).copied(),
             remote: negotiated.remote.ip(),
+            draining: false,
         }
+    }
+
+    /// Whether what it is told is about to go.
+    pub(super) fn draining(self, draining: bool) -> Self {
+        Self { draining, ..self }
     }
 }
 
@@ -125,6 +133,10 @@ impl Exporter<'_> {
             self.dress_for_internal(best, &mut told);
         } else {
             self.dress_for_external(&mut told);
+        }
+        if self.draining {
+            told.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
+            told.local_pref = told.local_pref.map(|_| LEAST_LOCAL_PREF); // an internal neighbor is told how little
         }
         told
     }

@@ -33,6 +33,8 @@ pub(super) struct Neighbor {
     pub(super) outdated: bool,
     /// Down by the operator's command.
     pub(super) disabled: Option<Disabled>,
+    /// Its paths are about to go, by the operator's command (RFC 8326).
+    pub(super) draining: bool,
     /// It sent more prefixes of this family than allowed; down until reset.
     pub(super) over_limit: Option<Family>,
     pub(super) session: Option<Session>,
@@ -116,6 +118,7 @@ impl Neighbor {
             running: false,
             outdated: false,
             disabled: None,
+            draining: false,
             over_limit: None,
             session: None,
             last_error: None,
@@ -144,10 +147,10 @@ impl Neighbor {
         }
     }
 
-    /// When it may be forgotten: it dialled in, is gone, and nobody wants to keep it out.
+    /// When it may be forgotten: it dialled in, is gone, and nobody has told it anything that must last.
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
-        (self.disabled.is_none() && self.over_limit.is_none()).then(|| idle_since + REMEMBERED)
+        (self.disabled.is_none() && !self.draining && self.over_limit.is_none()).then(|| idle_since + REMEMBERED)
     }
 
     /// The connection that routes flow on.

@@ -52,7 +52,9 @@ impl Speaker {
     }
 
     fn resend_all(&mut self) {
-        self.neighbors.ids().into_iter().for_each(|id| self.resend(id));
+        for id in self.neighbors.ids() {
+            self.resend(id);
+        }
     }
 
     /// Neighbors that are new, or were removed because they changed too much.

@@ -21,6 +21,10 @@ impl Speaker {
         self.neighbors.by_name().map(|neighbor| self.neighbor_view(now, neighbor)).collect()
     }
 
+    pub(super) fn find_view(&self, now: Instant, neighbor: &str) -> Option<NeighborView> {
+        Some(self.neighbor_view(now, self.neighbors.get(self.neighbors.find(neighbor)?)?))
+    }
+
     fn neighbor_view(&self, now: Instant, neighbor: &Neighbor) -> NeighborView {
         let settings = &neighbor.settings;
         let session = neighbor.session.as_ref();
@@ -43,6 +47,9 @@ impl Speaker {
             received: source.map_or(0, |source| source.received.len()),
             accepted: source.map_or(0, |source| source.accepted),
             advertised: session.map_or(0, |session| session.out.told.len()),
+            pending: session.map_or(0, |session| session.out.pending()),
+            connection: session.map(|session| session.connection),
+            draining: neighbor.draining,
             hold_time: negotiated.map(|negotiated| negotiated.hold_time),
             capabilities: negotiated
                 .map_or_else(Vec::new, |negotiated| negotiated.capabilities.iter().map(Capability::name).collect()),
@@ -59,11 +66,18 @@ impl Speaker {
 
     /// What stands in the way of a neighbor.
     fn note(&self, neighbor: &Neighbor) -> Option<String> {
+        let draining = neighbor.draining.then(|| "draining".to_owned());
+        let mut notes = Vec::from_iter(draining);
         if let Some(obstacle) = self.obstacle(neighbor) {
-            return Some(obstacle.to_string());
+            notes.push(obstacle.to_string());
+        } else if let Some(session) = &neighbor.session {
+            self.session_notes(neighbor, session, &mut notes);
         }
-        let session = neighbor.session.as_ref()?;
-        let mut notes = Vec::new();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+
+    /// What stands in the way of an Established session's routes.
+    fn session_notes(&self, neighbor: &Neighbor, session: &Session, notes: &mut Vec<String>) {
         let nothing_in = self.rib.source(session.source).import == Filter::Nothing;
         let nothing_out = session.export == Filter::Nothing;
         match (nothing_in, nothing_out) {
@@ -78,17 +92,12 @@ impl Speaker {
                 "{family} is not announced with ourselves as next hop: the link has no {family} address"
             ));
         }
-        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
-        Exporter::new(
-            &session.negotiated,
-            &session.export,
-            &neighbor.settings.session,
-            &self.settings,
-            &self.companions,
-        )
+        let Neighbor { settings, draining, .. } = neighbor;
+        Exporter::new(&session.negotiated, &session.export, &settings.session, &self.settings, &self.companions)
+            .draining(*draining)
     }
 }
 

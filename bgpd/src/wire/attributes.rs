@@ -37,6 +37,15 @@ pub struct PathAttributes {
     pub partial: PartialBits,
 }
 
+impl PathAttributes {
+    /// Puts a community in its place among the others, where it is not there yet.
+    pub fn add_community(&mut self, community: Community) {
+        if let Err(place) = self.communities.binary_search(&community) {
+            self.communities.insert(place, community);
+        }
+    }
+}
+
 /// Attributes whose Partial bit somebody has set: it is never taken back (RFC 4271 §5).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct PartialBits(u64);

@@ -3,6 +3,7 @@
 
 mod churn;
 mod corners;
+mod drain;
 mod dynamic;
 mod exchange;
 mod export;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bgpd::settings::Settings;
-use bgpd::speaker::{Action, Command, Event, FibChoice, Input, NextHopState, Slice};
+use bgpd::speaker::{Action, Command, CommandError, Event, FibChoice, Input, NextHopState, Slice};
 use bgpd::types::{ConnectionId, NextHop};
 use bgpd::view::{NeighborView, RouteView, SessionState};
 use bgpd::{Speaker, speaker};
@@ -136,7 +136,14 @@ impl Network {
     }
 
     pub(crate) fn command(&mut self, node: usize, neighbor: &str, command: Command) {
-        self.input(node, Input::Command { neighbor: neighbor.to_owned(), command });
+        // Where nothing can be done there is nothing to see.
+        let _ = self.try_command(node, neighbor, &command);
+    }
+
+    pub(crate) fn try_command(&mut self, node: usize, neighbor: &str, command: &Command) -> Result<(), CommandError> {
+        let done = self.nodes[node].speaker.command(self.now, neighbor, command);
+        self.settle();
+        done
     }
 
     pub(crate) fn reload(&mut self, node: usize, settings: Settings) {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bgpd::settings::RemoteAs;
+use bgpd::speaker::ALL;
 use bgpd::types::Asn;
 use ipnet::IpNet;
 
@@ -13,6 +14,10 @@ use crate::read::{Bgp, Draft, Dynamic};
 pub(super) fn laws(bgp: &Entry<Bgp>, draft: &Draft, report: &mut Report) {
     listeners(bgp, report);
     let bgp = &bgp.value;
+    for neighbor in bgp.neighbors.iter().filter(|neighbor| neighbor.value.name == ALL) {
+        let label = "in commands it stands for every neighbor";
+        report.error(neighbor.places.of("name"), format!("name \"{ALL}\" is not allowed"), label);
+    }
     let addresses: Vec<_> = bgp
         .neighbors
         .iter()

@@ -60,8 +60,8 @@ pub(super) fn well_known(name: &str) -> Option<Community> {
         "no-export" => Some(Community::NO_EXPORT),
         "no-advertise" => Some(Community::NO_ADVERTISE),
         "no-export-subconfed" => Some(Community::NO_EXPORT_SUBCONFED),
-        "blackhole" => Some(Community(0xFFFF_029A)),         // RFC 7999
-        "graceful-shutdown" => Some(Community(0xFFFF_0000)), // RFC 8326
+        "blackhole" => Some(Community(0xFFFF_029A)), // RFC 7999
+        "graceful-shutdown" => Some(Community::GRACEFUL_SHUTDOWN),
         _ => None,
     }
 }

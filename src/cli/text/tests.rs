@@ -132,6 +132,9 @@ fn session(name: &str, state: SessionState) -> Neighbor {
         received: 12,
         accepted: 11,
         advertised: 3,
+        pending: 0,
+        unsent_bytes: 0,
+        draining: false,
         last_error: Some(LastError {
             sent: false,
             code: Some(6),

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, before};
+use crate::daemon;
 
 /// `GET /v1/neighbors`.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -44,6 +45,12 @@ pub struct Neighbor {
     pub accepted: usize,
     /// Prefixes it was told.
     pub advertised: usize,
+    /// Prefixes it is still to be told of.
+    pub pending: usize,
+    /// What it was sent and has not acknowledged, and what waits to be sent.
+    pub unsent_bytes: usize,
+    /// Its paths are about to go (RFC 8326), by `drain`.
+    pub draining: bool,
     /// Why the last session, or try, ended.
     pub last_error: Option<LastError>,
     /// Negotiated; null before, 0 = none.
@@ -95,8 +102,9 @@ pub struct Disable {
 }
 
 impl Neighbor {
-    /// `now`: when the view was made.
-    pub(crate) fn new(view: &view::NeighborView, now: SystemTime) -> Self {
+    /// `now`: when it was looked at.
+    pub(crate) fn new(neighbor: &daemon::Neighbor, now: SystemTime) -> Self {
+        let view = &neighbor.view;
         Self {
             name: view.name.clone(),
             description: view.description.clone(),
@@ -110,6 +118,9 @@ impl Neighbor {
             received: view.received,
             accepted: view.accepted,
             advertised: view.advertised,
+            pending: view.pending,
+            unsent_bytes: neighbor.unsent_bytes,
+            draining: view.draining,
             last_error: view.last_error.as_ref().map(|error| LastError::new(error, now)),
             hold_time_seconds: view.hold_time.map(|time| time.as_secs()),
             capabilities: view.capabilities.clone(),

@@ -134,8 +134,8 @@ fn a_prefix_whose_every_path_was_refused_is_not_in_the_loc_rib_but_counts_in_its
     assert_eq!(slice.next, Some(net("10.244.1.0/24")));
 }
 
-fn neighbor() -> NeighborView {
-    NeighborView {
+fn neighbor() -> daemon::Neighbor {
+    let view = NeighborView {
         name: "homelab".into(),
         description: None,
         address: "169.254.64.2".parse().unwrap(),
@@ -147,6 +147,9 @@ fn neighbor() -> NeighborView {
         received: 3,
         accepted: 2,
         advertised: 1,
+        pending: 4,
+        connection: None,
+        draining: true,
         hold_time: Some(Duration::from_secs(90)),
         capabilities: vec!["route-refresh".into()],
         via: Some("homelab".into()),
@@ -157,7 +160,8 @@ fn neighbor() -> NeighborView {
             text: "Cease/Administrative Reset".into(),
             age: Duration::from_secs(60),
         }),
-    }
+    };
+    daemon::Neighbor { view, unsent_bytes: 23 }
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn a_neighbor_is_shown_with_every_field() {
     let expected = json!({
         "name": "homelab", "description": null, "address": "169.254.64.2", "asn": 64512, "router_id": "10.0.0.1",
         "state": "open_confirm", "note": null, "uptime_seconds": null, "families": ["ipv4", "ipv6"],
-        "received": 3, "accepted": 2, "advertised": 1,
+        "received": 3, "accepted": 2, "advertised": 1, "pending": 4, "unsent_bytes": 23, "draining": true,
         "last_error": {"sent": true, "code": 6, "subcode": 4, "text": "Cease/Administrative Reset", "data_hex": "00ab",
                        "at": "2027-01-15T08:00:00Z"},
         "hold_time_seconds": 90, "capabilities": ["route-refresh"], "via": "homelab", "bfd": null,
@@ -176,9 +180,9 @@ fn a_neighbor_is_shown_with_every_field() {
 
 #[test]
 fn a_connection_that_just_broke_has_no_code() {
-    let mut view = neighbor();
-    view.last_error.as_mut().unwrap().notification = None;
-    let error = shown(&Neighbor::new(&view, SystemTime::now()).last_error);
+    let mut neighbor = neighbor();
+    neighbor.view.last_error.as_mut().unwrap().notification = None;
+    let error = shown(&Neighbor::new(&neighbor, SystemTime::now()).last_error);
     assert_eq!((&error["code"], &error["subcode"], &error["data_hex"]), (&Value::Null, &Value::Null, &json!("")));
 }
 

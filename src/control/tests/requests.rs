@@ -66,7 +66,9 @@ fn a_wrong_parameter_is_answered_with_what_is_allowed() {
 
 #[test]
 fn every_command_is_read() {
-    for (verb, command) in [("reset", "Reset"), ("refresh", "Refresh"), ("resend", "Resend"), ("enable", "Enable")] {
+    for (verb, command) in
+        [("reset", "Reset"), ("refresh", "Refresh"), ("resend", "Resend"), ("drain", "Drain"), ("enable", "Enable")]
+    {
         let expected = format!("Command {{ neighbor: \"edge\", command: {command} }}");
         assert_eq!(post(&format!("/v1/neighbors/edge/{verb}"), ""), expected);
     }
@@ -111,7 +113,7 @@ fn every_request_of_the_reference_is_known() {
     let page = fs::read_to_string(page).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()?.split_once(' '));
     let known = rows.map(|(method, path)| parse(Access::Full, &method.parse().unwrap(), path, "").is_ok());
-    assert_eq!(known.collect::<Vec<_>>(), [true; 18]);
+    assert_eq!(known.collect::<Vec<_>>(), [true; 19]);
 }
 
 #[test]

@@ -163,3 +163,32 @@ async fn a_slow_reader_makes_no_keepalive_late() {
     assert!(longest < Duration::from_secs(3), "a KEEPALIVE came after {longest:?}");
     gateway.bgp.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_neighbor_has_not_acknowledged_is_counted() {
+    let (listening, at) = listener(ONE);
+    let settings = settings(64513, 1)
+        .neighbor("slow", SocketAddr::from((Ipv4Addr::new(127, 0, 0, 5), 1)), |neighbor| neighbor.passive = true)
+        .originating(many_prefixes(400_000));
+    let mut gateway = Gateway::start(settings, vec![listening]);
+    let dial = move || {
+        let mut slow = RawNeighbor::dial_with_receive_buffer(Ipv4Addr::new(127, 0, 0, 5), at, 4096);
+        slow.establish(64600, 90);
+        slow
+    };
+    let mut slow = tokio::task::spawn_blocking(dial).await.unwrap();
+    // The socket takes no more, and what is behind it waits in the speaker.
+    gateway.until("is stuck", |_, neighbors| neighbors[0].connection.is_some() && neighbors[0].pending > 0).await;
+    let connection = gateway.neighbors().await[0].connection.unwrap();
+    assert!(gateway.bgp.unsent().await.unwrap()[&connection] > 0);
+
+    let reader = std::thread::spawn(move || while slow.hear() != Heard::End {});
+    gateway.until("has nothing pending", |_, neighbors| neighbors[0].pending == 0).await;
+    let deadline = Instant::now() + super::gateway::PATIENCE;
+    while gateway.bgp.unsent().await.unwrap()[&connection] > 0 {
+        assert!(Instant::now() < deadline, "something is never acknowledged");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    gateway.bgp.stop().await;
+    reader.join().unwrap();
+}
