@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Lab, can_run, output};
+use super::{Lab, can_run, output, packages};
 
 /// What this needs installed.
 pub const PROGRAMS: [&str; 4] = ["crun", "umoci", "tar", "unshare"];
@@ -56,17 +56,12 @@ pub struct Mount {
 }
 
 impl Image {
-    /// Unpacks `$VPNGW_IMAGE`, or what `packaging/image/build` made. Skips, and says so, where that cannot be.
+    /// Unpacks what `packaging/image/build` made. Skips, and says so, where that cannot be.
     pub fn load() -> Option<Self> {
         if !can_run(&PROGRAMS) {
             return None;
         }
-        let archive = archive();
-        if !archive.is_file() {
-            assert!(std::env::var_os("VPNGW_CI").is_none(), "packaging/image/build makes {}", archive.display());
-            eprintln!("skipped: this test needs {}, which packaging/image/build makes", archive.display());
-            return None;
-        }
+        let archive = packages::find("vpngw-", ".oci.tar", "packaging/image/build")?;
         // Not in /tmp, which may be mounted without capabilities of files and without devices.
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let process = unpack(&archive, directory.path()).unwrap();
@@ -214,14 +209,6 @@ impl Lab {
         let unshare = self.node(node).command("unshare");
         self.running.run(name, image.start(unshare, name, container)).unwrap();
     }
-}
-
-fn archive() -> PathBuf {
-    let built = || {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        target.join("packages").join(concat!("vpngw-", env!("CARGO_PKG_VERSION"), ".oci.tar"))
-    };
-    std::env::var_os("VPNGW_IMAGE").map_or_else(built, PathBuf::from)
 }
 
 /// Makes `bundle/rootfs`; returns how the image says that it is run.

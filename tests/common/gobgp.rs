@@ -19,6 +19,8 @@ pub struct Settings<'a> {
     /// Each with its AS.
     pub neighbors: &'a [(&'a str, u32)],
     pub families: Families,
+    /// TCP-MD5, where the sessions have one.
+    pub password: Option<&'a str>,
 }
 
 /// Which families a session offers.
@@ -39,11 +41,12 @@ impl Settings<'_> {
     fn text(&self) -> String {
         let mut text =
             format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n  port = -1\n", self.asn, self.router_id);
+        let password = self.password.map(|password| format!("    auth-password = \"{password}\"\n")).unwrap_or_default();
         for (address, asn) in self.neighbors {
             // External sessions leave with TTL 1: that is GoBGP's default, and Cilium's.
             write!(
                 text,
-                "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"{address}\"\n    peer-as = {asn}\n  \
+                "[[neighbors]]\n  [neighbors.config]\n    neighbor-address = \"{address}\"\n    peer-as = {asn}\n{password}  \
                  [neighbors.timers.config]\n    connect-retry = 5\n    idle-hold-time-after-reset = 5\n"
             )
             .unwrap();

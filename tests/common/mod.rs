@@ -5,13 +5,17 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
 
+pub mod cluster;
 pub mod container;
 pub mod dump;
 pub mod frr;
 pub mod gobgp;
+pub mod guide;
 pub mod kernel;
+pub mod packages;
 pub mod pair;
 pub mod systemd;
+pub mod tools;
 pub mod wireguard_go;
 
 use std::fs;
@@ -33,7 +37,7 @@ use vpngw::lab::site::{Expectation, Site};
 /// Ten times what anything here takes.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+pub const PAUSE: Duration = Duration::from_millis(100);
 /// How long a program may take to end in order.
 const STOP: Duration = Duration::from_secs(60);
 /// How long all of them may take after a failure.
