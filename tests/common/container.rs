@@ -73,9 +73,11 @@ impl Image {
         Some(Self { directory, process })
     }
 
-    /// Runs it to its end, in an empty network.
+    /// Runs it to its end, in an empty network; one that does not end is told to.
     pub fn run(&self, name: &str, container: &Container) -> Output {
-        self.start(Command::new("unshare"), name, container).output().unwrap()
+        let mut timeout = Command::new("timeout");
+        timeout.args(["--kill-after=20", "60", "unshare"]);
+        self.start(timeout, name, container).output().unwrap()
     }
 
     /// Standard output of a command in a running container, started as the container's own was.
