@@ -164,7 +164,7 @@ impl Image {
             [] => images.to_vec(),
             ours => ours.iter().map(|word| json!(word)).collect(),
         };
-        let command = either(&container.command, &[entrypoint.clone()]);
+        let command = either(&container.command, std::slice::from_ref(entrypoint));
         // As in Kubernetes: a `command` takes the image's arguments away with its entrypoint.
         let arguments = if container.command.is_empty() { arguments } else { &[] };
         let words = [command, either(&container.args, arguments)].concat();
