@@ -18,7 +18,6 @@ const RUN: &str = "/run/vpngw";
 fn gateway() -> Container {
     Container {
         capabilities: ["NET_ADMIN", "NET_BIND_SERVICE"].map(str::to_owned).to_vec(),
-        allow_privilege_escalation: true,
         host_network: true,
         ..Container::default()
     }
@@ -47,6 +46,8 @@ fn start(lab: &mut Lab, image: &Image, site: &Site, name: &str) {
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         mounts: vec![image.projected(CONFIG, &files), run, hosts, image.tun()],
+        // It works with the stricter setting, and with the looser one too.
+        allow_privilege_escalation: name == "ec2",
         ..gateway()
     };
     lab.container(image, name, found.node, &container);
@@ -94,4 +95,53 @@ fn two_containers_of_the_image_are_gateways_for_each_other() {
             lab.kernel_route("ec2", prefix, false).await;
         }
     });
+}
+
+/// A gateway by itself, with a key of its own.
+fn alone(image: &Image) -> Container {
+    let config = "[router]\nasn = 64512\nrouter-id = \"192.0.2.1\"\n\
+                  [wireguard]\nprivate-key-file = \"/etc/vpngw/wg0.key\"\naddresses = \"192.0.2.1/32\"\n\
+                  [bgp]\nlisten = \"[::]:179\"\n";
+    let key = prints(image, &["key", "generate"], Container::default());
+    let files = [("vpngw.toml", config), ("wg0.key", &key)];
+    let mounts = vec![image.projected(CONFIG, &files), image.empty_dir(RUN), image.tun()];
+    Container { host_network: false, mounts, ..gateway() }
+}
+
+/// Standard output of a container that succeeds.
+fn prints(image: &Image, args: &[&str], container: Container) -> String {
+    let args = args.iter().map(|word| (*word).to_owned()).collect();
+    let output = image.run("once", &Container { args, ..container });
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {complaint}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn keys_are_made_and_configurations_checked_without_any_capability() {
+    let Some(image) = Image::load() else { return };
+    assert_eq!(prints(&image, &["key", "generate"], Container::default()).len(), 45);
+    let mounts = alone(&image).mounts;
+    prints(&image, &["check", "/etc/vpngw/vpngw.toml"], Container { mounts, ..Container::default() });
+}
+
+#[test]
+fn what_the_pod_was_not_given_is_said_in_a_sentence() {
+    type Take = fn(&mut Container);
+    const CASES: [(&str, Take); 3] = [
+        ("interface wg0: CAP_NET_ADMIN is missing", |pod| pod.capabilities.retain(|name| name != "NET_ADMIN")),
+        ("CAP_NET_BIND_SERVICE is missing", |pod| pod.capabilities.retain(|name| name != "NET_BIND_SERVICE")),
+        ("/dev/net/tun: the device node is missing", |pod| {
+            pod.mounts.retain(|mount| mount.mount_path != "/dev/net/tun");
+        }),
+    ];
+    let Some(image) = Image::load() else { return };
+    for (sentence, take) in CASES {
+        let mut pod = alone(&image);
+        take(&mut pod);
+        let output = image.run("refused", &pod);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(sentence), "{sentence} is not in: {said}");
+    }
 }

@@ -68,9 +68,11 @@ impl Image {
         Some(Self { directory, process })
     }
 
-    /// Runs it to its end, in an empty network.
+    /// Runs it to its end, in an empty network; one that does not end is told to.
     pub fn run(&self, name: &str, container: &Container) -> Output {
-        self.start(Command::new("unshare"), name, container).output().unwrap()
+        let mut timeout = Command::new("timeout");
+        timeout.args(["--kill-after=20", "60", "unshare"]);
+        self.start(timeout, name, container).output().unwrap()
     }
 
     /// Standard output of a command in a running container, started as the container's own was.
@@ -157,7 +159,7 @@ impl Image {
             [] => images.to_vec(),
             ours => ours.iter().map(|word| json!(word)).collect(),
         };
-        let command = either(&container.command, &[entrypoint.clone()]);
+        let command = either(&container.command, std::slice::from_ref(entrypoint));
         // As in Kubernetes: a `command` takes the image's arguments away with its entrypoint.
         let arguments = if container.command.is_empty() { arguments } else { &[] };
         let words = [command, either(&container.args, arguments)].concat();
