@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use config::settings::OnStop;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -274,6 +275,18 @@ fn the_pods_commands_are_ones_that_the_program_knows() {
     // Nobody listens there: failed, and not a usage error.
     let status = Command::new(binary()).args(&stop[1..]).args(["--socket", "/nonexistent"]).status().unwrap();
     assert_eq!(status.code(), Some(1), "{stop:?}");
+}
+
+#[test]
+fn the_image_is_the_one_of_this_version() {
+    let Some(tools) = Tools::find() else { return };
+    let image = word(at(container(overlay(&tools)), "/image"));
+    assert!(image.ends_with(concat!("/vpngw:", env!("CARGO_PKG_VERSION"))), "{image}");
+}
+
+#[test]
+fn a_pod_that_moves_leaves_no_routes_behind() {
+    assert_eq!(End::example("home").config.on_stop, OnStop::Withdraw);
 }
 
 #[test]

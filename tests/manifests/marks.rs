@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ipnet::IpNet;
 
@@ -20,7 +20,7 @@ fn every_address_of_the_site_is_marked_where_it_stands() {
         files.extend(packaging(directory).read_dir().unwrap().map(|entry| entry.unwrap().path()));
     }
     let mut values = 0;
-    for path in files.into_iter().filter(is_text_of_ours) {
+    for path in files.into_iter().filter(|path| is_text_of_ours(path)) {
         for (value, marked) in values_of(&path) {
             assert!(marked, "{value} has no EDIT in {}", path.display());
             values += 1;
@@ -29,8 +29,7 @@ fn every_address_of_the_site_is_marked_where_it_stands() {
     assert!(values > 20, "{values}");
 }
 
-#[allow(clippy::ptr_arg, reason = "a filter's argument")]
-fn is_text_of_ours(path: &PathBuf) -> bool {
+fn is_text_of_ours(path: &Path) -> bool {
     let extensions = ["conf", "tf", "toml", "yaml"];
     path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
 }
