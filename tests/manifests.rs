@@ -4,15 +4,17 @@
 //! tests/manifests. What it cannot know is a law here, mostly that a value is the one in the configuration.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-mod common;
 #[path = "manifests/beside.rs"]
 mod beside;
+mod common;
 #[path = "manifests/edge.rs"]
 mod edge;
 #[path = "manifests/examples.rs"]
 mod examples;
 #[path = "manifests/kubernetes.rs"]
 mod kubernetes;
+#[path = "manifests/marks.rs"]
+mod marks;
 #[path = "manifests/terraform.rs"]
 mod terraform;
 #[path = "manifests/tools.rs"]

@@ -1,7 +1,7 @@
 //! packaging/cilium, talos and unifi: against reduced schemas, against the configuration and against each other.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use bgpd::settings::{DynamicNeighborSettings, RemoteAs};
 use ipnet::IpNet;
@@ -69,7 +69,7 @@ fn objects(value: &Value, here: &str) -> Vec<String> {
 }
 
 /// What Cilium and the other nodes call the gateway by.
-fn gateway_address(tools: &Tools) -> Ipv4Addr {
+fn gateway_address(tools: &Tools) -> IpAddr {
     let documents = tools.packaged("cilium/bgp.yaml");
     let peer = at(only(&documents, "CiliumBGPClusterConfig"), "/spec/bgpInstances/0/peers/0/peerAddress");
     word(peer).parse().unwrap()
@@ -113,7 +113,7 @@ fn ciliums_session_is_the_one_that_the_gateway_takes() {
         let cluster = cluster(&home, name);
         // One end alone with a password is no session at all.
         assert_eq!(cluster.session.password.is_some(), peer.pointer("/spec/authSecretRef").is_some(), "{name}");
-        assert!(cluster.range.iter().any(|range| range.contains(&IpNet::from(std::net::IpAddr::from(gateway_address(&tools))))));
+        assert!(cluster.range.iter().any(|range| range.contains(&gateway_address(&tools))), "{name}");
     }
     let [family] = list(at(peer, "/spec/families")) else { panic!("not one family") };
     assert_eq!((word(at(family, "/afi")), word(at(family, "/safi"))), ("ipv4", "unicast"));
@@ -143,10 +143,10 @@ fn the_load_balancers_lie_where_the_gateway_announces_them() {
     let blocks = list(at(only(&documents, "CiliumLoadBalancerIPPool"), "/spec/blocks"));
     let announced: Vec<IpNet> = home.speaker().aggregates.iter().map(|aggregate| aggregate.prefix).collect();
     for block in blocks {
-        let [start, stop] = ["/start", "/stop"].map(|end| word(at(block, end)).parse::<Ipv4Addr>().unwrap());
-        let covers = |prefix: &&IpNet| [start, stop].iter().all(|end| prefix.contains(&std::net::IpAddr::from(*end)));
-        assert!(announced.iter().any(|prefix| covers(&prefix)), "{start} to {stop}");
-        for taken in [gateway_address(&tools), home.speaker().router_id.address()] {
+        let [start, stop] = ["/start", "/stop"].map(|end| word(at(block, end)).parse::<IpAddr>().unwrap());
+        let covers = |prefix: &IpNet| prefix.contains(&start) && prefix.contains(&stop);
+        assert!(announced.iter().any(covers), "{start} to {stop}");
+        for taken in [gateway_address(&tools), home.speaker().router_id.address().into()] {
             assert!(taken < start || stop < taken, "{taken} is in the pool");
         }
     }

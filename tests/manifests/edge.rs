@@ -39,7 +39,8 @@ fn the_edge_learns_the_vpc_alone_and_tells_nothing() {
         let told = lab.show("home", &["advertised", "edge"]).unwrap();
         assert!(told.to_string().contains("192.168.2.0/24"), "{told}");
 
-        edge.vtysh(&["configure terminal", "router bgp", "address-family ipv4 unicast", "network 192.168.2.0/24"]).unwrap();
+        edge.vtysh(&["configure terminal", "router bgp", "address-family ipv4 unicast", "network 192.168.2.0/24"])
+            .unwrap();
         eventually("the edge's own route", async || {
             let table = edge.ask("show bgp ipv4 unicast json")?;
             ensure!(table["routes"]["192.168.2.0/24"].is_array(), "{table}");
