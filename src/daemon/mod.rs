@@ -10,6 +10,7 @@ mod journal;
 mod log;
 mod news;
 mod start;
+mod warnings;
 
 pub use handle::{Handle, Status, Stop};
 pub use journal::{Entry, Journal};
