@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -123,6 +123,11 @@ impl Handle {
     /// A slice of the Loc-RIB.
     pub async fn routes(&self, slice: Slice) -> Vec<RouteView> {
         self.speaker(move |speaker, now| speaker.routes(now, slice)).await.unwrap_or_default()
+    }
+
+    /// The longest prefix of the Loc-RIB that covers an address.
+    pub async fn longest_match(&self, address: IpAddr) -> Option<RouteView> {
+        self.speaker(move |speaker, now| speaker.longest_match(now, address)).await.flatten()
     }
 
     /// A slice of what a neighbor (name or address) has sent; `None`: no such neighbor.
