@@ -111,7 +111,8 @@ fn a_closed_port_is_silence_at_both_ends() {
         note(lab, EC2, NOTHING).await;
         logs(lab, "home", &["WARN", "no tunnel to the peer", "nothing arrives from 203.0.113.10:51820"]).await;
         let status = lab.show("ec2", &["status"]).unwrap();
-        assert_eq!(status["tunnels"]["drops"], serde_json::json!({}), "{status}");
+        let drops = &status["tunnels"]["drops"];
+        assert!(drops["for another public key"].is_null() && drops["unknown peer"].is_null(), "{status}");
     });
 }
 
