@@ -25,7 +25,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 const NEIGHBORS: &str = r#"{"neighbors": [{
     "name": "cilium/192.168.2.19", "description": null, "address": "192.168.2.19", "asn": 64512, "router_id": null,
     "state": "active", "note": null, "uptime_seconds": null, "families": [], "received": 0, "accepted": 0,
-    "advertised": 0, "last_error": null, "hold_time_seconds": null, "capabilities": [], "via": null, "bfd": null
+    "advertised": 0, "pending": 0, "unsent_bytes": 0, "draining": false, "last_error": null, "hold_time_seconds": null, "capabilities": [], "via": null, "bfd": null
 }]}"#;
 
 /// What bash offers behind `line`; options, which fit everywhere, aside.

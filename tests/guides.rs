@@ -25,10 +25,21 @@ const PROGRAMS: [&str; 7] = ["gobgpd", "gobgp", "bgpd", "zebra", "vtysh", "podma
 
 /// Everything on either page, in the order in which an owner comes to it.
 const ORDER: [(&str, &[&str]); 4] = [
-    (EC2, &["1. The VPC", "2. The home end's keys", "3. The package", "4. Its keys", "5. Its configuration", "6. Start"]),
+    (
+        EC2,
+        &["1. The VPC", "2. The home end's keys", "3. The package", "4. Its keys", "5. Its configuration", "6. Start"],
+    ),
     (
         HOME,
-        &["1. The node", "2. The configuration", "3. The image", "4. The pod", "5. Cilium", "6. The edge router", "7. See it work"],
+        &[
+            "1. The node",
+            "2. The configuration",
+            "3. The image",
+            "4. The pod",
+            "5. Cilium",
+            "6. The edge router",
+            "7. See it work",
+        ],
     ),
     (EC2, &["When it does not work", "Upgrade"]),
     (HOME, &["When it does not work", "Upgrade", "Remove"]),
@@ -136,7 +147,8 @@ impl Reader {
             bash.stderr(Stdio::inherit());
             Shell::start(bash)
         };
-        let shells = [("ec2", ec2), ("workstation", workstation), ("instance", node("instance")), ("pod", node("pod-19"))];
+        let shells =
+            [("ec2", ec2), ("workstation", workstation), ("instance", node("instance")), ("pod", node("pod-19"))];
         Self { cluster, machine, shells: shells.into() }
     }
 

@@ -107,8 +107,7 @@ async fn start_peers(lab: &mut Lab) -> Peers {
 
 async fn start_cilium(lab: &mut Lab, node: &Node, gateways: &[&'static str], families: Families) -> GoBgp {
     let neighbors: Vec<(&str, u32)> = gateways.iter().map(|address| (*address, 64512)).collect();
-    let settings =
-        Settings { asn: node.asn, router_id: node.address, neighbors: &neighbors, families, password: None };
+    let settings = Settings { asn: node.asn, router_id: node.address, neighbors: &neighbors, families, password: None };
     let gobgp = lab.gobgp(node.name, node.node, &settings).await;
     node.prefixes.iter().for_each(|prefix| gobgp.announce(prefix));
     gobgp

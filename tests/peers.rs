@@ -54,7 +54,13 @@ fn gobgp_tells_frr_a_route_in_each_family_and_takes_it_back() {
             .gobgp(
                 "gobgp",
                 "right",
-                &Settings { asn: 64512, router_id: "192.0.2.2", neighbors: &neighbors, families: Families::Own },
+                &Settings {
+                    asn: 64512,
+                    router_id: "192.0.2.2",
+                    neighbors: &neighbors,
+                    families: Families::Own,
+                    password: None,
+                },
             )
             .await;
         for (neighbor, prefix) in [("192.0.2.1", "10.244.1.0/24"), ("2001:db8::1", "fd00:10:244:1::/64")] {

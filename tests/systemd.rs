@@ -101,7 +101,7 @@ async fn keeps_routes<T>(lab: &mut Lab, what: impl AsyncFnOnce(&mut Lab) -> T) -
     let mut monitor = lab.node("ec2").command("ip");
     monitor.args(["monitor", "link", "address", "route"]);
     lab.running.run("monitor", monitor).unwrap();
-    let mut passes = async |lab: &mut Lab, marker: &str| {
+    let passes = async |lab: &mut Lab, marker: &str| {
         eventually("what the monitor says of a route", async || {
             let _ = lab.output("ec2", "ip", &["route", "replace", marker, "dev", "lo"])?;
             let said = lab.running.process("monitor")?.output();

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
-use ipnet::IpNet;
 
 use super::completions::{self, Shell};
 use super::help;
-use crate::control;
+use crate::{control, lab};
 
 /// A BGP and WireGuard VPN gateway.
 ///
@@ -75,7 +75,7 @@ pub(super) enum Command {
     /// the end. Fails unless everything that the site must do came true and stayed so.
     Lab {
         /// Which one
-        #[arg(default_value = "homelab-aws", add = ArgValueCandidates::new(completions::sites))]
+        #[arg(default_value = "homelab-aws", value_parser = PossibleValuesParser::new(lab::SITES))]
         site: String,
         /// End by itself after this time: 60s, 5m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -172,9 +172,9 @@ pub(super) enum What {
     },
     /// The Loc-RIB: every path, and why it is or is not used
     Routes {
-        /// Only this prefix and what is inside it
+        /// Only this prefix and what is inside it; of an address, the longest prefix that covers it
         #[arg(value_parser = prefix)]
-        prefix: Option<IpNet>,
+        prefix: Option<String>,
     },
     /// What a neighbor sent, before policy
     Received {
@@ -231,8 +231,10 @@ pub(super) enum KeyCommand {
     Preshared,
 }
 
-fn prefix(text: &str) -> Result<IpNet, &'static str> {
-    control::parse_prefix(text).ok_or("a prefix or an address is expected")
+/// A prefix with its host bits cleared, or an address as it is.
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let prefix = control::parse_prefix(text).ok_or("a prefix or an address is expected")?;
+    Ok(if text.contains('/') { prefix.to_string() } else { prefix.addr().to_string() })
 }
 
 /// As in the configuration: with a unit, or seconds.
@@ -283,12 +285,13 @@ mod tests {
         };
         assert!(show.json && show.watch);
         let What::Routes { prefix } = show.what else { panic!() };
-        assert_eq!(prefix.unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(prefix.unwrap(), "10.0.0.0/8");
     }
 
     #[test]
-    fn an_address_is_the_longest_prefix() {
-        assert_eq!(prefix("fd00::1").unwrap().to_string(), "fd00::1/128");
+    fn an_address_stays_one() {
+        assert_eq!(prefix("fd00:0::1").unwrap(), "fd00::1");
+        assert_eq!(prefix("fd00::1/128").unwrap(), "fd00::1/128");
         assert!(prefix("10.0.0.0/33").is_err());
     }
 
@@ -313,6 +316,13 @@ mod tests {
     fn a_check_needs_a_file_or_the_wish_for_the_schema() {
         assert_eq!(parse("vpngw check").unwrap_err().exit_code(), 2);
         assert!(parse("vpngw check --schema").is_ok());
+    }
+
+    #[test]
+    fn a_site_that_there_is_not_is_answered_with_those_that_there_are() {
+        let error = parse("vpngw lab wrong").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("[possible values: homelab-aws]"), "{error}");
     }
 
     #[test]

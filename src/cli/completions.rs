@@ -18,7 +18,6 @@ use super::args::Arguments;
 use super::output::print;
 use super::wait_for;
 use crate::control::{Client, api};
-use crate::lab;
 
 /// Says that a shell asks, and which.
 const VARIABLE: &str = "VPNGW_COMPLETE";
@@ -72,11 +71,6 @@ pub(super) fn neighbors() -> Vec<CompletionCandidate> {
     let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Neighbors>("/v1/neighbors")).await? });
     let neighbors = answer.map(|answer| answer.neighbors).unwrap_or_default();
     neighbors.into_iter().map(|neighbor| CompletionCandidate::new(neighbor.name)).collect()
-}
-
-/// The sites of `vpngw lab`.
-pub(super) fn sites() -> Vec<CompletionCandidate> {
-    lab::SITES.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// Of the line as far as it is written: its `--socket`, else that of the environment, else the usual one.

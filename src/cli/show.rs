@@ -98,6 +98,7 @@ mod tests {
             ("neighbor cilium/192.168.2.19", "/v1/neighbors/cilium%2F192.168.2.19"),
             ("routes", "/v1/routes"),
             ("routes 10.1.2.3/8", "/v1/routes?prefix=10.0.0.0/8"),
+            ("routes fd00::1", "/v1/routes?prefix=fd00::1"),
             ("received homelab", "/v1/received/homelab"),
             ("advertised fe80::1%eth0", "/v1/advertised/fe80::1%25eth0"),
             ("fib", "/v1/fib"),

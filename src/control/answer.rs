@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use bgpd::speaker::Slice;
+use bgpd::speaker::{Command, Slice};
 use bgpd::view::RouteView;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use super::api;
 use super::request::{Refusal, Request};
-use crate::daemon::Handle;
+use crate::daemon::{self, Handle};
 
 /// An answer as it is sent: a slice is at most a few megabytes.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -26,6 +26,10 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Readiness => Ok(readiness(&daemon).await),
         Request::Status => Ok(ok(&api::Status::from(daemon.status().await))),
         Request::Routes(slice) => Ok(routes(&daemon, slice).await),
+        Request::LongestMatch(address) => {
+            let found = Vec::from_iter(daemon.longest_match(address).await);
+            Ok(shown(&daemon, found, usize::MAX).await)
+        }
         Request::Received { neighbor, slice } => match daemon.received(neighbor.clone(), slice).await {
             Some(views) => Ok(apart(move || ok(&table(&views, slice, |view| api::ReceivedRoute::from(view)))).await),
             None => Err(Refusal::no_such_neighbor(neighbor)),
@@ -44,16 +48,34 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon))),
         Request::Command { neighbor, command } => {
-            tracing::info!(neighbor, ?command, "told by the control socket");
+            tracing::info!(neighbor, command = words(&command), "told by the control socket");
             daemon.neighbor_command(neighbor, command).await.map(|()| done()).map_err(Refusal::from)
         }
         Request::Stop(how) => {
-            tracing::info!(?how, "told to stop by the control socket");
+            let routes = match how {
+                daemon::Stop::AsConfigured => "as configured",
+                daemon::Stop::Withdraw => "withdraw",
+                daemon::Stop::KeepRoutes => "keep",
+            };
+            tracing::info!(routes, "told to stop by the control socket");
             daemon.stop(how).await;
             Ok(done())
         }
     };
     answered.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
+/// A command as the command line has it.
+fn words(command: &Command) -> String {
+    match command {
+        Command::Reset => "reset".to_owned(),
+        Command::Refresh => "refresh".to_owned(),
+        Command::Resend => "resend".to_owned(),
+        Command::Disable(None) => "disable".to_owned(),
+        Command::Disable(Some(message)) => format!("disable: {message}"),
+        Command::Enable => "enable".to_owned(),
+        Command::Drain => "drain".to_owned(),
+    }
 }
 
 async fn health(daemon: &Handle) -> api::Health {
@@ -69,9 +91,13 @@ async fn readiness(daemon: &Handle) -> Answer {
 }
 
 async fn routes(daemon: &Handle, slice: Slice) -> Answer {
-    let views = daemon.routes(slice).await;
+    shown(daemon, daemon.routes(slice).await, slice.limit).await
+}
+
+/// With what became of them in the kernel.
+async fn shown(daemon: &Handle, views: Vec<RouteView>, limit: usize) -> Answer {
     let fib = daemon.fib_routes(views.iter().map(|view| view.prefix).collect()).await;
-    apart(move || ok(&api::Routes::new(&views, slice.limit, &fib))).await
+    apart(move || ok(&api::Routes::new(&views, limit, &fib))).await
 }
 
 /// Makes an answer on a thread of its own: 10,000 routes take about 100 ms, and the runtime's thread has dead tunnels to

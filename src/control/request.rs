@@ -18,6 +18,9 @@ use crate::daemon;
 const DEFAULT_LIMIT: usize = 1000;
 const LIMITS: RangeInclusive<usize> = 1..=10_000;
 
+/// Octets of a shutdown communication (RFC 9003 §2).
+const MAX_MESSAGE: usize = 255;
+
 /// Something to answer.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
@@ -25,6 +28,7 @@ pub(super) enum Request {
     Readiness,
     Status,
     Routes(Slice),
+    LongestMatch(IpAddr),
     Received { neighbor: String, slice: Slice },
     Advertised { neighbor: String, slice: Slice },
     Neighbors,
@@ -114,7 +118,7 @@ impl Request {
             ["healthz"] => Self::Health,
             ["readyz"] => Self::Readiness,
             ["v1", "status"] => Self::Status,
-            ["v1", "routes"] => Self::Routes(query.slice()?),
+            ["v1", "routes"] => query.routes()?,
             ["v1", "received", name] => Self::Received { neighbor: name.into(), slice: query.slice()? },
             ["v1", "advertised", name] => Self::Advertised { neighbor: name.into(), slice: query.slice()? },
             ["v1", "neighbors"] => Self::Neighbors,
@@ -138,7 +142,7 @@ impl Request {
             ["v1", "neighbors", name, "refresh"] => neighbor(name, Command::Refresh),
             ["v1", "neighbors", name, "resend"] => neighbor(name, Command::Resend),
             ["v1", "neighbors", name, "disable"] => {
-                neighbor(name, Command::Disable(read::<api::Disable>(body)?.message))
+                neighbor(name, Command::Disable(message(read::<api::Disable>(body)?.message)?))
             }
             ["v1", "neighbors", name, "drain"] => neighbor(name, Command::Drain),
             ["v1", "neighbors", name, "enable"] => neighbor(name, Command::Enable),
@@ -165,6 +169,14 @@ fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("the body is not what is expected: {error}")))
 }
 
+/// RFC 9003 §2; a longer one would be cut on its way.
+fn message(message: Option<String>) -> Result<Option<String>, Refusal> {
+    match message.as_ref().map_or(0, String::len) {
+        ..=MAX_MESSAGE => Ok(message),
+        long => Err(Refusal::bad(format!("the message has {long} octets: {MAX_MESSAGE} at most (RFC 9003)"))),
+    }
+}
+
 /// `NAME=VALUE&…`; every parameter must be taken.
 struct Query<'a> {
     parameters: Vec<(&'a str, String)>,
@@ -182,6 +194,14 @@ impl<'a> Query<'a> {
 
     fn slice(&mut self) -> Result<Slice, Refusal> {
         Ok(Slice { after: self.prefix("after")?, limit: self.limit()?, within: self.prefix("prefix")? })
+    }
+
+    /// All of them, those inside a prefix, or of an address the longest match.
+    fn routes(&mut self) -> Result<Request, Refusal> {
+        let is_prefix = |(name, _): &&(&str, String)| *name == "prefix";
+        let address = self.parameters.iter().find(is_prefix).and_then(|(_, text)| text.parse().ok());
+        let slice = self.slice()?;
+        Ok(address.map_or(Request::Routes(slice), Request::LongestMatch))
     }
 
     fn limit(&mut self) -> Result<usize, Refusal> {

@@ -53,9 +53,9 @@ pub(super) struct Gateway {
     /// Where the tunnel's own packets go, for the FIB's recursion guard.
     endpoints: BTreeMap<PublicKey, IpAddr>,
     pub(super) kernel: Kernel,
-    config: Config,
+    pub(super) config: Config,
     bgp: Option<Bgp>,
-    device: Option<Device>,
+    pub(super) device: Option<Device>,
     jobs: JoinSet<Done>,
     settle_at: Option<Instant>,
     /// The tunnel's worker has ended.

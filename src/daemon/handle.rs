@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use wgd::view::{PeerState, PeerView};
 
 use super::gateway::{Call, Gateway};
 use super::journal::Entry;
+use super::warnings;
 use crate::fib;
 use crate::kernel::Link;
 
@@ -68,8 +69,12 @@ pub struct Status {
     pub not_ready: Vec<String>,
     /// Since the start.
     pub uptime: Duration,
+    /// What would stop traffic, a sentence each.
+    pub warnings: Vec<String>,
     /// WireGuard peers by state.
     pub peers: BTreeMap<PeerState, usize>,
+    /// What the tunnel dropped that belongs to no peer, by reason.
+    pub drops: BTreeMap<&'static str, u64>,
     /// Sessions that are Established.
     pub established: usize,
     /// Sessions that are configured or have dialled in.
@@ -92,11 +97,14 @@ impl Handle {
                 let neighbors = speaker.neighbors(now);
                 let up = neighbors.iter().filter(|neighbor| neighbor.state == SessionState::Established).count();
                 let settings = speaker.settings();
-                (settings.asn, settings.router_id.address(), up, neighbors.len(), speaker.destinations())
+                let warnings = warnings::of_sessions(&neighbors);
+                (settings.asn, settings.router_id.address(), up, neighbors.len(), speaker.destinations(), warnings)
             })
             .await;
-        let (asn, router_id, established, sessions, loc_rib) = match speaker {
-            Some((asn, router_id, up, all, destinations)) => (Some(asn), Some(router_id), up, all, destinations),
+        let (asn, router_id, established, sessions, loc_rib, of_sessions) = match speaker {
+            Some((asn, router_id, up, all, destinations, warnings)) => {
+                (Some(asn), Some(router_id), up, all, destinations, warnings)
+            }
             None => Default::default(),
         };
         let host = self.gateway(|gateway| {
@@ -104,14 +112,16 @@ impl Handle {
             for state in gateway.peer_states.values() {
                 *peers.entry(*state).or_insert(0) += 1;
             }
-            (gateway.started.elapsed(), peers, gateway.fib.counts(), gateway.stopping.is_some())
+            let tunnel = (gateway.warnings(), gateway.drops());
+            (gateway.started.elapsed(), peers, tunnel, gateway.fib.counts(), gateway.stopping.is_some())
         });
-        let Some((uptime, peers, fib, stopping)) = host.await else {
+        let Some((uptime, peers, (mut warnings, drops), fib, stopping)) = host.await else {
             return Status { not_ready: vec!["stopping".to_owned()], ..Status::default() };
         };
         let not_ready = if stopping { vec!["stopping".to_owned()] } else { Vec::new() };
         let ready = not_ready.is_empty();
-        Status { asn, router_id, ready, not_ready, uptime, peers, established, sessions, loc_rib, fib }
+        warnings.extend(of_sessions);
+        Status { asn, router_id, ready, not_ready, uptime, warnings, peers, drops, established, sessions, loc_rib, fib }
     }
 
     /// Every BGP neighbor, by name.
@@ -140,6 +150,11 @@ impl Handle {
     /// A slice of the Loc-RIB.
     pub async fn routes(&self, slice: Slice) -> Vec<RouteView> {
         self.speaker(move |speaker, now| speaker.routes(now, slice)).await.unwrap_or_default()
+    }
+
+    /// The longest prefix of the Loc-RIB that covers an address.
+    pub async fn longest_match(&self, address: IpAddr) -> Option<RouteView> {
+        self.speaker(move |speaker, now| speaker.longest_match(now, address)).await.flatten()
     }
 
     /// A slice of what a neighbor (name or address) has sent; `None`: no such neighbor.

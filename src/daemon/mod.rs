@@ -13,6 +13,7 @@ mod news;
 mod signals;
 mod start;
 mod systemd;
+mod warnings;
 
 pub use device::{Removed, remove_leftovers};
 pub use handle::{Handle, Neighbor, Status, Stop};

@@ -35,6 +35,11 @@ impl Fib {
         counts
     }
 
+    /// Whether a route of the family leads into the tunnel.
+    pub fn leads_into_tunnel(&self, ipv4: bool) -> bool {
+        self.entries.iter().any(|(place, entry)| place.prefix.addr().is_ipv4() == ipv4 && entry.group().is_some())
+    }
+
     /// What stands in another table or metric is only there to be removed.
     fn shows(&self, place: &Place, entry: &Entry) -> bool {
         *place == self.place(place.prefix) && entry.is_shown()

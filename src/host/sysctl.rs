@@ -1,44 +1,70 @@
-//! The host's switches for forwarding: set where the configuration says so, else only checked.
+//! The host's switches for forwarding: set where the configuration says so, and judged.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 use tracing::warn;
 
-const FORWARDING: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
+const FORWARDING: [(&str, &str); 2] = [("IPv4", "net/ipv4/ip_forward"), ("IPv6", "net/ipv6/conf/all/forwarding")];
 
 /// Forwarding of both families. A host without IPv6 has no such switch, which is no error.
 pub fn forwarding(wanted: Option<bool>) -> Result<()> {
-    for key in FORWARDING {
-        apply(key, wanted.map(|on| if on { "1" } else { "0" }), |value| {
-            (value == "0").then_some("packets between the tunnel and other links are not forwarded")
-        })?;
+    for (_, key) in FORWARDING {
+        set(key, wanted.map(|on| if on { "1" } else { "0" }))?;
+    }
+    if wanted.is_none() {
+        [true, false].into_iter().filter_map(forwarding_fault).for_each(|fault| warn!("{fault}"));
     }
     Ok(())
 }
 
 /// Reverse-path filter of the tunnel's device: loose, or none. Strict drops what comes back another way.
 pub fn rp_filter(interface: &str, wanted: Option<bool>) -> Result<()> {
-    let key = format!("net/ipv4/conf/{interface}/rp_filter");
-    apply(&key, wanted.map(|on| if on { "2" } else { "0" }), |value| {
-        (value == "1").then_some("strict reverse-path filtering drops packets whose way back is another")
-    })
+    set(&rp_filter_key(interface), wanted.map(|on| if on { "2" } else { "0" }))?;
+    if let Some(fault) = rp_filter_fault(interface) {
+        warn!("{fault}");
+    }
+    Ok(())
 }
 
-fn apply(key: &str, wanted: Option<&str>, fault: impl Fn(&str) -> Option<&'static str>) -> Result<()> {
-    let path = format!("/proc/sys/{key}");
-    let Ok(found) = fs::read_to_string(&path) else { return Ok(()) };
-    let found = found.trim();
-    match wanted {
-        Some(wanted) if wanted != found => {
-            fs::write(&path, wanted).with_context(|| format!("cannot set {} to {wanted}", key.replace('/', ".")))
+/// What is wrong now with the forwarding of a family, in one sentence.
+pub fn forwarding_fault(ipv4: bool) -> Option<String> {
+    let (family, key) = FORWARDING[usize::from(!ipv4)];
+    let off = read(key)? == "0";
+    off.then(|| format!("{} is 0: {family} packets between the tunnel and other links are not forwarded", dotted(key)))
+}
+
+/// What is wrong now with the reverse-path filter of the tunnel's device, in one sentence.
+pub fn rp_filter_fault(interface: &str) -> Option<String> {
+    let value = |key: String| Some((read(&key)?.parse::<u8>().ok()?, key));
+    // The kernel takes the greater of the two (ip-sysctl.rst)
+    let (value, key) = ["all", interface].into_iter().filter_map(|name| value(rp_filter_key(name))).max()?;
+    let strict = "strict reverse-path filtering drops packets whose way back is another";
+    (value == 1).then(|| format!("{} is 1: on {interface}, {strict}", dotted(&key)))
+}
+
+fn rp_filter_key(interface: &str) -> String {
+    format!("net/ipv4/conf/{interface}/rp_filter")
+}
+
+/// A host that does not have the switch is left alone.
+fn set(key: &str, wanted: Option<&str>) -> Result<()> {
+    match (wanted, read(key)) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            fs::write(path(key), wanted).with_context(|| format!("cannot set {} to {wanted}", dotted(key)))
         }
-        Some(_) => Ok(()),
-        None => {
-            if let Some(fault) = fault(found) {
-                warn!(sysctl = key.replace('/', "."), value = found, "{fault}");
-            }
-            Ok(())
-        }
+        _ => Ok(()),
     }
+}
+
+fn read(key: &str) -> Option<String> {
+    Some(fs::read_to_string(path(key)).ok()?.trim().to_owned())
+}
+
+fn path(key: &str) -> String {
+    format!("/proc/sys/{key}")
+}
+
+fn dotted(key: &str) -> String {
+    key.replace('/', ".")
 }

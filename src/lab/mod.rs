@@ -73,7 +73,7 @@ async fn follow(site: &Site, duration: Option<Duration>) -> anyhow::Result<ExitC
     let binary = std::env::current_exe().context("the path of this program")?;
     let mut running = tokio::select! {
         built = Running::build(site, &binary) => built?,
-        () = &mut end => return Ok(ExitCode::FAILURE),
+        () = &mut end => bail!("ended before the site was built"),
     };
     for gateway in &site.gateways {
         running.start(gateway.name)?;

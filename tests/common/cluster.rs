@@ -85,7 +85,8 @@ impl Cluster {
             list(value)?.iter().map(|word| Ok(text(word)?.to_owned())).collect()
         };
         let id = |key: &str| identity[key].as_u64().and_then(|id| u32::try_from(id).ok()).context("no user or group");
-        let mounts = list(&main["volumeMounts"])?.iter().map(|mount| self.mount(mount)).collect::<anyhow::Result<_>>()?;
+        let mounts =
+            list(&main["volumeMounts"])?.iter().map(|mount| self.mount(mount)).collect::<anyhow::Result<_>>()?;
         Ok(Container {
             args: strings(&main["args"])?,
             run_as: Some((id("runAsUser")?, id("runAsGroup")?)),

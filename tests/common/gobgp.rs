@@ -41,7 +41,8 @@ impl Settings<'_> {
     fn text(&self) -> String {
         let mut text =
             format!("[global.config]\n  as = {}\n  router-id = \"{}\"\n  port = -1\n", self.asn, self.router_id);
-        let password = self.password.map(|password| format!("    auth-password = \"{password}\"\n")).unwrap_or_default();
+        let password =
+            self.password.map(|password| format!("    auth-password = \"{password}\"\n")).unwrap_or_default();
         for (address, asn) in self.neighbors {
             // External sessions leave with TTL 1: that is GoBGP's default, and Cilium's.
             write!(

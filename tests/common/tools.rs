@@ -10,7 +10,7 @@ use super::output;
 
 /// Where they are.
 pub struct Tools {
-    directory: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Tools {

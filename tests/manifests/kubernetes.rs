@@ -54,7 +54,7 @@ fn overlay(tools: &Tools) -> &'static [Value] {
     static RENDERED: OnceLock<Value> = OnceLock::new();
     list(RENDERED.get_or_init(|| {
         let copy = Copy::new();
-        tools.read(&copy.render(tools, &copy.overlay()))
+        tools.read(&copy.render(tools, &copy.overlay())).unwrap()
     }))
 }
 

@@ -12,7 +12,7 @@ fn blocks(tools: &Tools, kind: &str) -> Vec<Value> {
     for entry in std::fs::read_dir(packaging("terraform")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "tf") {
-            let file = tools.read(&path);
+            let file = tools.read(&path).unwrap();
             found.extend(file.get(kind).map(|blocks| list(blocks).to_vec()).unwrap_or_default());
         }
     }

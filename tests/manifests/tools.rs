@@ -9,32 +9,9 @@ use config::{Config, Context, Source, no_secrets};
 use serde_json::Value;
 
 use crate::common::output;
-
-/// kubectl and the validators, as `tests/tools` installs them.
-pub(crate) struct Tools {
-    directory: PathBuf,
-}
+pub(crate) use crate::common::tools::Tools;
 
 impl Tools {
-    /// `None`, said on stderr, where they are not installed; CI must not skip.
-    pub(crate) fn find() -> Option<Self> {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let directory = target.join("tools");
-        if directory.join("installed").is_file() {
-            return Some(Self { directory });
-        }
-        assert!(std::env::var_os("VPNGW_CI").is_none(), "CI must run this test, which needs what tests/tools installs");
-        eprintln!("skipped: this test needs what tests/tools installs");
-        None
-    }
-
-    /// What `kubectl kustomize` makes of a directory.
-    pub(crate) fn kustomize(&self, directory: &Path) -> anyhow::Result<String> {
-        let mut command = Command::new(self.directory.join("kubectl"));
-        command.arg("kustomize").arg(directory);
-        output(command)
-    }
-
     /// Against Kubernetes' own schemas of a version, the newest one known where it is absent. Unknown fields are errors.
     pub(crate) fn kubernetes_validate(&self, manifests: &Path, version: Option<&str>) -> anyhow::Result<String> {
         let mut command = Command::new(self.directory.join("venv/bin/kubernetes-validate"));
@@ -42,16 +19,9 @@ impl Tools {
         output(command)
     }
 
-    /// A file's YAML documents, or its Terraform blocks.
-    pub(crate) fn read(&self, path: &Path) -> Value {
-        let mut command = Command::new(self.directory.join("venv/bin/python"));
-        command.arg(repository("tests/manifests/read.py")).arg(path);
-        serde_json::from_str(&output(command).unwrap()).unwrap()
-    }
-
     /// The YAML documents of a file below packaging/.
     pub(crate) fn packaged(&self, path: &str) -> Vec<Value> {
-        list(&self.read(&packaging(path))).to_vec()
+        list(&self.read(&packaging(path)).unwrap()).to_vec()
     }
 }
 
@@ -84,7 +54,12 @@ impl End {
             secrets.borrow_mut().insert(path.to_owned());
             no_secrets(path)
         };
-        let context = Context { default_router_id: None, env: &|_| None, secrets: &note };
+        let context = Context {
+            default_router_id: None,
+            default_on_stop: config::OnStop::Withdraw,
+            env: &|_| None,
+            secrets: &note,
+        };
         let (config, _) = config::read(&[Source { name, text }], &context).unwrap();
         Self { config, secrets: secrets.into_inner() }
     }

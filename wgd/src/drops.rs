@@ -19,6 +19,10 @@ pub(crate) enum Reason {
     Replay,
     /// A datagram that does not authenticate.
     BadMac,
+    /// A handshake message made for another public key than ours.
+    OtherKey,
+    /// A response that does not decrypt: another preshared key.
+    PresharedKey,
     /// A handshake message under load, answered with a cookie.
     RateLimited,
     /// An initiation by a key that no peer has.
@@ -31,7 +35,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Malformed,
         Self::NoRoute,
         Self::NoEndpoint,
@@ -39,6 +43,8 @@ impl Reason {
         Self::SourceNotAllowed,
         Self::Replay,
         Self::BadMac,
+        Self::OtherKey,
+        Self::PresharedKey,
         Self::RateLimited,
         Self::UnknownPeer,
         Self::UnknownIndex,
@@ -54,6 +60,8 @@ impl Reason {
             Self::SourceNotAllowed => "source not allowed",
             Self::Replay => "replay",
             Self::BadMac => "bad mac",
+            Self::OtherKey => "for another public key",
+            Self::PresharedKey => "preshared key",
             Self::RateLimited => "rate limited",
             Self::UnknownPeer => "unknown peer",
             Self::UnknownIndex => "unknown index",
@@ -93,6 +101,6 @@ mod tests {
             drops.add(reason, index as u64 + 1);
         }
         assert_eq!(drops.view().len(), Reason::ALL.len());
-        assert_eq!(drops.view()["host refused"], 11);
+        assert_eq!(drops.view()["host refused"], 13);
     }
 }

@@ -15,7 +15,7 @@ use crate::view::PeerState;
 
 /// Later than a keepalive interval of 10 s and its way here, with three tries before [`DOWN_AFTER`].
 pub(crate) const PROBE_AFTER: Duration = Duration::from_secs(12);
-const SUSPECT_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const SUSPECT_AFTER: Duration = Duration::from_secs(15);
 const DOWN_AFTER: Duration = Duration::from_secs(25);
 
 /// When a peer was heard, and what follows from it.
@@ -33,6 +33,11 @@ impl Liveness {
 
     pub(crate) fn state(&self) -> PeerState {
         self.state
+    }
+
+    /// When it was heard last.
+    pub(crate) fn heard(&self) -> Option<Instant> {
+        self.heard
     }
 
     /// A proof of life. True: the state changed.

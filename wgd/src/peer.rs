@@ -56,8 +56,8 @@ pub(crate) enum Admission {
     Admitted,
     /// Under load: a cookie reply of so many octets is in the output.
     Cookie(usize),
-    /// Its sender does not know our public key.
-    BadMac,
+    /// It is made for another public key than ours.
+    OtherKey,
 }
 
 impl Identity {
@@ -74,7 +74,7 @@ impl Identity {
         match self.limiter.verify_packet(Some(from), datagram, out) {
             Ok(_) => Admission::Admitted,
             Err(TunnResult::WriteToNetwork(cookie)) => Admission::Cookie(cookie.len()),
-            Err(_) => Admission::BadMac,
+            Err(_) => Admission::OtherKey,
         }
     }
 
@@ -222,6 +222,8 @@ impl Peer {
                 self.established = Some(Established { at: now, initiator: true });
                 Ok(keepalive.len())
             }
+            // Who made it knows our public key and our index, as its MAC shows: what is left is the preshared key
+            TunnResult::Err(WireGuardError::InvalidAeadTag) => Err(Reason::PresharedKey),
             TunnResult::Err(error) => Err(reason(&error)),
             _ => Err(Reason::Malformed),
         }

@@ -57,6 +57,8 @@ pub struct PeerView {
     pub receive_bytes: u64,
     /// Datagram octets sent.
     pub transmit_bytes: u64,
+    /// Why nothing comes of it, as far as it is known.
+    pub note: Option<String>,
     /// Packets dropped, by reason.
     pub drops: BTreeMap<&'static str, u64>,
 }

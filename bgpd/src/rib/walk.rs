@@ -1,5 +1,7 @@
 //! Tables as people see them: in order, a slice at a time. Order is made where it is shown.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::{DestinationId, Rib};
@@ -11,6 +13,13 @@ impl Rib {
     pub(crate) fn slice(&self, slice: &Slice) -> Vec<DestinationId> {
         let with_paths = self.destinations.iter().filter(|(_, destination)| !destination.paths().is_empty());
         first(slice, with_paths.map(|(id, destination)| (destination.prefix, id)))
+    }
+
+    /// What is known of prefixes that cover an address, the longest first.
+    pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {
+        let lengths = (0..=IpNet::from(address).max_prefix_len()).rev();
+        let prefixes = lengths.filter_map(move |length| IpNet::new(address, length).ok());
+        prefixes.filter_map(|prefix| self.destinations.find(&prefix.trunc()))
     }
 
     /// Those of `destinations` in a slice, by prefix.

@@ -9,7 +9,7 @@ use super::sender::Sender;
 use super::session::Obstacle;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
-use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Verdict};
+use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, Verdict};
 use crate::settings::RemoteAs;
 use crate::types::Families;
 use crate::view::{LastError, NeighborView, PathView, PolicyView, RouteView};
@@ -120,6 +120,13 @@ impl Speaker {
         self.rib.slice(slice).into_iter().map(|destination| self.route_view(now, destination)).collect()
     }
 
+    /// The longest prefix of the Loc-RIB that covers an address and is used; where none is used, the longest.
+    pub fn longest_match(&self, now: Instant, address: IpAddr) -> Option<RouteView> {
+        let used = self.rib.covering(address).find(|id| self.rib.best(*id).is_some());
+        let views = used.into_iter().chain(self.rib.covering(address)).map(|id| self.route_view(now, id));
+        views.into_iter().find(|view| !view.paths.is_empty())
+    }
+
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
         let ranking = self.rib.rank(record);
@@ -153,7 +160,7 @@ impl Speaker {
             next_hop: next_hop.map(|next_hop| next_hop.address),
             wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
             age: self.age(now, path),
-            policy: policy_view(&set.outcome),
+            policy: policy_view(&set.outcome, self.rib.source(set.source)),
             rejected: None,
         }
     }
@@ -240,7 +247,10 @@ impl Speaker {
     }
 }
 
-fn policy_view(outcome: &Outcome) -> Option<PolicyView> {
+fn policy_view(outcome: &Outcome, source: &Source) -> Option<PolicyView> {
+    if source.protocol == Protocol::Bgp && source.import == Filter::Everything && outcome.rejected.is_none() {
+        return Some(PolicyView { name: "accept-all".to_owned(), rule: 1, line: 0 });
+    }
     let policy = outcome.policy.as_ref()?;
     let index = outcome.rule?;
     let rule = policy.rules.get(index as usize)?;

@@ -300,3 +300,38 @@ fn withdrawing_attributes_that_are_wrong_ends_the_session() {
     assert_eq!(left.hear(&mut network), ["notification 3/6 UPDATE Message Error/Invalid ORIGIN Attribute"]);
     assert!(left.is_closed(&network));
 }
+
+#[test]
+fn an_address_is_answered_by_the_longest_prefix_that_is_used() {
+    let mut network = network(gateway());
+    let mut left = left(&mut network);
+    left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.0.0.0/8", "10.1.0.0/16"]);
+    left.announce(&mut network, &path(&[64513, 64512]), "10.0.0.11", &["10.1.1.0/24"]);
+    left.announce(&mut network, &path(&[64513]), "127.0.0.1", &["10.1.2.0/24", "192.0.2.0/24"]);
+    let longest = |address: &str| {
+        let speaker = &network.nodes[GATEWAY].speaker;
+        speaker.longest_match(network.now, address.parse().unwrap()).map(|route| route.prefix.to_string())
+    };
+    assert_eq!(longest("10.200.0.1").as_deref(), Some("10.0.0.0/8"));
+    assert_eq!(longest("10.1.200.1").as_deref(), Some("10.1.0.0/16"));
+    assert_eq!(longest("10.1.1.1").as_deref(), Some("10.1.0.0/16"), "the /24 was refused");
+    assert_eq!(longest("10.1.2.1").as_deref(), Some("10.1.0.0/16"), "the /24 has no next hop");
+    assert_eq!(longest("192.0.2.1").as_deref(), Some("192.0.2.0/24"), "it says why it is not used");
+    assert_eq!(longest("198.51.100.1"), None);
+    assert_eq!(longest("::1"), None);
+}
+
+#[test]
+fn a_path_that_accept_all_let_in_says_so() {
+    let mut network = network(gateway());
+    let mut left = left(&mut network);
+    left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
+    left.announce(&mut network, &path(&[64513, 64512]), "10.0.0.11", &["10.2.0.0/16"]);
+    let policy = |prefix: &str| {
+        let received = network.received(GATEWAY, "left");
+        let route = received.into_iter().find(|route| route.prefix == prefix.parse().unwrap()).unwrap();
+        route.paths[0].policy.as_ref().map(|policy| (policy.name.clone(), policy.line))
+    };
+    assert_eq!(policy("10.1.0.0/16"), Some(("accept-all".to_owned(), 0)));
+    assert_eq!(policy("10.2.0.0/16"), None, "it was refused before any policy");
+}

@@ -42,7 +42,7 @@ pub(super) fn control(keys: &mut Keys<'_, '_>) -> Control {
         observe: keys.or(
             "observe",
             Vec::new(),
-            "Where to listen for reads over TCP: /metrics, /healthz, /readyz and the status page.",
+            "Where to listen for reads over TCP: /healthz, /readyz and what `show` reads.",
         ),
     }
 }

@@ -1,5 +1,6 @@
 //! What is not a table: one thing at a time, `name: value` lines as `wg show` has them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::table::state;
@@ -23,6 +24,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
     lines.maybe("as", router.asn);
     lines.maybe("router id", router.router_id);
     lines.add("peers", counts([("up", tunnels.up), ("suspect", tunnels.suspect), ("down", tunnels.down)]));
+    lines.list("dropped", dropped(&tunnels.drops));
     lines.add("sessions", format!("{} of {} established", status.sessions.established, status.sessions.configured));
     lines.add("loc-rib", format!("{} prefixes", status.routes.loc_rib));
     let states = [
@@ -33,7 +35,14 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         ("foreign", fib.foreign),
     ];
     lines.add("fib", counts(states));
+    for warning in &status.warnings {
+        lines.add("warning", warning.clone());
+    }
     lines.text
+}
+
+fn dropped(drops: &BTreeMap<String, u64>) -> impl Iterator<Item = String> {
+    drops.iter().map(|(reason, count)| format!("{count} {reason}"))
 }
 
 /// Those that are not zero.
@@ -91,13 +100,14 @@ fn peer(peer: &Peer) -> String {
         PeerState::Down => "down",
     };
     lines.add("state", state.into());
+    lines.maybe("note", peer.note.as_ref());
     let handshake = peer.handshake_age_seconds.map(|age| format!("{} ago", duration(age)));
     lines.add("latest handshake", handshake.unwrap_or_else(|| "never".into()));
     lines.list("allowed ips", peer.allowed_ips.iter());
     lines.list("allowed by bgp", from_bgp(peer).into_iter());
     let (received, sent) = (bytes(peer.receive_bytes), bytes(peer.transmit_bytes));
     lines.add("transfer", format!("{received} received, {sent} sent"));
-    lines.list("dropped", peer.drops.iter().map(|(reason, count)| format!("{count} {reason}")));
+    lines.list("dropped", dropped(&peer.drops));
     lines.maybe("path mtu", peer.mtu);
     lines.list("offloads", peer.offloads.iter());
     lines.text

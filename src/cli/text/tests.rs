@@ -195,6 +195,7 @@ fn peers_are_shown_as_wg_does() {
         public_key: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
         endpoint: Some("203.0.113.7:51820".parse().unwrap()),
         state: PeerState::Up,
+        note: None,
         handshake_age_seconds: Some(63),
         allowed_ips: vec![net("169.254.64.2/32"), net("fd64:64::2/128")],
         allowed_ips_from_bgp: (0..20).map(|number| net(&format!("10.244.{number}.0/24"))).collect(),
@@ -208,6 +209,7 @@ fn peers_are_shown_as_wg_does() {
         name: "office".into(),
         endpoint: None,
         state: PeerState::Down,
+        note: Some("nothing has arrived yet, and it has no endpoint: it must come to us".into()),
         handshake_age_seconds: None,
         allowed_ips_from_bgp: vec![],
         drops: BTreeMap::new(),
@@ -273,9 +275,10 @@ fn the_status_fits_a_glance() {
         router: Router { asn: Some(64513), router_id: Some("10.20.0.10".parse().unwrap()) },
         ready: true,
         not_ready: vec![],
+        warnings: vec![],
         version: "0.1.0".into(),
         uptime_seconds: 7500,
-        tunnels: TunnelCounts { up: 1, suspect: 0, down: 1 },
+        tunnels: TunnelCounts { up: 1, suspect: 0, down: 1, drops: BTreeMap::new() },
         sessions: SessionCounts { established: 1, configured: 2 },
         routes: RouteCounts { loc_rib: 7, fib: FibCounts { installed: 6, failed: 1, ..FibCounts::default() } },
     };
@@ -283,7 +286,13 @@ fn the_status_fits_a_glance() {
     answer.ready = false;
     answer.not_ready = vec!["wg0 is not up".into(), "no router ID".into()];
     answer.router = Router { asn: None, router_id: None };
-    answer.tunnels = TunnelCounts::default();
+    answer.tunnels =
+        TunnelCounts { drops: BTreeMap::from([("for another public key".into(), 12)]), ..Default::default() };
+    answer.warnings = vec![
+        "net.ipv4.ip_forward is 0: IPv4 packets between the tunnel and other links are not forwarded".into(),
+        "peer homelab: nothing arrives from 203.0.113.7:51820: its UDP port is not reached, or a public key is wrong"
+            .into(),
+    ];
     insta::assert_snapshot!([ready, status(&answer)].join("\n"));
 }
 

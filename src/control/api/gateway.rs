@@ -1,5 +1,6 @@
 //! The gateway as a whole: status, events, configuration, and what it can be told.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use config::Source;
@@ -19,6 +20,8 @@ pub struct Status {
     pub ready: bool,
     /// What is not.
     pub not_ready: Vec<String>,
+    /// What would stop traffic, as far as it can be known here: a sentence each.
+    pub warnings: Vec<String>,
     /// Of the running program.
     pub version: String,
     /// Since its start.
@@ -47,6 +50,8 @@ pub struct TunnelCounts {
     pub up: usize,
     pub suspect: usize,
     pub down: usize,
+    /// Packets and datagrams dropped that belong to no peer, by reason.
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// BGP sessions.
@@ -163,6 +168,7 @@ impl From<daemon::Status> for Status {
                 up: peers(PeerState::Up),
                 suspect: peers(PeerState::Suspect),
                 down: peers(PeerState::Down),
+                drops: status.drops.into_iter().map(|(reason, count)| (reason.into(), count)).collect(),
             },
             sessions: SessionCounts { established: status.established, configured: status.sessions },
             routes: RouteCounts {
@@ -176,6 +182,7 @@ impl From<daemon::Status> for Status {
                 },
             },
             not_ready: status.not_ready,
+            warnings: status.warnings,
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Peer {
     pub endpoint: Option<SocketAddr>,
     /// Whether it answers.
     pub state: PeerState,
+    /// Why nothing comes of it, as far as it is known.
+    pub note: Option<String>,
     /// Since the last completed handshake.
     pub handshake_age_seconds: Option<u64>,
     /// Allowed by the configuration.
@@ -65,6 +67,7 @@ impl From<&view::PeerView> for Peer {
             public_key: view.public_key.to_string(),
             endpoint: view.endpoint,
             state: view.state.into(),
+            note: view.note.clone(),
             handshake_age_seconds: view.handshake_age.map(|age| age.as_secs()),
             allowed_ips: view.allowed_ips.clone(),
             allowed_ips_from_bgp: view.allowed_ips_from_bgp.clone(),

@@ -194,6 +194,7 @@ fn a_peer_is_shown_with_every_field() {
         endpoint: Some("203.0.113.7:51820".parse().unwrap()),
         state: wgd::view::PeerState::Suspect,
         handshake_age: Some(Duration::from_secs(63)),
+        note: Some("the preshared keys differ".into()),
         allowed_ips: vec![net("169.254.64.2/32")],
         allowed_ips_from_bgp: vec![net("10.244.0.0/24")],
         receive_bytes: 1,
@@ -202,7 +203,8 @@ fn a_peer_is_shown_with_every_field() {
     };
     let expected = json!({
         "name": "homelab", "public_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-        "endpoint": "203.0.113.7:51820", "state": "suspect", "handshake_age_seconds": 63,
+        "endpoint": "203.0.113.7:51820", "state": "suspect",
+        "note": "the preshared keys differ", "handshake_age_seconds": 63,
         "allowed_ips": ["169.254.64.2/32"], "allowed_ips_from_bgp": ["10.244.0.0/24"],
         "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": null, "offloads": [],
     });
@@ -229,8 +231,10 @@ fn the_status_counts_what_there_is() {
         router_id: Some("10.20.0.10".parse().unwrap()),
         ready: false,
         not_ready: vec!["wg0 is not up".into()],
+        warnings: vec!["net.ipv4.ip_forward is 0".into()],
         uptime: Duration::from_secs(9),
         peers: BTreeMap::from([(PeerState::Up, 1), (PeerState::Down, 2)]),
+        drops: BTreeMap::from([("unknown peer", 4)]),
         established: 1,
         sessions: 3,
         loc_rib: 7,
@@ -238,8 +242,9 @@ fn the_status_counts_what_there_is() {
     };
     let expected = json!({
         "router": {"asn": 64513, "router_id": "10.20.0.10"}, "ready": false, "not_ready": ["wg0 is not up"],
+        "warnings": ["net.ipv4.ip_forward is 0"],
         "version": env!("CARGO_PKG_VERSION"), "uptime_seconds": 9,
-        "tunnels": {"up": 1, "suspect": 0, "down": 2}, "sessions": {"established": 1, "configured": 3},
+        "tunnels": {"up": 1, "suspect": 0, "down": 2, "drops": {"unknown peer": 4}}, "sessions": {"established": 1, "configured": 3},
         "routes": {"loc_rib": 7, "fib": {"installed": 6, "pending": 0, "failed": 1, "stale": 0, "foreign": 0}},
     });
     assert_eq!(shown(&Status::from(status)), expected);

@@ -34,6 +34,9 @@ fn a_table_has_a_thousand_prefixes_unless_asked() {
         get("/v1/routes?prefix=10.1.2.3/8&after=fd00::%2F8&limit=10000"),
         "Routes(Slice { after: Some(fd00::/8), limit: 10000, within: Some(10.0.0.0/8) })"
     );
+    assert_eq!(get("/v1/routes?prefix=10.1.2.3"), "LongestMatch(10.1.2.3)");
+    assert_eq!(get("/v1/routes?prefix=fd00::1&limit=9"), "LongestMatch(fd00::1)");
+    assert_eq!(get("/v1/routes?prefix=10.1.2.3&prefix=::"), "400 parameter prefix is unknown here, or given twice");
     assert_eq!(get("/v1/fib?after=10.0.0.0/8&limit=1"), "Fib { after: Some(10.0.0.0/8), limit: 1 }");
     assert_eq!(get("/v1/events?after=7"), "Events { after: 7 }");
 }
@@ -75,6 +78,9 @@ fn every_command_is_read() {
     let disable = |body| post("/v1/neighbors/edge/disable", body);
     assert_eq!(disable(""), "Command { neighbor: \"edge\", command: Disable(None) }");
     assert_eq!(disable(r#"{"message": "bye"}"#), "Command { neighbor: \"edge\", command: Disable(Some(\"bye\")) }");
+    let long = |octets| post("/v1/neighbors/edge/disable", &format!(r#"{{"message": "{}"}}"#, "x".repeat(octets)));
+    assert!(long(255).starts_with("Command"));
+    assert_eq!(long(256), "400 the message has 256 octets: 255 at most (RFC 9003)");
     assert_eq!(post("/v1/stop", ""), "Stop(AsConfigured)");
     assert_eq!(post("/v1/stop", r#"{"routes": "withdraw"}"#), "Stop(Withdraw)");
     assert_eq!(post("/v1/stop", r#"{"routes": "keep"}"#), "Stop(KeepRoutes)");

@@ -9,7 +9,8 @@ use super::Output;
 use crate::backoff::{Backoff, Jitter};
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
-use crate::liveness::Liveness;
+use crate::fault::{Fault, KEPT, Seen, Silence};
+use crate::liveness::{Liveness, SUSPECT_AFTER};
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
@@ -21,6 +22,9 @@ const RETRY_MOST: Duration = Duration::from_secs(20);
 /// How long an initiation may be unanswered before the endpoint's name is looked up, and then again.
 const LOOKUP_FIRST: Duration = Duration::from_secs(5);
 const LOOKUP_MOST: Duration = Duration::from_secs(60);
+/// How long an initiation may be unanswered before a word is said of it, and before it is told in the log.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
+const TELL_AFTER: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -39,6 +43,12 @@ pub(super) struct Entry {
     last_sent: Option<Instant>,
     received: u64,
     transmitted: u64,
+    fault: Option<Seen>,
+    /// Since the peer was heard last: how many of its initiations were answered, and the last of them.
+    answers: u32,
+    last_answer: Option<(Instant, SocketAddr)>,
+    /// What was told in the log of its silence.
+    told: Option<Silence>,
 }
 
 impl Entry {
@@ -63,6 +73,10 @@ impl Entry {
             last_sent: None,
             received: 0,
             transmitted: 0,
+            fault: None,
+            answers: 0,
+            last_answer: None,
+            told: None,
         }
     }
 
@@ -92,6 +106,7 @@ impl Entry {
         self.settle_at(from, events);
         self.received += octets as u64;
         self.asking = None;
+        (self.answers, self.last_answer, self.told) = (0, None, None);
         self.retry.reset();
         if !self.unresolved {
             self.lookup.reset();
@@ -107,6 +122,39 @@ impl Entry {
         self.last_sent = Some(now);
         self.transmitted += len as u64;
         out.push(len, to);
+    }
+
+    /// An initiation of the peer's was answered.
+    pub(super) fn answered(&mut self, now: Instant, from: SocketAddr) {
+        self.answers = self.answers.saturating_add(1);
+        self.last_answer = Some((now, from));
+    }
+
+    /// A handshake message of the peer's came to nothing.
+    pub(super) fn refuse(&mut self, now: Instant, from: SocketAddr, reason: Reason) {
+        self.drops.count(reason);
+        let fault = match reason {
+            Reason::PresharedKey => Fault::PresharedKey,
+            Reason::Replay => Fault::OldTimestamp,
+            _ => return,
+        };
+        if !self.is_heard(now) {
+            Seen::keep(&mut self.fault, now, from, fault, Some(&self.settings.name));
+        }
+    }
+
+    /// Tells the log why nothing comes of the peer, once until it is heard or the reason is another.
+    pub(super) fn complain(&mut self, now: Instant) {
+        let Some(silence) = self.silence(now) else { return };
+        let is_due = match silence {
+            Silence::Unanswered(_) => self.asking.is_some_and(|since| elapsed(now, since) >= TELL_AFTER),
+            Silence::Unconfirmed(_) => true,
+            // It may be meant so; and who looks names up tells of those that are not found
+            Silence::NoEndpoint | Silence::NoAddress => false,
+        };
+        if is_due && self.told.replace(silence) != Some(silence) {
+            tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
+        }
     }
 
     /// True: the state of the peer changed.
@@ -155,6 +203,11 @@ impl Entry {
         self.retry.reset();
     }
 
+    /// Where the peer's datagrams go.
+    pub(super) fn endpoint(&self) -> Option<SocketAddr> {
+        self.endpoint
+    }
+
     pub(super) fn view(&self, now: Instant, allowed_ips_from_bgp: Vec<IpNet>) -> PeerView {
         let handshake = self.peer.last_handshake();
         PeerView {
@@ -162,13 +215,47 @@ impl Entry {
             public_key: self.settings.public_key,
             endpoint: self.endpoint,
             state: self.liveness.state(),
-            handshake_age: handshake.map(|at| now.saturating_duration_since(at)),
+            handshake_age: handshake.map(|at| elapsed(now, at)),
             allowed_ips: self.settings.allowed_ips.clone(),
             allowed_ips_from_bgp,
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
+            note: None,
             drops: self.drops.view(),
         }
+    }
+
+    /// `strange`: what comes from where the peer is, and is not by its key.
+    pub(super) fn note(&self, now: Instant, strange: Option<&Seen>) -> Option<String> {
+        let since =
+            |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && elapsed(now, seen.at) < KEPT;
+        let fault = self.fault.as_ref().filter(since).or_else(|| strange.filter(since));
+        match fault.filter(|_| !self.is_heard(now)) {
+            Some(fault) => Some(fault.to_string()),
+            None => self.silence(now).map(|silence| silence.to_string()),
+        }
+    }
+
+    fn silence(&self, now: Instant) -> Option<Silence> {
+        if self.is_heard(now) {
+            return None;
+        }
+        // One may be lost on its way
+        let answer = self.last_answer.filter(|(at, _)| self.answers > 1 && elapsed(now, *at) < KEPT);
+        if let Some((_, from)) = answer {
+            return Some(Silence::Unconfirmed(from));
+        }
+        let never = self.liveness.heard().is_none();
+        let sent = self.asking.or(self.last_sent.filter(|_| never));
+        match self.endpoint {
+            Some(to) => sent.filter(|at| elapsed(now, *at) >= SILENT_AFTER).map(|_| Silence::Unanswered(to)),
+            None if self.unresolved => Some(Silence::NoAddress),
+            None => never.then_some(Silence::NoEndpoint),
+        }
+    }
+
+    fn is_heard(&self, now: Instant) -> bool {
+        self.liveness.heard().is_some_and(|heard| elapsed(now, heard) < SUSPECT_AFTER)
     }
 
     fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<SocketAddr>) {
@@ -216,7 +303,7 @@ impl Entry {
     }
 
     fn wants_keepalive(&self, now: Instant) -> bool {
-        let silent = |interval| self.last_sent.is_none_or(|sent| now.saturating_duration_since(sent) >= interval);
+        let silent = |interval| self.last_sent.is_none_or(|sent| elapsed(now, sent) >= interval);
         self.settings.persistent_keepalive.is_some_and(silent) && self.peer.has_session()
     }
 
@@ -230,10 +317,14 @@ impl Entry {
 
     fn look_up(&mut self, now: Instant, jitter: &mut Jitter, events: &mut Vec<Event>) {
         let Some(Endpoint::Name(name, port)) = &self.settings.endpoint else { return };
-        let unanswered = self.asking.is_some_and(|since| now.saturating_duration_since(since) >= LOOKUP_FIRST);
+        let unanswered = self.asking.is_some_and(|since| elapsed(now, since) >= LOOKUP_FIRST);
         if (self.unresolved || unanswered) && self.lookup.is_due(now) {
             events.push(Event::EndpointWanted(self.settings.public_key, name.clone(), *port));
             self.lookup.tried(now, LOOKUP_FIRST, LOOKUP_MOST, jitter);
         }
     }
+}
+
+fn elapsed(now: Instant, since: Instant) -> Duration {
+    now.saturating_duration_since(since)
 }

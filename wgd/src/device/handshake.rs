@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Device, Output, announce, entry_mut};
 use crate::curve;
 use crate::drops::Reason;
+use crate::fault::Fault;
 use crate::message::Message;
 use crate::peer::Admission;
 use crate::table::PeerId;
@@ -28,14 +29,17 @@ impl Device {
                 self.transport(now, from, id, datagram, out);
             }
             Message::Initiation { ephemeral } => {
-                self.admit(from, &ephemeral, datagram, out)?;
+                self.admit(now, from, &ephemeral, datagram, out)?;
                 let key = self.identity.initiator(datagram).ok_or(Reason::BadMac)?;
-                let id = *self.by_key.get(&key).ok_or(Reason::UnknownPeer)?;
+                let Some(id) = self.by_key.get(&key).copied() else {
+                    self.strangers.keep(now, from, Fault::UnknownPeer(key));
+                    return Err(Reason::UnknownPeer);
+                };
                 self.initiation(now, from, id, datagram, out);
             }
             Message::Response { receiver, ephemeral } => {
                 let id = self.owner(receiver)?;
-                self.admit(from, &ephemeral, datagram, out)?;
+                self.admit(now, from, &ephemeral, datagram, out)?;
                 self.response(now, from, id, datagram, out);
             }
             Message::CookieReply { receiver } => {
@@ -56,6 +60,7 @@ impl Device {
 
     fn admit(
         &mut self,
+        now: Instant,
         from: SocketAddr,
         ephemeral: &[u8; 32],
         datagram: &[u8],
@@ -68,7 +73,10 @@ impl Device {
                 out.datagrams.push(len, from);
                 Err(Reason::RateLimited)
             }
-            Admission::BadMac => Err(Reason::BadMac),
+            Admission::OtherKey => {
+                self.strangers.keep(now, from, Fault::OtherKey);
+                Err(Reason::OtherKey)
+            }
         }
     }
 
@@ -77,8 +85,11 @@ impl Device {
     fn initiation(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.respond(from.ip(), datagram, out.datagrams.room()) {
-            Ok(len) => entry.transmit(now, from, len, &mut out.datagrams),
-            Err(reason) => entry.drops.count(reason),
+            Ok(len) => {
+                entry.answered(now, from);
+                entry.transmit(now, from, len, &mut out.datagrams);
+            }
+            Err(reason) => entry.refuse(now, from, reason),
         }
     }
 
@@ -92,7 +103,7 @@ impl Device {
                 }
                 entry.drain(now, &mut out.datagrams);
             }
-            Err(reason) => entry.drops.count(reason),
+            Err(reason) => entry.refuse(now, from, reason),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
+use crate::fault::{Seen, Strangers};
 use crate::mss;
 use crate::packet::Header;
 use crate::peer::{Identity, Opened};
@@ -54,6 +55,7 @@ pub struct Device {
     last_index: u32,
     table: Table,
     drops: Drops,
+    strangers: Strangers,
     jitter: Jitter,
 }
 
@@ -73,6 +75,7 @@ impl Device {
             last_index: jitter.next() as u32,
             table: Table::default(),
             drops: Drops::default(),
+            strangers: Strangers::default(),
             jitter,
         };
         device.settings(now, settings, out);
@@ -108,6 +111,7 @@ impl Device {
         self.identity.tick();
         for (slot, entry) in self.entries.iter_mut().enumerate() {
             let Some(entry) = entry else { continue };
+            entry.complain(now);
             if entry.tick(now, &mut self.jitter, out) {
                 announce(PeerId(slot as u32), entry, &mut self.table, &mut out.events);
             }
@@ -135,7 +139,8 @@ impl Device {
         let mut routed = self.table.routed_from();
         let view = |id: &PeerId| {
             let entry = self.entries.get(id.0 as usize)?.as_ref()?;
-            Some(entry.view(now, routed.remove(id).unwrap_or_default()))
+            let note = entry.note(now, self.strange(now, entry));
+            Some(PeerView { note, ..entry.view(now, routed.remove(id).unwrap_or_default()) })
         };
         self.order.iter().filter_map(view).collect()
     }
@@ -143,6 +148,24 @@ impl Device {
     /// Packets and datagrams dropped that belong to no peer, by reason.
     pub fn drops(&self) -> BTreeMap<&'static str, u64> {
         self.drops.view()
+    }
+
+    /// What does not come up: a sentence each, of peers that are watched or have an endpoint, then of handshakes that
+    /// came to nothing in the last minutes and belong to no peer.
+    pub fn faults(&self, now: Instant) -> Vec<String> {
+        let entries = || self.order.iter().filter_map(|id| self.entries.get(id.0 as usize)?.as_ref());
+        let expected = entries().filter(|entry| entry.settings.watched || entry.endpoint().is_some());
+        let faults = expected.filter_map(|entry| {
+            let note = entry.note(now, self.strange(now, entry))?;
+            Some(format!("peer {}: {note}", entry.settings.name))
+        });
+        let hosts: Vec<_> = entries().filter_map(Entry::endpoint).map(|endpoint| endpoint.ip()).collect();
+        faults.chain(self.strangers.elsewhere(now, &hosts)).collect()
+    }
+
+    /// What comes from where a peer is, and is not by its key.
+    fn strange(&self, now: Instant, entry: &Entry) -> Option<&Seen> {
+        self.strangers.from(now, entry.endpoint()?.ip())
     }
 
     /// Counts what the host refused to send or to take.

@@ -101,6 +101,11 @@ impl Tunnel {
         self.ask(Command::Drops)
     }
 
+    /// What does not come up: a sentence each, of peers, and of handshakes that belong to none.
+    pub fn faults(&self) -> Vec<String> {
+        self.ask(Command::Faults)
+    }
+
     /// Ends sessions and threads.
     pub fn stop(self) {
         drop(self);

@@ -29,6 +29,7 @@ pub(super) enum Command {
     Endpoint(PublicKey, Vec<SocketAddr>),
     Peers(SyncSender<Vec<PeerView>>),
     Drops(SyncSender<BTreeMap<&'static str, u64>>),
+    Faults(SyncSender<Vec<String>>),
     Stop,
 }
 
@@ -119,6 +120,7 @@ impl<F: Fn(Event)> Worker<F> {
                 // Who asked may have gone
                 Command::Peers(answer) => drop(answer.send(self.device.peers(now))),
                 Command::Drops(answer) => drop(answer.send(self.device.drops())),
+                Command::Faults(answer) => drop(answer.send(self.device.faults(now))),
                 Command::Stop => return false,
             }
         }

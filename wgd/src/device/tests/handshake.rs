@@ -48,7 +48,7 @@ fn a_preshared_key_must_be_the_same_at_both_ends() {
         differ.alice.send(differ.now, &packet("10.0.0.1", "10.0.0.2", b"ping"));
         differ.settle();
         assert!(differ.bob.received.is_empty());
-        assert_eq!(differ.alice.drops(differ.now, "bad mac"), 1);
+        assert_eq!(differ.alice.drops(differ.now, "preshared key"), 1);
         assert_eq!(differ.alice.peer(differ.now).handshake_age, None);
     }
 }
@@ -65,13 +65,13 @@ fn an_initiation_by_a_key_that_no_peer_has_is_not_answered() {
 }
 
 #[test]
-fn an_initiation_for_another_responder_is_a_bad_mac() {
+fn an_initiation_for_another_responder_is_counted_as_such() {
     let mut pair = Pair::new();
     let mut lost = End::new(pair.now, 1, settings(1, vec![peer(3, Some(udp_address(2)))]));
     lost.send(pair.now, &packet("10.0.0.1", "10.0.0.3", b"hello"));
     let (_, initiation) = lost.take().remove(0);
     pair.bob.receive(pair.now, lost.address, &initiation);
-    assert_eq!(pair.bob.device.drops()["bad mac"], 1);
+    assert_eq!(pair.bob.device.drops()["for another public key"], 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::*;
 use crate::settings::{Endpoint, PeerSettings, PresharedKey};
 use crate::table::Group;
 
+mod fault;
 mod handshake;
 mod liveness;
 mod reconcile;
