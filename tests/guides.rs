@@ -24,7 +24,7 @@ const HOME: &str = "install-kubernetes.md";
 const PROGRAMS: [&str; 7] = ["gobgpd", "gobgp", "bgpd", "zebra", "vtysh", "podman", "nsenter"];
 
 /// Everything on either page, in the order in which an owner comes to it.
-const ORDER: [(&str, &[&str]); 4] = [
+const ORDER: [(&str, &[&str]); 5] = [
     (
         EC2,
         &["1. The VPC", "2. The home end's keys", "3. The package", "4. Its keys", "5. Its configuration", "6. Start"],
@@ -43,6 +43,7 @@ const ORDER: [(&str, &[&str]); 4] = [
     ),
     (EC2, &["When it does not work", "Upgrade"]),
     (HOME, &["When it does not work", "Upgrade", "Remove"]),
+    (EC2, &["Remove"]),
 ];
 
 /// The home end's directory, below the workstation's copy of the sources.
