@@ -57,12 +57,12 @@ pub(super) fn script(shell: Shell) -> anyhow::Result<()> {
 /// The command line. `neighbor` is followed by a name; its verbs fit only behind that.
 fn command() -> clap::Command {
     let command = Arguments::command();
-    if !env::args_os().rev().nth(1).is_some_and(|before| before == "neighbor") {
-        return command;
+    match env::args_os().rev().nth(1) {
+        Some(before) if before == "neighbor" => command.mut_subcommand("neighbor", |neighbor| {
+            clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
+        }),
+        _ => command,
     }
-    command.mut_subcommand("neighbor", |neighbor| {
-        clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
-    })
 }
 
 /// The names of the running gateway's neighbors; none where none runs.
