@@ -24,6 +24,14 @@ const VARIABLE: &str = "VPNGW_COMPLETE";
 /// Nobody waits longer for a key to answer.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 
+/// zsh reads an installed script, a file `_vpngw`, as the body of a function when the first words are asked for: they are
+/// to come then, and not at the second key.
+const ZSH_FIRST: &str = "
+if [[ ${funcstack[1]-} == _vpngw ]]; then
+    _clap_dynamic_completer_vpngw \"$@\"
+fi
+";
+
 /// A shell that is known.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Shell {
@@ -51,18 +59,22 @@ pub(super) fn answer() {
 pub(super) fn script(shell: Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     shell.completer().write_registration(VARIABLE, "vpngw", "vpngw", "vpngw", &mut script)?;
-    print(String::from_utf8(script).context("the script is not text")?.trim_start())
+    let mut script = String::from_utf8(script).context("the script is not text")?;
+    if matches!(shell, Shell::Zsh) {
+        script.push_str(ZSH_FIRST);
+    }
+    print(script.trim_start())
 }
 
 /// The command line. `neighbor` is followed by a name; its verbs fit only behind that.
 fn command() -> clap::Command {
     let command = Arguments::command();
-    if !env::args_os().rev().nth(1).is_some_and(|before| before == "neighbor") {
-        return command;
+    match env::args_os().rev().nth(1) {
+        Some(before) if before == "neighbor" => command.mut_subcommand("neighbor", |neighbor| {
+            clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
+        }),
+        _ => command,
     }
-    command.mut_subcommand("neighbor", |neighbor| {
-        clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
-    })
 }
 
 /// The names of the running gateway's neighbors; none where none runs.
