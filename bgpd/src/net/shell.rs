@@ -287,7 +287,7 @@ impl Shell {
         }
         let (bare_local, remote) = (stream.local_addr()?, socket::canonical(stream.peer_addr()?));
         let local = socket::canonical(bare_local);
-        let interface = socket::arrival_interface(&stream, bare_local);
+        let interface = socket::arrival_interface(&stream, bare_local).and_then(socket::interface_name);
         socket::prepare_connection(&stream, remote.ip())?;
         self.accepted.set(self.accepted.get() + 1);
         let connection = ConnectionId(self.accepted.get());

@@ -12,13 +12,21 @@ use crate::types::ConnectionId;
 
 impl Speaker {
     /// A listener took a connection.
-    pub(super) fn accepted(&mut self, connection: ConnectionId, local: SocketAddr, remote: SocketAddr) {
+    pub(super) fn accepted(
+        &mut self,
+        connection: ConnectionId,
+        (local, remote): (SocketAddr, SocketAddr),
+        interface: Option<&str>,
+    ) {
         let (local, remote) = (canonical(local), canonical(remote));
         if self.stopped {
             return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
-        if let Some(id) = self.neighbors.owner(local, remote.ip()) {
-            return self.take_over(connection, id, local, remote);
+        if let Some(id) = self.neighbors.owner(local, remote.ip(), interface) {
+            return match self.astray(id, interface) {
+                Some(text) => self.turn_away(connection, remote, text),
+                None => self.take_over(connection, id, local, remote),
+            };
         }
         let ranges = longest_ranges(&self.settings, remote.ip());
         match ranges.as_slice() {
@@ -29,6 +37,17 @@ impl Speaker {
             },
             _ => self.wait_for_open(connection, (local, remote), ranges),
         }
+    }
+
+    /// Why a connection is not a neighbor's, although it has its address: it arrived on another way than by the tunnel.
+    fn astray(&self, id: NeighborId, interface: Option<&str>) -> Option<String> {
+        let neighbor = self.neighbors.get(id)?;
+        let via = self.vias.get(neighbor.settings.via.as_ref()?)?; // never heard of: there is no session anyway
+        let (name, tunnel) = (&neighbor.name, &via.interface);
+        (interface != Some(tunnel)).then(|| match interface {
+            Some(interface) => format!("neighbor {name} is reached via {}: {tunnel}, not {interface}", via.name),
+            None => format!("neighbor {name} is reached via {}, and the host does not say how this came", via.name),
+        })
     }
 
     /// The connection is this neighbor's.

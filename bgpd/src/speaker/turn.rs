@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::neighbor::Neighbor;
 use super::sweep::Sweep;
-use super::{Event, NextHopState, Speaker};
+use super::{Event, NextHopState, Speaker, Via};
 use crate::fsm;
 use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
@@ -121,8 +121,8 @@ impl Speaker {
     }
 
     /// WireGuard peers that went up or down.
-    pub(super) fn vias(&mut self, vias: Vec<(String, bool)>) {
-        self.vias.extend(vias);
+    pub(super) fn vias(&mut self, vias: Vec<Via>) {
+        self.vias.extend(vias.into_iter().map(|via| (via.name.clone(), via)));
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
     }
 

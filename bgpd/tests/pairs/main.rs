@@ -15,3 +15,4 @@ mod raw;
 mod reload;
 mod settings;
 mod three;
+mod ways;

@@ -69,7 +69,8 @@ fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
     let shutdown = keys.or("shutdown", false, "Administratively down.");
     let via = keys.optional(
         "via",
-        "The WireGuard peer with which the session lives and dies; `auto`: the one whose `allowed-ips` hold the address.",
+        "The WireGuard peer with which the session lives and dies; `auto`: the one whose `allowed-ips` hold the address. \
+         A connection that arrives another way is refused.",
     );
     let session = session(keys);
     let Port { 0: port } = port;
