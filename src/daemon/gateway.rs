@@ -433,7 +433,7 @@ async fn answer<T, F: Future<Output = io::Result<T>>>(what: &str, question: impl
 }
 
 /// For each address, the first of the other family on its link.
-fn companions(own: &[Address]) -> Vec<(IpAddr, IpAddr)> {
+pub(super) fn companions(own: &[Address]) -> Vec<(IpAddr, IpAddr)> {
     let other = |one: &Address| {
         own.iter().find(|other| {
             let address = other.address.addr();

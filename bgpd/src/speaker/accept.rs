@@ -8,7 +8,7 @@ use super::neighbor::{Neighbor, NeighborId};
 use super::{Action, Connect, Event, SocketSettings, Speaker};
 use crate::fsm;
 use crate::settings::Settings;
-use crate::types::ConnectionId;
+use crate::types::{ConnectionId, Family};
 
 impl Speaker {
     /// A listener took a connection.
@@ -67,7 +67,8 @@ impl Speaker {
         }
         self.connections.accept(connection, id, (local, remote));
         self.actions.push_back(Action::Adopt { connection, socket });
-        self.step(id, fsm::Event::Accepted { connection, local, remote });
+        let ends = self.ends(local, remote);
+        self.step(id, fsm::Event::Accepted { connection, ends });
     }
 
     /// The neighbor of a range that dialled in so, a new one for the first time.
@@ -113,7 +114,15 @@ impl Speaker {
         };
         dial.ends = Some((local, remote));
         let id = dial.neighbor;
-        self.step(id, fsm::Event::Connected { connection, local, remote });
+        let ends = self.ends(local, remote);
+        self.step(id, fsm::Event::Connected { connection, ends });
+    }
+
+    /// With the families that our end's link has addresses of.
+    fn ends(&self, local: SocketAddr, remote: SocketAddr) -> fsm::Ends {
+        let addresses = [Some(local.ip()), self.companions.get(&local.ip()).copied()];
+        let families = addresses.iter().flatten().map(Family::of_address).collect();
+        fsm::Ends { local, remote, families }
     }
 
     /// A dial of ours failed.

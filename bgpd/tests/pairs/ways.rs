@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bgpd::settings::Settings;
 use bgpd::speaker::{Command, CommandError, Event, Input, Via};
+use bgpd::types::Families;
 use bgpd::view::SessionState;
 
 use crate::network::Network;
@@ -92,4 +93,31 @@ fn a_session_with_another_socket_than_the_configured_neighbors_survives_a_reload
     cilium.say(&mut network, bgpd::wire::write_keepalive);
     network.reload(GATEWAY, settings.originating(&["10.20.0.0/16"]));
     assert_eq!(network.state(GATEWAY, "cilium/10.0.60.21"), SessionState::Established);
+}
+
+#[test]
+fn a_session_offers_what_its_link_carries_when_it_begins() {
+    let settings = router(64512, "10.0.0.1")
+        .with_neighbor("left", neighbor("10.0.0.11", 64513))
+        .session("left", |session| session.families = None)
+        .originating(&["10.20.0.0/16", "fd00:20::/32"]);
+    let mut network = network(settings.clone());
+    let told = |network: &mut Network| {
+        let heard = Raw::establish(network, GATEWAY, "10.0.0.11", 64513).hear(network);
+        (network.neighbor(GATEWAY, "left").families, heard[1..].to_vec())
+    };
+    let ipv4 = ["10.20.0.0/16 via 10.0.0.1 igp [64512]", "end of ipv4"];
+    assert_eq!(told(&mut network), (Families::IPV4, ipv4.map(str::to_owned).to_vec()));
+
+    // The session goes on as it began; the next one offers more.
+    network.input(GATEWAY, Input::Companions(vec![(address("10.0.0.1"), address("fd00::1"))]));
+    assert_eq!(network.neighbor(GATEWAY, "left").families, Families::IPV4);
+    network.command(GATEWAY, "left", Command::Reset);
+    let (families, heard) = told(&mut network);
+    assert_eq!(families, Families::ALL);
+    assert!(heard.contains(&"fd00:20::/32 via fd00::1 igp [64512]".to_owned()), "{heard:?}");
+
+    // What is written wins.
+    network.reload(GATEWAY, settings.session("left", |session| session.families = Some(Families::IPV4)));
+    assert_eq!(told(&mut network), (Families::IPV4, ipv4.map(str::to_owned).to_vec()));
 }
