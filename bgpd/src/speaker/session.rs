@@ -178,6 +178,7 @@ impl Speaker {
         let text = self.failed(id, reason.clone());
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
+            self.rib.source_mut(session.source).gone = true;
             self.sweeps.push_back(Sweep::flush(session.source));
             self.collecting = Some(0);
         }

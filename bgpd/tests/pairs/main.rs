@@ -7,6 +7,7 @@ mod drain;
 mod dynamic;
 mod exchange;
 mod export;
+mod gone;
 mod hostile;
 mod import;
 mod network;
