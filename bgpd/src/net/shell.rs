@@ -299,7 +299,9 @@ impl Shell {
     /// A dial of this thread has come to its end.
     pub(super) fn dialled(self: &Rc<Self>, connection: ConnectionId, result: io::Result<TcpStream>) {
         self.core.borrow_mut().dials.remove(&connection);
-        let ends = result.and_then(|stream| Ok((stream.local_addr()?, stream.peer_addr()?, stream)));
+        let ends = result.and_then(|stream| {
+            Ok((socket::canonical(stream.local_addr()?), socket::canonical(stream.peer_addr()?), stream))
+        });
         match ends {
             Ok((local, remote, stream)) => {
                 self.open(Connection::new(connection, stream, remote, true));

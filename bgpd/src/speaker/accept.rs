@@ -18,7 +18,6 @@ impl Speaker {
         (local, remote): (SocketAddr, SocketAddr),
         interface: Option<&str>,
     ) {
-        let (local, remote) = (canonical(local), canonical(remote));
         if self.stopped {
             return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
@@ -107,7 +106,6 @@ impl Speaker {
 
     /// A dial of ours stands.
     pub(super) fn connected(&mut self, connection: ConnectionId, local: SocketAddr, remote: SocketAddr) {
-        let (local, remote) = (canonical(local), canonical(remote));
         let Some(dial) = self.connections.get_mut(connection) else {
             self.actions.push_back(Action::Close { connection }); // given up meanwhile
             return;
@@ -156,14 +154,6 @@ impl Speaker {
             socket: socket(neighbor, &self.settings),
             timeout: settings.session.connect_retry,
         }));
-    }
-}
-
-/// The same address, whatever the family of the socket.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        IpAddr::V6(_) => address, // with its scope
     }
 }
 
