@@ -12,6 +12,7 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod refusals;
 mod reload;
 mod sender;
 mod session;
@@ -33,6 +34,7 @@ pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
+use self::refusals::Refusals;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -180,7 +182,7 @@ pub enum Event {
     SessionUp { neighbor: String },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
-    /// A connection or message was refused, and why.
+    /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
     Refused { neighbor: Option<String>, remote: IpAddr, text: String },
 }
 
@@ -237,6 +239,7 @@ pub struct Speaker {
     neighbors: Neighbors,
     connections: Connections,
     undecided: Undecided,
+    refusals: Refusals,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -266,6 +269,7 @@ impl Speaker {
             neighbors: Neighbors::default(),
             connections: Connections::default(),
             undecided: Undecided::default(),
+            refusals: Refusals::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -358,7 +362,8 @@ impl Speaker {
         if self.has_work() {
             return Some(self.now);
         }
-        [self.neighbors.next_deadline(), self.undecided.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The desired state it was told last.

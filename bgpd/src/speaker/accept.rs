@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::neighbor::{Neighbor, NeighborId};
-use super::{Action, Connect, Event, SocketSettings, Speaker};
+use super::refusals::Refusal;
+use super::{Action, Connect, SocketSettings, Speaker};
 use crate::fsm;
 use crate::settings::Settings;
 use crate::types::{ConnectionId, Family};
@@ -62,7 +63,7 @@ impl Speaker {
         if let Some(obstacle) = self.obstacle(neighbor) {
             let text = format!("no session is wanted: {obstacle}");
             let neighbor = Some(neighbor.name.clone());
-            self.tell(Event::Refused { neighbor, remote: remote.ip(), text });
+            self.refuse(Refusal { neighbor, remote: remote.ip(), text });
         }
         self.connections.accept(connection, id, (local, remote));
         self.actions.push_back(Action::Adopt { connection, socket });

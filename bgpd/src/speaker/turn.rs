@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::neighbor::Neighbor;
+use super::refusals::Refusal;
 use super::sweep::Sweep;
 use super::{Event, NextHopState, Speaker, Via};
 use crate::fsm;
@@ -98,12 +99,21 @@ impl Speaker {
             }
         }
         self.close_silent();
+        while let Some(event) = self.refusals.poll(self.now) {
+            self.tell(Some(event));
+        }
     }
 
-    /// Something for the rest of the program to hear. What neighbors do wrong is not kept without bound.
-    pub(super) fn tell(&mut self, event: Event) {
-        if self.events.len() < EVENTS || !matches!(event, Event::Refused { .. }) {
-            self.events.push_back(event);
+    /// What somebody does wrong, for the rest of the program to hear.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        let event = self.refusals.note(self.now, refusal);
+        self.tell(event);
+    }
+
+    /// What neighbors do wrong is not kept without bound, when nobody hears.
+    fn tell(&mut self, refused: Option<Event>) {
+        if self.events.len() < EVENTS {
+            self.events.extend(refused);
         }
     }
 
