@@ -87,7 +87,7 @@ pub struct SessionSettings {
     pub description: Option<String>,
     /// The AS we show this neighbor in place of our own.
     pub local_asn: Option<Asn>,
-    /// Families offered; absent: the family of the session's own addresses.
+    /// Families offered; absent: those that the session's link has addresses of when it begins.
     pub families: Option<Families>,
     /// Import policy; absent: nothing from an external neighbor (RFC 8212), everything from an internal one.
     pub import: Option<PolicyName>,

@@ -12,6 +12,7 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod refusals;
 mod reload;
 mod sender;
 mod session;
@@ -33,6 +34,7 @@ pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
+use self::refusals::Refusals;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -46,8 +48,9 @@ use crate::wire::Notification;
 #[allow(missing_docs)]
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A listener took a connection. Refused ones are answered with [`Action::Close`].
-    Accepted { connection: ConnectionId, local: SocketAddr, remote: SocketAddr, interface: Option<u32> },
+    /// A listener took a connection, which arrived on this interface, where the host says so. IPv4 addresses are IPv4,
+    /// whatever the socket. Refused ones are answered with [`Action::Close`].
+    Accepted { connection: ConnectionId, local: SocketAddr, remote: SocketAddr, interface: Option<String> },
     /// A connection asked for by [`Action::Connect`] stands.
     Connected { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
     /// It failed.
@@ -60,8 +63,8 @@ pub enum Input<'a> {
     Timer,
     /// What the host knows of next hops that were asked for by [`Event::NextHopWanted`].
     NextHops(Vec<(NextHop, NextHopState)>),
-    /// WireGuard peers that went up or down, by name. A `via` never heard of is down.
-    Vias(Vec<(String, bool)>),
+    /// WireGuard peers that went up or down. A `via` never heard of is down.
+    Vias(Vec<Via>),
     /// The global address of the other family on the link of each of our addresses, whole: what a neighbor is told
     /// as next hop of a family that the session's own addresses cannot carry (RFC 2545 §3).
     Companions(Vec<(IpAddr, IpAddr)>),
@@ -69,6 +72,17 @@ pub enum Input<'a> {
     Settings(Box<Settings>),
     /// Cease (6/2 Administrative Shutdown) to everybody, no new sessions.
     Stop,
+}
+
+/// A WireGuard peer, as sessions hang on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Via {
+    /// Its name.
+    pub name: String,
+    /// It answers.
+    pub up: bool,
+    /// The interface of its tunnel.
+    pub interface: String,
 }
 
 /// What the operator may ask of a neighbor.
@@ -168,7 +182,7 @@ pub enum Event {
     SessionUp { neighbor: String },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
-    /// A connection or message was refused, and why.
+    /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
     Refused { neighbor: Option<String>, remote: IpAddr, text: String },
 }
 
@@ -218,13 +232,14 @@ pub struct Speaker {
     seed: u64,
     /// [`Input::Stop`] came.
     stopped: bool,
-    /// WireGuard peers that are up.
-    vias: BTreeMap<String, bool>,
+    /// WireGuard peers, by name.
+    vias: BTreeMap<String, Via>,
     /// Of our addresses: the address of the other family on the same link.
     companions: BTreeMap<IpAddr, IpAddr>,
     neighbors: Neighbors,
     connections: Connections,
     undecided: Undecided,
+    refusals: Refusals,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -254,6 +269,7 @@ impl Speaker {
             neighbors: Neighbors::default(),
             connections: Connections::default(),
             undecided: Undecided::default(),
+            refusals: Refusals::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -275,7 +291,9 @@ impl Speaker {
     pub fn input(&mut self, now: Instant, input: Input<'_>) {
         self.now = self.now.max(now);
         match input {
-            Input::Accepted { connection, local, remote, .. } => self.accepted(connection, local, remote),
+            Input::Accepted { connection, local, remote, interface } => {
+                self.accepted(connection, (local, remote), interface.as_deref());
+            }
             Input::Connected { connection, local, remote } => self.connected(connection, local, remote),
             Input::ConnectFailed { connection, error } => self.connect_failed(connection, &error),
             Input::Bytes { connection, bytes } => self.bytes(connection, bytes),
@@ -344,7 +362,8 @@ impl Speaker {
         if self.has_work() {
             return Some(self.now);
         }
-        [self.neighbors.next_deadline(), self.undecided.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The desired state it was told last.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bgpd::policy::Policy;
 use bgpd::types::BgpIdentifier;
 
+use crate::check::holds;
 use crate::raw::{Entry, Report, nearest};
 use crate::read::{Draft, Neighbor, Peer, Tunnel};
 use crate::settings::{Bgp, Config, Wireguard};
@@ -79,11 +80,8 @@ fn resolve_via(neighbor: &mut Entry<Neighbor>, tunnel: Option<&mut Tunnel>, repo
 
 /// The peer whose static allowed IPs hold an address; the longest match, as the tunnel itself would choose.
 fn owner(peers: &mut [Entry<Peer>], address: IpAddr) -> Option<&mut Entry<Peer>> {
-    let length = |peer: &Entry<Peer>| {
-        let holding = peer.value.settings.allowed_ips.iter().filter(|prefix| prefix.contains(&address));
-        holding.map(|prefix| prefix.prefix_len()).max()
-    };
-    let (_, peer) = peers.iter_mut().filter_map(|peer| Some((length(peer)?, peer))).max_by_key(|(len, _)| *len)?;
+    let (_, peer) =
+        peers.iter_mut().filter_map(|peer| Some((holds(peer, address)?, peer))).max_by_key(|(length, _)| *length)?;
     Some(peer)
 }
 

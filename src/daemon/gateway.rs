@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
-use bgpd::speaker::{Event, Input};
+use bgpd::speaker::{Event, Input, Via};
 use bgpd::types::NextHop;
 use config::Config;
 use config::settings::OnStop;
@@ -281,7 +281,9 @@ impl Gateway {
             let alive = state != PeerState::Down;
             self.fib.peer(peer, alive);
             let Some(name) = self.peer_name(&peer) else { continue };
-            vias.push((name.clone(), alive));
+            if let Some(wireguard) = &self.config.wireguard {
+                vias.push(Via { name: name.clone(), up: alive, interface: wireguard.interface.clone() });
+            }
             // That a peer has not answered yet is how it begins, and no event.
             if self.peer_states.insert(peer, state) == Some(state) {
                 continue;
@@ -435,7 +437,7 @@ async fn answer<T, F: Future<Output = io::Result<T>>>(what: &str, question: impl
 }
 
 /// For each address, the first of the other family on its link.
-fn companions(own: &[Address]) -> Vec<(IpAddr, IpAddr)> {
+pub(super) fn companions(own: &[Address]) -> Vec<(IpAddr, IpAddr)> {
     let other = |one: &Address| {
         own.iter().find(|other| {
             let address = other.address.addr();

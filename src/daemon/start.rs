@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use super::device::Device;
-use super::gateway::{CALLS, Gateway};
+use super::gateway::{CALLS, Gateway, companions};
 use super::handle::Handle;
 use super::inputs::Inputs;
 use super::news::Mailbox;
@@ -38,8 +38,8 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         Some(bgp) => {
             let listeners =
                 bgp.listen.iter().map(|address| host::tcp_listener(*address)).collect::<Result<Vec<_>>>()?;
-            let (bgp, outputs) =
-                Bgp::start(bgp.speaker.clone(), listeners, seed()).context("cannot start the speaker")?;
+            let (bgp, outputs) = Bgp::start(bgp.speaker.clone(), listeners, companions(&own), seed())
+                .context("cannot start the speaker")?;
             (Some(bgp), Some(outputs))
         }
         None => (None, None),

@@ -1,10 +1,9 @@
 //! Routes that must never be: destinations that are nobody's business, and routes that take away the way on which they
 //! depend themselves.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
+use bgpd::forbidden::never_installed;
 use bgpd::types::NextHop;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use super::Settings;
 use super::next_hops::{Known, NextHops};
@@ -20,28 +19,10 @@ pub(super) fn refusal(
     body: Option<&Body>,
     pinned: bool,
 ) -> Option<String> {
-    never_installed(prefix).filter(|_| !pinned).or_else(|| captured(settings, next_hops, prefix, body?))
-}
-
-/// Destinations that are no business of a routing protocol.
-fn never_installed(prefix: &IpNet) -> Option<String> {
-    const NEVER: [(IpNet, &str); 7] = [
-        (v4([127, 0, 0, 0], 8), "loopback"),
-        (v4([169, 254, 0, 0], 16), "link-local"),
-        (v4([224, 0, 0, 0], 4), "multicast"),
-        (v4([240, 0, 0, 0], 4), "class E"),
-        (IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)), "loopback"),
-        (v6(0xfe80, 10), "link-local"),
-        (v6(0xff00, 8), "multicast"),
-    ];
-    const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
-        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
-    }
-    const fn v6(first: u16, length: u8) -> IpNet {
-        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), length))
-    }
-    let (_, kind) = NEVER.iter().find(|(never, _)| never.contains(prefix))?;
-    Some(format!("{kind} destinations are never installed"))
+    never_installed(prefix)
+        .filter(|_| !pinned)
+        .map(str::to_owned)
+        .or_else(|| captured(settings, next_hops, prefix, body?))
 }
 
 /// A route to a next hop's address would make the next hop depend on itself; one into the tunnel, or into nothing, to an

@@ -1,10 +1,9 @@
 //! One connection of a session: its state and the timers that belong to it.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::Negotiated;
 use super::jitter::Jitter;
+use super::{Ends, Negotiated};
 use crate::settings::SessionSettings;
 use crate::types::ConnectionId;
 
@@ -40,22 +39,16 @@ pub(super) enum State {
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) initiator: Initiator,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+    pub(super) ends: Ends,
     pub(super) state: State,
     pub(super) timers: Timers,
 }
 
 impl Connection {
     /// In OpenSent.
-    pub(super) fn new(
-        id: ConnectionId,
-        initiator: Initiator,
-        (local, remote): (SocketAddr, SocketAddr),
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(id: ConnectionId, initiator: Initiator, ends: Ends, now: Instant) -> Self {
         let timers = Timers { hold: Some(now + OPEN_SENT_HOLD), ..Timers::default() };
-        Self { id, initiator, local, remote, state: State::OpenSent, timers }
+        Self { id, initiator, ends, state: State::OpenSent, timers }
     }
 
     /// What is agreed on, from OpenConfirm on.

@@ -1,11 +1,10 @@
 //! [`Fsm`]: events in, actions out (RFC 4271 §8.2.2).
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Initiator, State};
 use super::jitter::Jitter;
-use super::{Action, DownReason, Event, Identity, Negotiated, messages, negotiate};
+use super::{Action, DownReason, Ends, Event, Identity, Negotiated, messages, negotiate};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::ConnectionId;
 use crate::view::SessionState;
@@ -73,8 +72,8 @@ impl Fsm {
             Event::Start => self.start(now, out),
             Event::Stop(notification) => self.stop(&notification, out),
             Event::Reset(notification) => self.reset(now, &notification, out),
-            Event::Accepted { connection, local, remote } => self.accepted(now, connection, (local, remote), out),
-            Event::Connected { connection, local, remote } => self.connected(now, connection, (local, remote), out),
+            Event::Accepted { connection, ends } => self.accepted(now, connection, ends, out),
+            Event::Connected { connection, ends } => self.connected(now, connection, ends, out),
             Event::ConnectFailed { connection } => self.connect_failed(connection),
             Event::Closed { connection } => self.closed(now, connection, out),
             Event::Open { connection, open } => self.open(now, connection, open, out),
@@ -197,7 +196,7 @@ impl Fsm {
         }
     }
 
-    fn accepted(&mut self, now: Instant, id: ConnectionId, ends: (SocketAddr, SocketAddr), out: &mut Vec<Action>) {
+    fn accepted(&mut self, now: Instant, id: ConnectionId, ends: Ends, out: &mut Vec<Action>) {
         if !matches!(self.phase, Phase::Wanted) {
             // RFC 4486 §4: the neighbor is told that it is not wanted (now).
             out.push(Action::Close { connection: id, notification: Some(CONNECTION_REJECTED) });
@@ -214,7 +213,7 @@ impl Fsm {
         self.opened(Connection::new(id, Initiator::Neighbor, ends, now), out);
     }
 
-    fn connected(&mut self, now: Instant, id: ConnectionId, ends: (SocketAddr, SocketAddr), out: &mut Vec<Action>) {
+    fn connected(&mut self, now: Instant, id: ConnectionId, ends: Ends, out: &mut Vec<Action>) {
         if !self.is_dialling(id) {
             out.push(Action::Close { connection: id, notification: None });
             return;
@@ -224,7 +223,7 @@ impl Fsm {
     }
 
     fn opened(&mut self, connection: Connection, out: &mut Vec<Action>) {
-        let open = negotiate::offer(&self.identity, &self.session, connection.local.ip());
+        let open = negotiate::offer(&self.identity, &self.session, &connection.ends);
         out.push(Action::SendOpen { connection: connection.id, open });
         self.connections.push(connection);
         if self.dial.is_none() {

@@ -28,9 +28,8 @@ impl Fsm {
         if !matches!(connection.state, State::OpenSent) {
             return self.unexpected(now, id, OPEN, out);
         }
-        let ends = (connection.local, connection.remote);
         let initiator = connection.initiator;
-        match negotiate::negotiate(&self.identity, &self.remote_as, &self.session, ends, open) {
+        match negotiate::negotiate(&self.identity, &self.remote_as, &self.session, &connection.ends, open) {
             Err(notification) => self.refuse(now, id, notification, out),
             Ok(negotiated) => self.resolve_collision(now, id, initiator, Box::new(negotiated), out),
         }

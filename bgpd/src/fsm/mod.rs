@@ -44,6 +44,17 @@ pub struct Negotiated {
     pub remote: SocketAddr,
 }
 
+/// The ends of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ends {
+    /// Ours.
+    pub local: SocketAddr,
+    /// The neighbor's.
+    pub remote: SocketAddr,
+    /// What our end's link has addresses of: what is offered where the settings do not say.
+    pub families: Families,
+}
+
 /// What happens to a session. An event of a connection that is not (or no longer) the session's is ignored.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -56,9 +67,9 @@ pub enum Event<'a> {
     /// time. The neighbor may dial in at once.
     Reset(Notification),
     /// A connection came in from this neighbor.
-    Accepted { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
+    Accepted { connection: ConnectionId, ends: Ends },
     /// The connection of [`Action::Connect`] stands. One that was given up meanwhile is answered with a close.
-    Connected { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },
+    Connected { connection: ConnectionId, ends: Ends },
     /// It failed.
     ConnectFailed { connection: ConnectionId },
     /// A connection is gone; no [`Action::Close`] follows.

@@ -1,8 +1,6 @@
 //! What we offer in our OPEN, and what both OPENs agree on (RFC 4271 §4.2 and §6.2, RFC 5492, RFC 6286).
 
-use std::net::{IpAddr, SocketAddr};
-
-use super::{Identity, Negotiated};
+use super::{Ends, Identity, Negotiated};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::{Asn, Families, Family, HoldTime};
 use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
@@ -11,9 +9,9 @@ const BAD_PEER_AS: Notification = Notification::new(2, 2);
 const BAD_BGP_IDENTIFIER: Notification = Notification::new(2, 3);
 const UNACCEPTABLE_HOLD_TIME: Notification = Notification::new(2, 6);
 
-/// Our OPEN on a connection from `local`.
-pub(super) fn offer(identity: &Identity, session: &SessionSettings, local: IpAddr) -> Open {
-    let mut capabilities: Vec<_> = offered_families(session, local).iter().map(multiprotocol).collect();
+/// Our OPEN on a connection.
+pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends) -> Open {
+    let mut capabilities: Vec<_> = offered_families(session, ends).iter().map(multiprotocol).collect();
     capabilities.push(Capability::RouteRefresh);
     capabilities.push(Capability::FourOctetAs(identity.local_asn.get()));
     Open {
@@ -29,7 +27,7 @@ pub(super) fn negotiate(
     identity: &Identity,
     remote_as: &RemoteAs,
     session: &SessionSettings,
-    (local, remote): (SocketAddr, SocketAddr),
+    ends: &Ends,
     open: &Open,
 ) -> Result<Negotiated, Notification> {
     let internal = open.asn == identity.local_asn;
@@ -41,7 +39,7 @@ pub(super) fn negotiate(
         return Err(BAD_BGP_IDENTIFIER);
     }
     let hold_time = agreed_hold_time(session.hold_time, open.hold_time).ok_or(UNACCEPTABLE_HOLD_TIME)?;
-    let offered = offered_families(session, local.ip());
+    let offered = offered_families(session, ends);
     let families = offered.intersection(open.families());
     if families.is_empty() {
         return Err(unsupported_capability(offered));
@@ -63,8 +61,8 @@ pub(super) fn negotiate(
         families,
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
         capabilities: open.capabilities.clone(),
-        local,
-        remote,
+        local: ends.local,
+        remote: ends.remote,
     })
 }
 
@@ -96,9 +94,9 @@ fn agreed_hold_time(ours: HoldTime, theirs: u16) -> Option<HoldTime> {
     (theirs.seconds() != 0 || ours.seconds() == 0).then(|| ours.min(theirs))
 }
 
-/// As configured, else the family of the session's own addresses.
-fn offered_families(session: &SessionSettings, local: IpAddr) -> Families {
-    session.families.unwrap_or_else(|| Families::from_iter([Family::of_address(&local)]))
+/// As configured, else what the link has addresses of: what could not be told need not be agreed on.
+fn offered_families(session: &SessionSettings, ends: &Ends) -> Families {
+    session.families.unwrap_or(ends.families)
 }
 
 fn multiprotocol(family: Family) -> Capability {

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -24,7 +24,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::settings::Settings;
-use crate::speaker::{Event, FibChange, Speaker};
+use crate::speaker::{Event, FibChange, Input, Speaker};
 use crate::types::ConnectionId;
 
 /// Calls that wait for the thread; when full, the caller waits.
@@ -60,11 +60,17 @@ enum Request {
 type Call = Box<dyn FnOnce(&mut shell::Core, Instant) + Send>;
 
 impl Bgp {
-    /// Starts the thread. `listeners` are already bound and listening; `seed` feeds the jitter of timers.
+    /// Starts the thread. `listeners` are already bound and listening; `companions` are the first
+    /// [`Input::Companions`], which decide what the first sessions offer; `seed` feeds the jitter of timers.
     ///
     /// # Errors
     /// Where the thread or its runtime cannot be made, or a listener does not take its options.
-    pub fn start(settings: Settings, listeners: Vec<TcpListener>, seed: u64) -> io::Result<(Self, Outputs)> {
+    pub fn start(
+        settings: Settings,
+        listeners: Vec<TcpListener>,
+        companions: Vec<(IpAddr, IpAddr)>,
+        seed: u64,
+    ) -> io::Result<(Self, Outputs)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let listeners = {
             let _context = runtime.enter(); // where tokio registers the listeners
@@ -74,7 +80,8 @@ impl Bgp {
         let (fib_sender, fib) = mpsc::channel(FIB_BATCHES);
         let (event_sender, events) = mpsc::channel(EVENTS);
         let thread = std::thread::Builder::new().name("bgp".to_owned()).spawn(move || {
-            let speaker = Speaker::new(Instant::now(), settings, seed);
+            let mut speaker = Speaker::new(Instant::now(), settings, seed);
+            speaker.input(Instant::now(), Input::Companions(companions));
             shell::run(&runtime, speaker, listeners, asked, shell::Outlets { fib: fib_sender, events: event_sender });
         })?;
         Ok((Self { requests, thread: Arc::new(Mutex::new(Some(thread))) }, Outputs { fib, events }))

@@ -287,7 +287,7 @@ impl Shell {
         }
         let (bare_local, remote) = (stream.local_addr()?, socket::canonical(stream.peer_addr()?));
         let local = socket::canonical(bare_local);
-        let interface = socket::arrival_interface(&stream, bare_local);
+        let interface = socket::arrival_interface(&stream, bare_local).and_then(socket::interface_name);
         socket::prepare_connection(&stream, remote.ip())?;
         self.accepted.set(self.accepted.get() + 1);
         let connection = ConnectionId(self.accepted.get());
@@ -299,7 +299,9 @@ impl Shell {
     /// A dial of this thread has come to its end.
     pub(super) fn dialled(self: &Rc<Self>, connection: ConnectionId, result: io::Result<TcpStream>) {
         self.core.borrow_mut().dials.remove(&connection);
-        let ends = result.and_then(|stream| Ok((stream.local_addr()?, stream.peer_addr()?, stream)));
+        let ends = result.and_then(|stream| {
+            Ok((socket::canonical(stream.local_addr()?), socket::canonical(stream.peer_addr()?), stream))
+        });
         match ends {
             Ok((local, remote, stream)) => {
                 self.open(Connection::new(connection, stream, remote, true));

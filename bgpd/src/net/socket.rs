@@ -4,7 +4,7 @@
 //! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again, what is unacknowledged).
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::io;
 use std::mem::{offset_of, size_of};
 use std::net::{IpAddr, SocketAddr};
@@ -142,6 +142,17 @@ pub(super) fn interface_index(name: &str) -> io::Result<u32> {
         0 => Err(io::Error::last_os_error()),
         index => Ok(index),
     }
+}
+
+/// The name of an interface; `None` where it is gone.
+pub(super) fn interface_name(index: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: `name` has room for the longest name with its end, and lives through the call.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    Some(CStr::from_bytes_until_nul(&name).ok()?.to_str().ok()?.to_owned())
 }
 
 /// An address of a dual-stack socket, IPv4 as IPv4.

@@ -1,12 +1,9 @@
 //! What the FIB shall have: the newest choice of each destination whose decision changed.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use super::bits::Bits;
 use super::decision::Candidate;
 use super::{DestinationId, Forward, OwnRoute, Path, Rib};
+use crate::forbidden::never_installed;
 use crate::speaker::{FibChange, FibChoice};
 use crate::types::NextHop;
 
@@ -125,50 +122,6 @@ impl Rib {
         match self.sets.at(path.set).forward {
             Forward::To(id) => self.next_hops.at(id).state.as_ref().is_some_and(|state| state.local),
             Forward::Nowhere | Forward::Martian => false,
-        }
-    }
-}
-
-/// Destinations that no route may capture.
-fn never_installed(prefix: &IpNet) -> Option<&'static str> {
-    match prefix.network() {
-        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.is_multicast() => Some("multicast is not installed"),
-        IpAddr::V4(address) if prefix.prefix_len() >= 4 && address.octets()[0] >= 240 => {
-            Some("class E is not installed")
-        }
-        IpAddr::V4(address) if prefix.prefix_len() >= 8 && address.is_loopback() => Some("loopback is not installed"),
-        IpAddr::V4(address) if prefix.prefix_len() >= 16 && address.is_link_local() => {
-            Some("link-local is not installed")
-        }
-        IpAddr::V6(address) if prefix.prefix_len() >= 8 && address.is_multicast() => Some("multicast is not installed"),
-        IpAddr::V6(address) if prefix.prefix_len() >= 128 && address.is_loopback() => Some("loopback is not installed"),
-        IpAddr::V6(address) if prefix.prefix_len() >= 10 && address.is_unicast_link_local() => {
-            Some("link-local is not installed")
-        }
-        IpAddr::V6(address) if prefix.prefix_len() >= 96 && address.to_ipv4_mapped().is_some() => {
-            Some("IPv4-mapped addresses are not installed")
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn destinations_of_no_route_are_never_installed_but_what_contains_them_is() {
-        let never = |text: &str| never_installed(&text.parse().unwrap()).is_some();
-        for text in ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/4", "239.1.0.0/16", "240.0.0.0/4", "255.255.255.255/32"]
-        {
-            assert!(never(text), "{text}");
-        }
-        for text in ["169.254.0.0/16", "fe80::/10", "fe80::1/128", "ff02::/16", "::1/128", "::ffff:10.0.0.0/104"] {
-            assert!(never(text), "{text}");
-        }
-        for text in ["0.0.0.0/0", "128.0.0.0/1", "192.0.0.0/2", "169.0.0.0/8", "::/0", "fc00::/6", "10.0.0.0/8"] {
-            assert!(!never(text), "{text}");
         }
     }
 }

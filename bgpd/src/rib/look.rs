@@ -32,6 +32,11 @@ impl Rib {
         &self.sources[id]
     }
 
+    /// Whether the session that a set came by has ended.
+    pub(crate) fn is_gone(&self, set: SetId) -> bool {
+        self.sources[self.sets.at(set).source].gone
+    }
+
     /// The path of `source`.
     pub(crate) fn path_of(&self, source: SourceId, destination: DestinationId) -> Option<Path> {
         let position = self.position(source, destination)?;

@@ -21,6 +21,8 @@ pub(crate) enum Verdict<'a> {
 /// Why an accepted path is not used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ineligible<'a> {
+    /// Its session has ended.
+    Gone,
     /// Its next hop is no address to send to.
     Martian,
     /// The host has not answered.
@@ -164,6 +166,9 @@ impl Rib {
         if set.own().is_some() {
             return Verdict::Eligible { metric: 0 };
         }
+        if self.sources[set.source].gone {
+            return Verdict::Ineligible(Ineligible::Gone);
+        }
         let next_hop = match set.forward {
             Forward::To(id) => self.next_hops.at(id),
             Forward::Nowhere | Forward::Martian => return Verdict::Ineligible(Ineligible::Martian),
@@ -211,6 +216,7 @@ impl Rib {
 impl fmt::Display for Ineligible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Gone => f.write_str("its session has ended"),
             Self::Martian => f.write_str("its next hop is no address that packets can be sent to"),
             Self::Unresolved(tracked) => write!(f, "next hop {} not resolved yet", tracked.next_hop.address),
             Self::Unreachable(tracked) => {

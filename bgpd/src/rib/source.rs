@@ -77,6 +77,8 @@ pub(crate) struct Source {
     pub(crate) allow_own_asn: u8,
     /// Import policy.
     pub(crate) import: Filter,
+    /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
+    pub(crate) gone: bool,
     /// Its paths are about to go (RFC 8326 §4.2).
     pub(crate) draining: bool,
     /// Counts the changes of import policy and of `draining`.
@@ -110,6 +112,7 @@ impl Source {
             reflector_client: false,
             allow_own_asn: 0,
             import: Filter::Everything,
+            gone: false,
             draining: false,
             generation: 0,
             outcomes: Vec::new(),

@@ -5,20 +5,28 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::neighbor::{Neighbor, NeighborId};
-use super::{Action, Connect, Event, SocketSettings, Speaker};
+use super::refusals::Refusal;
+use super::{Action, Connect, SocketSettings, Speaker};
 use crate::fsm;
 use crate::settings::Settings;
-use crate::types::ConnectionId;
+use crate::types::{ConnectionId, Family};
 
 impl Speaker {
     /// A listener took a connection.
-    pub(super) fn accepted(&mut self, connection: ConnectionId, local: SocketAddr, remote: SocketAddr) {
-        let (local, remote) = (canonical(local), canonical(remote));
+    pub(super) fn accepted(
+        &mut self,
+        connection: ConnectionId,
+        (local, remote): (SocketAddr, SocketAddr),
+        interface: Option<&str>,
+    ) {
         if self.stopped {
             return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
-        if let Some(id) = self.neighbors.owner(local, remote.ip()) {
-            return self.take_over(connection, id, local, remote);
+        if let Some(id) = self.neighbors.owner(local, remote.ip(), interface) {
+            return match self.astray(id, interface) {
+                Some(text) => self.turn_away(connection, remote, text),
+                None => self.take_over(connection, id, local, remote),
+            };
         }
         let ranges = longest_ranges(&self.settings, remote.ip());
         match ranges.as_slice() {
@@ -29,6 +37,17 @@ impl Speaker {
             },
             _ => self.wait_for_open(connection, (local, remote), ranges),
         }
+    }
+
+    /// Why a connection is not a neighbor's, although it has its address: it arrived on another way than by the tunnel.
+    fn astray(&self, id: NeighborId, interface: Option<&str>) -> Option<String> {
+        let neighbor = self.neighbors.get(id)?;
+        let via = self.vias.get(neighbor.settings.via.as_ref()?)?; // never heard of: there is no session anyway
+        let (name, tunnel) = (&neighbor.name, &via.interface);
+        (interface != Some(tunnel)).then(|| match interface {
+            Some(interface) => format!("neighbor {name} is reached via {}: {tunnel}, not {interface}", via.name),
+            None => format!("neighbor {name} is reached via {}, and the host does not say how this came", via.name),
+        })
     }
 
     /// The connection is this neighbor's.
@@ -44,11 +63,12 @@ impl Speaker {
         if let Some(obstacle) = self.obstacle(neighbor) {
             let text = format!("no session is wanted: {obstacle}");
             let neighbor = Some(neighbor.name.clone());
-            self.tell(Event::Refused { neighbor, remote: remote.ip(), text });
+            self.refuse(Refusal { neighbor, remote: remote.ip(), text });
         }
         self.connections.accept(connection, id, (local, remote));
         self.actions.push_back(Action::Adopt { connection, socket });
-        self.step(id, fsm::Event::Accepted { connection, local, remote });
+        let ends = self.ends(local, remote);
+        self.step(id, fsm::Event::Accepted { connection, ends });
     }
 
     /// The neighbor of a range that dialled in so, a new one for the first time.
@@ -87,14 +107,21 @@ impl Speaker {
 
     /// A dial of ours stands.
     pub(super) fn connected(&mut self, connection: ConnectionId, local: SocketAddr, remote: SocketAddr) {
-        let (local, remote) = (canonical(local), canonical(remote));
         let Some(dial) = self.connections.get_mut(connection) else {
             self.actions.push_back(Action::Close { connection }); // given up meanwhile
             return;
         };
         dial.ends = Some((local, remote));
         let id = dial.neighbor;
-        self.step(id, fsm::Event::Connected { connection, local, remote });
+        let ends = self.ends(local, remote);
+        self.step(id, fsm::Event::Connected { connection, ends });
+    }
+
+    /// With the families that our end's link has addresses of.
+    fn ends(&self, local: SocketAddr, remote: SocketAddr) -> fsm::Ends {
+        let addresses = [Some(local.ip()), self.companions.get(&local.ip()).copied()];
+        let families = addresses.iter().flatten().map(Family::of_address).collect();
+        fsm::Ends { local, remote, families }
     }
 
     /// A dial of ours failed.
@@ -128,14 +155,6 @@ impl Speaker {
             socket: socket(neighbor, &self.settings),
             timeout: settings.session.connect_retry,
         }));
-    }
-}
-
-/// The same address, whatever the family of the socket.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        IpAddr::V6(_) => address, // with its scope
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::neighbor::{Dynamic, Neighbor, NeighborId};
+use crate::settings::NeighborSettings;
 
 /// All neighbors.
 #[derive(Debug, Default)]
@@ -46,22 +47,28 @@ impl Neighbors {
         self.names.get(name).copied()
     }
 
-    /// By name, or by an address that only one has.
+    /// By name, or by an address that only one has, with its interface where that is needed (`fe80::1%eth0`).
     pub(super) fn find(&self, name: &str) -> Option<NeighborId> {
         self.named(name).or_else(|| {
-            let address: IpAddr = name.parse().ok()?;
-            let mut found = self.iter().filter(|(_, neighbor)| neighbor.settings.address == address);
+            let (address, zone) = name.split_once('%').map_or((name, None), |(address, zone)| (address, Some(zone)));
+            let address: IpAddr = address.parse().ok()?;
+            let is_it = |settings: &NeighborSettings| {
+                settings.address == address && zone.is_none_or(|zone| settings.zone.as_deref() == Some(zone))
+            };
+            let mut found = self.iter().filter(|(_, neighbor)| is_it(&neighbor.settings));
             found.next().filter(|_| found.next().is_none()).map(|(id, _)| id)
         })
     }
 
     /// Whose connection this is for certain: a configured neighbor's, or of one that dialled in and is still there.
-    /// `local` is our end, `remote` the other's address.
-    pub(super) fn owner(&self, local: SocketAddr, remote: IpAddr) -> Option<NeighborId> {
+    /// `local` is our end, `remote` the other's address, which more than one link may know (RFC 4007 §6).
+    pub(super) fn owner(&self, local: SocketAddr, remote: IpAddr, interface: Option<&str>) -> Option<NeighborId> {
         let candidates = || self.iter().filter(|(_, neighbor)| neighbor.settings.address == remote);
         let configured = candidates().find(|(_, neighbor)| {
-            let address = neighbor.settings.local_address;
-            neighbor.dynamic.is_none() && address.is_none_or(|address| address == local.ip())
+            let NeighborSettings { local_address, zone, .. } = &neighbor.settings;
+            neighbor.dynamic.is_none()
+                && local_address.is_none_or(|address| address == local.ip())
+                && (zone.is_none() || zone.as_deref() == interface)
         });
         let there = |dynamic: &Dynamic| dynamic.local == local && dynamic.idle_since.is_none();
         let dialled_in = || candidates().find(|(_, neighbor)| neighbor.dynamic.as_ref().is_some_and(there));

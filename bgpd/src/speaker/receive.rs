@@ -2,8 +2,9 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::Speaker;
 use super::neighbor::NeighborId;
-use super::{Event, Speaker};
+use super::refusals::Refusal;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
 use crate::settings::SessionSettings;
@@ -128,7 +129,7 @@ impl Speaker {
         let text = format!("UPDATE: {worst}; {what}");
         let remote = neighbor.settings.address;
         let neighbor = Some(neighbor.name.clone());
-        self.tell(Event::Refused { neighbor, remote, text });
+        self.refuse(Refusal { neighbor, remote, text });
     }
 
     /// RFC 4271 §6.7, RFC 4486 §4.

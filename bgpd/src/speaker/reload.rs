@@ -177,13 +177,11 @@ fn wanted(neighbor: &Neighbor, settings: &Settings) -> Option<NeighborSettings> 
         None => settings.neighbors.get(&neighbor.name).cloned(),
         Some(dynamic) => {
             let address = neighbor.settings.address;
-            if settings.neighbors.values().any(|configured| configured.address == address) {
-                return None; // it has its own settings now
-            }
             let of_range = settings.dynamic_neighbors.get(&dynamic.range)?;
             let configured = settings.neighbors.values().any(|other| {
                 other.address == address && other.local_address.is_none_or(|local| local == dynamic.local.ip())
             });
+            // A configured neighbor comes before any range.
             let stays = !configured && longest_ranges(settings, address).contains(&dynamic.range);
             stays.then(|| of_range.of(address))
         }

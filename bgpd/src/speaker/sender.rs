@@ -57,6 +57,9 @@ impl<'a> Sender<'a> {
         adj: &mut AdjRibOut,
         out: &mut BytesMut,
     ) -> Vec<IpNet> {
+        if set.is_some_and(|set| self.rib.is_gone(set)) {
+            return Vec::new(); // what was told stays told until the sweep comes by
+        }
         let best = set.and_then(|set| self.best(set));
         let mut batches = Batches::new(self, best.as_ref());
         let mut withdrawn = Vec::new();

@@ -62,7 +62,7 @@ impl Speaker {
         if let Some(disabled) = &neighbor.disabled {
             return Some(Obstacle::Disabled(disabled.message.clone()));
         }
-        if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|up| *up)) {
+        if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|via| via.up)) {
             return Some(Obstacle::TunnelDown(via.clone()));
         }
         let limit = neighbor.settings.session.max_prefixes;
@@ -178,6 +178,7 @@ impl Speaker {
         let text = self.failed(id, reason.clone());
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
+            self.rib.source_mut(session.source).gone = true;
             self.sweeps.push_back(Sweep::flush(session.source));
             self.collecting = Some(0);
         }

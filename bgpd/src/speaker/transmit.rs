@@ -2,10 +2,11 @@
 
 use bytes::BytesMut;
 
+use super::Speaker;
 use super::export::Exporter;
 use super::neighbor::NeighborId;
+use super::refusals::Refusal;
 use super::sender::Sender;
-use super::{Event, Speaker};
 use crate::fsm;
 use crate::rib::Pending;
 use crate::types::ConnectionId;
@@ -68,7 +69,7 @@ impl Speaker {
         let (name, remote) = (neighbor.name.clone(), neighbor.settings.address);
         for prefix in too_long {
             let text = format!("{prefix} is too long to be passed on: its attributes leave no room in an UPDATE");
-            self.tell(Event::Refused { neighbor: Some(name.clone()), remote, text });
+            self.refuse(Refusal { neighbor: Some(name.clone()), remote, text });
         }
         true
     }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::neighbor::Neighbor;
+use super::refusals::Refusal;
 use super::sweep::Sweep;
-use super::{Event, NextHopState, Speaker};
+use super::{Event, NextHopState, Speaker, Via};
 use crate::fsm;
 use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
@@ -98,12 +99,21 @@ impl Speaker {
             }
         }
         self.close_silent();
+        while let Some(event) = self.refusals.poll(self.now) {
+            self.tell(Some(event));
+        }
     }
 
-    /// Something for the rest of the program to hear. What neighbors do wrong is not kept without bound.
-    pub(super) fn tell(&mut self, event: Event) {
-        if self.events.len() < EVENTS || !matches!(event, Event::Refused { .. }) {
-            self.events.push_back(event);
+    /// What somebody does wrong, for the rest of the program to hear.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        let event = self.refusals.note(self.now, refusal);
+        self.tell(event);
+    }
+
+    /// What neighbors do wrong is not kept without bound, when nobody hears.
+    fn tell(&mut self, refused: Option<Event>) {
+        if self.events.len() < EVENTS {
+            self.events.extend(refused);
         }
     }
 
@@ -121,8 +131,8 @@ impl Speaker {
     }
 
     /// WireGuard peers that went up or down.
-    pub(super) fn vias(&mut self, vias: Vec<(String, bool)>) {
-        self.vias.extend(vias);
+    pub(super) fn vias(&mut self, vias: Vec<Via>) {
+        self.vias.extend(vias.into_iter().map(|via| (via.name.clone(), via)));
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::{Action, Event, Speaker};
+use super::refusals::Refusal;
+use super::{Action, Speaker};
 use crate::rib::plain_context;
 use crate::settings::{RemoteAs, Settings};
 use crate::types::{Asn, ConnectionId};
@@ -15,7 +16,10 @@ use crate::wire::{self, MAX_MESSAGE, Message};
 /// How long the OPEN may take to come. Whoever dials sends it at once (RFC 4271 §8.2.2).
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Connections that have not said who they are. Bounded by the shell, which has not adopted them.
+/// How many of one address may wait: one a range, and one that its end has given up.
+const PER_ADDRESS: usize = 4;
+
+/// Connections that have not said who they are, few of one address. Bounded by the shell, which has not adopted them.
 #[derive(Debug, Default)]
 pub(super) struct Undecided(BTreeMap<ConnectionId, Stranger>);
 
@@ -48,6 +52,13 @@ impl Speaker {
         ends: (SocketAddr, SocketAddr),
         ranges: Vec<String>,
     ) {
+        let of_this_address = self.undecided.0.iter().filter(|(_, stranger)| stranger.ends.1.ip() == ends.1.ip());
+        let earlier: Vec<_> = of_this_address.map(|(id, stranger)| (*id, stranger.ends.1)).collect();
+        if let Some((oldest, remote)) = earlier.first().filter(|_| earlier.len() >= PER_ADDRESS) {
+            self.undecided.remove(*oldest);
+            let text = format!("it has {PER_ADDRESS} newer connections without an OPEN");
+            self.turn_away(*oldest, *remote, text);
+        }
         self.undecided.0.insert(connection, Stranger { ends, ranges, until: self.now + PATIENCE });
     }
 
@@ -88,7 +99,7 @@ impl Speaker {
 
     /// Closes a connection without a word.
     pub(super) fn turn_away(&mut self, connection: ConnectionId, remote: SocketAddr, text: String) {
-        self.tell(Event::Refused { neighbor: None, remote: remote.ip(), text });
+        self.refuse(Refusal { neighbor: None, remote: remote.ip(), text });
         self.actions.push_back(Action::Close { connection });
     }
 }

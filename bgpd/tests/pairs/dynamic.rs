@@ -139,6 +139,32 @@ fn between_equal_ranges_the_as_of_the_open_decides() {
 }
 
 #[test]
+fn an_address_may_have_a_few_undecided_connections() {
+    let settings = gateway().with_range("other", range("10.0.60.0/24", 64530, 2));
+    let mut network = network(settings);
+    let mut connect = || Raw::connect(&mut network, GATEWAY, "10.0.60.21", 64530);
+    let waiting: Vec<Raw> = (0..5).map(|_| connect()).collect();
+    let elsewhere = Raw::connect(&mut network, GATEWAY, "10.0.60.22", 64530);
+    let closed: Vec<bool> = waiting.iter().map(|raw| raw.is_closed(&network)).collect();
+    assert_eq!(closed, [true, false, false, false, false], "the oldest makes room");
+    assert!(!elsewhere.is_closed(&network));
+    assert_eq!(last_refusal(&network), "it has 4 newer connections without an OPEN");
+}
+
+#[test]
+fn who_dials_again_and_again_is_told_of_a_few_times_a_minute() {
+    let mut network = network(gateway());
+    for _ in 0..100 {
+        Raw::connect(&mut network, GATEWAY, "10.0.61.21", 64520);
+    }
+    assert_eq!(network.nodes[GATEWAY].events.len(), 5);
+    network.run_for(Duration::from_secs(61));
+    assert_eq!(network.nodes[GATEWAY].events.len(), 6);
+    let text = "95 more within a minute, the last: no neighbor has this address or a range with it";
+    assert_eq!(last_refusal(&network), text);
+}
+
+#[test]
 fn a_node_that_moves_to_the_other_cluster_is_taken_in_there() {
     let settings = gateway().with_range("other", range("10.0.60.0/24", 64530, 2));
     let mut network = network(settings);

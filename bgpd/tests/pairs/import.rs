@@ -239,7 +239,7 @@ fn destinations_that_no_route_may_capture_are_announced_but_not_installed() {
     let choice = &network.nodes[GATEWAY].fib[&"169.254.0.0/16".parse().unwrap()];
     let next_hop = address("10.0.0.11").into();
     let expected = FibChoice {
-        not_installed: Some("link-local is not installed"),
+        not_installed: Some("link-local destinations are never installed"),
         accepted: vec![next_hop],
         ..FibChoice::default()
     };

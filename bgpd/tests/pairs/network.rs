@@ -51,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) deaf: bool,
     /// Its host answers nothing of its own.
     pub(crate) mute: bool,
+    /// Where strangers arrive, as its host says.
+    pub(crate) interface: Option<&'static str>,
     unread: HashMap<ConnectionId, BytesMut>,
     writable: BTreeSet<ConnectionId>,
     accepted: u64,
@@ -90,6 +92,7 @@ impl Network {
             closed: BTreeSet::new(),
             deaf: false,
             mute: false,
+            interface: None,
             unread: HashMap::new(),
             writable: BTreeSet::new(),
             accepted: 0,
@@ -186,7 +189,8 @@ impl Network {
     pub(crate) fn stranger(&mut self, node: usize, local: SocketAddr, remote: SocketAddr) -> ConnectionId {
         let connection = self.nodes[node].next_connection();
         self.nodes[node].heard.insert(connection, BytesMut::new());
-        self.input(node, Input::Accepted { connection, local, remote, interface: None });
+        let interface = self.nodes[node].interface.map(str::to_owned);
+        self.input(node, Input::Accepted { connection, local, remote, interface });
         connection
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bgpd::policy::{Action, Match, Policy, Rule, Set};
 use bgpd::settings::{PolicyName, Settings};
-use bgpd::speaker::{Event, Input};
+use bgpd::speaker::{Event, Input, Via};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
 
@@ -187,14 +187,16 @@ fn a_session_lives_and_dies_with_its_tunnel() {
     let view = network.neighbor(GATEWAY, "left");
     assert_eq!((view.state, view.note.as_deref()), (SessionState::Idle, Some("tunnel down: homelab")));
 
-    network.input(GATEWAY, Input::Vias(vec![("homelab".to_owned(), true)]));
+    let tunnel = |up| Input::Vias(vec![Via { name: "homelab".to_owned(), up, interface: "wg0".to_owned() }]);
+    network.input(GATEWAY, tunnel(true));
     assert!(dialled(&network));
+    network.nodes[GATEWAY].interface = Some("wg0");
     let mut left = Raw::establish(&mut network, GATEWAY, "10.0.0.11", 64513);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     left.hear(&mut network);
     assert_eq!(network.fib(GATEWAY).len(), 1);
 
-    network.input(GATEWAY, Input::Vias(vec![("homelab".to_owned(), false)]));
+    network.input(GATEWAY, tunnel(false));
     assert_eq!(left.hear(&mut network), ["notification 6/2 Cease/Administrative Shutdown: \"tunnel down\""]);
     assert_eq!(network.fib(GATEWAY).len(), 0);
     let Some(Event::SessionDown { neighbor, sent: true, .. }) = network.nodes[GATEWAY].events.last() else {

@@ -1,11 +1,11 @@
 //! `[bgp]`: who dials in where, and what prefixes are our own.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use bgpd::forbidden::never_installed;
 use bgpd::settings::RemoteAs;
 use bgpd::speaker::ALL;
 use bgpd::types::Asn;
-use ipnet::IpNet;
 
 use super::{duplicates, fits};
 use crate::raw::{Entry, Report};
@@ -112,7 +112,7 @@ fn own_prefixes(bgp: &Bgp, report: &mut Report) {
     let prefixes: Vec<_> = originated.chain(aggregated).collect();
     duplicates(&prefixes, report, |prefix| format!("prefix {prefix} is given twice"));
     for (prefix, place) in &prefixes {
-        if never_installed(prefix) {
+        if never_installed(prefix).is_some() {
             let label = "loopback, multicast, reserved and link-local prefixes are not routed";
             report.error(*place, format!("prefix {prefix} is not allowed"), label);
         }
@@ -133,25 +133,6 @@ fn own_prefixes(bgp: &Bgp, report: &mut Report) {
         if next_hop.is_ipv4() != originate.prefix.addr().is_ipv4() {
             let title = format!("next-hop {next_hop} is of another family than {}", originate.prefix);
             report.error(place, title, "allowed: an address of the prefix's family");
-        }
-    }
-}
-
-/// Destinations that no route of ours may have.
-fn never_installed(prefix: &IpNet) -> bool {
-    let length = prefix.prefix_len();
-    match prefix.addr() {
-        IpAddr::V4(address) => {
-            let class_e = address >= Ipv4Addr::new(240, 0, 0, 0) && length >= 4;
-            (address.is_loopback() && length >= 8)
-                || (address.is_link_local() && length >= 16)
-                || (address.is_multicast() && length >= 4)
-                || class_e
-        }
-        IpAddr::V6(address) => {
-            (address.is_loopback() && length == 128)
-                || (address.is_unicast_link_local() && length >= 10)
-                || (address.is_multicast() && length >= 8)
         }
     }
 }

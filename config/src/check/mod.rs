@@ -13,6 +13,7 @@ use bgpd::settings::RemoteAs;
 use bgpd::types::Asn;
 use ipnet::IpNet;
 
+pub(crate) use self::wireguard::holds;
 use crate::raw::{Place, Report, nearest};
 use crate::read::Draft;
 

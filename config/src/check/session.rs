@@ -116,15 +116,21 @@ fn addresses(neighbor: &Entry<Neighbor>, draft: &Draft, report: &mut Report) {
         let title = format!("local-address {local} is of another family than the neighbor's");
         report.error(places.of("local-address"), title, "allowed: an address of the same family");
     }
-    let peers = draft.wireguard.iter().flat_map(|tunnel| &tunnel.value.peers);
-    let peer = peers.into_iter().find(|peer| settings.via.as_ref() == Some(&peer.value.settings.name));
-    if let Some(peer) = peer
-        && !peer.value.settings.allowed_ips.iter().any(|prefix| prefix.contains(&address))
-    {
-        let title = format!("{address} is not reached via `{}`", peer.value.settings.name);
-        let label = "allowed: a peer whose `allowed-ips` hold the neighbor's address";
-        report.error(places.of("via"), title, label).also(peer.places.of("allowed-ips"), "these do not");
+    let (Some(tunnel), Some(via)) = (&draft.wireguard, &settings.via) else { return };
+    let peers = &tunnel.value.peers;
+    let Some(peer) = peers.iter().find(|peer| peer.value.settings.name == *via) else { return };
+    let owner = peers.iter().max_by_key(|peer| wireguard::holds(peer, address));
+    let length = wireguard::holds(peer, address);
+    if length.is_some() && owner.is_some_and(|owner| wireguard::holds(owner, address) == length) {
+        return;
     }
+    let title = format!("{address} is not reached via `{via}`");
+    let label = "allowed: the peer whose `allowed-ips` hold the neighbor's address";
+    let finding = report.error(places.of("via"), title, label);
+    match owner.filter(|_| length.is_some()) {
+        Some(owner) => finding.also(owner.places.of("allowed-ips"), "these hold it by a longer prefix"),
+        None => finding.also(peer.places.of("allowed-ips"), "these do not"),
+    };
 }
 
 pub(super) fn advice(bgp: &Bgp, draft: &Draft, report: &mut Report) {

@@ -112,6 +112,12 @@ pub(super) fn owned(tunnel: &Tunnel, address: IpAddr) -> bool {
     tunnel.peers.iter().flat_map(|peer| &peer.value.settings.allowed_ips).any(|prefix| prefix.contains(&address))
 }
 
+/// The length of the longest of a peer's prefixes that hold an address: the longest of all has it.
+pub(crate) fn holds(peer: &Entry<Peer>, address: IpAddr) -> Option<u8> {
+    let holding = peer.value.settings.allowed_ips.iter().filter(|prefix| prefix.contains(&address));
+    holding.map(IpNet::prefix_len).max()
+}
+
 /// As far as the file knows: a name may be any address.
 fn fixed_endpoint(peer: &Entry<Peer>) -> Option<IpAddr> {
     match peer.value.settings.endpoint {

@@ -69,7 +69,8 @@ fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
     let shutdown = keys.or("shutdown", false, "Administratively down.");
     let via = keys.optional(
         "via",
-        "The WireGuard peer with which the session lives and dies; `auto`: the one whose `allowed-ips` hold the address.",
+        "The WireGuard peer with which the session lives and dies; `auto`: the one whose `allowed-ips` hold the address. \
+         A connection that arrives another way is refused.",
     );
     let session = session(keys);
     let Port { 0: port } = port;
@@ -126,7 +127,7 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
         description: keys.optional("description", "For people.").map(text),
         local_asn: keys.optional("local-asn", "The AS we show in place of our own.").map(|asn: SpeakerAsn| asn.0),
         families: keys
-            .optional("families", "What is offered; absent: the family of the session's addresses.")
+            .optional("families", "What is offered; absent: the families that the session's link has addresses of on our side when it begins.")
             .map(|families: AtLeastOne<Family>| families.0.into_iter().collect()),
         import: keys.optional(
             "import",

@@ -10,9 +10,9 @@ mod timers;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::{Action, DownReason, Event, Fsm, Identity};
+use super::{Action, DownReason, Ends, Event, Fsm, Identity};
 use crate::settings::{RemoteAs, SessionSettings};
-use crate::types::{Asn, BgpIdentifier, ConnectionId, Family};
+use crate::types::{Asn, BgpIdentifier, ConnectionId, Families, Family};
 use crate::view::SessionState;
 use crate::wire::{Capability, Notification, Open};
 
@@ -29,6 +29,11 @@ pub(super) fn asn(number: u32) -> Asn {
 pub(super) fn identity(asn_number: u32, last_octet: u8) -> Identity {
     let router_id = BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, last_octet)).unwrap();
     Identity { local_asn: asn(asn_number), router_id }
+}
+
+/// On a link with IPv4 alone.
+fn ends() -> Ends {
+    Ends { local: address(1), remote: address(2), families: Families::IPV4 }
 }
 
 pub(super) fn address(last_octet: u8) -> SocketAddr {
@@ -88,11 +93,11 @@ impl Bench {
     }
 
     pub(super) fn accepted(&mut self, number: u64) -> &mut Self {
-        self.step(Event::Accepted { connection: connection(number), local: address(1), remote: address(2) })
+        self.step(Event::Accepted { connection: connection(number), ends: ends() })
     }
 
     pub(super) fn connected(&mut self, number: u64) -> &mut Self {
-        self.step(Event::Connected { connection: connection(number), local: address(1), remote: address(2) })
+        self.step(Event::Connected { connection: connection(number), ends: ends() })
     }
 
     pub(super) fn open(&mut self, number: u64, open: &Open) -> &mut Self {

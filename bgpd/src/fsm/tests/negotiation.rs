@@ -38,13 +38,16 @@ fn our_open_offers_families_route_refresh_and_four_octet_as() {
 }
 
 #[test]
-fn without_configured_families_the_sessions_own_addresses_decide() {
-    for (local, family) in [("192.0.2.1:179", Family::Ipv4), ("[2001:db8::1]:179", Family::Ipv6)] {
+fn without_configured_families_those_of_the_link_are_offered_and_agreed_on() {
+    for families in [Families::IPV4, Families::IPV6, Families::ALL] {
         let mut bench = Bench::new();
-        let (local, remote) = (local.parse().unwrap(), address(2));
-        bench.step(Event::Start).step(Event::Connected { connection: connection(1), local, remote });
+        let ends = Ends { families, ..ends() };
+        bench.step(Event::Start).step(Event::Connected { connection: connection(1), ends });
         let Some(Action::SendOpen { open, .. }) = bench.actions.first() else { panic!("{:?}", bench.actions) };
-        assert_eq!(open.families(), Families::from_iter([family]));
+        assert_eq!(open.families(), families);
+        let both = Family::ALL.map(multiprotocol).into_iter().chain(neighbor_open().capabilities).collect();
+        bench.open(1, &Open { capabilities: both, ..neighbor_open() }).keepalive(1);
+        assert_eq!(bench.fsm.negotiated().unwrap().families, families);
     }
 }
 

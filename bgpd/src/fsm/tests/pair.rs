@@ -87,12 +87,11 @@ impl Pair {
 
     fn deliver(&mut self, (connection, end): (ConnectionId, usize)) {
         let Some(item) = self.network.get_mut(&(connection, end)).and_then(VecDeque::pop_front) else { return };
-        let (local, remote) = (address(1), address(2));
         match &item {
             Item::Up if self.is_dialler(connection, end) => {
-                self.step(end, Event::Connected { connection, local, remote });
+                self.step(end, Event::Connected { connection, ends: ends() });
             }
-            Item::Up => self.step(end, Event::Accepted { connection, local, remote }),
+            Item::Up => self.step(end, Event::Accepted { connection, ends: ends() }),
             Item::Open(open) => self.step(end, Event::Open { connection, open }),
             Item::Keepalive => self.step(end, Event::Keepalive { connection }),
             Item::Notification(notification) => self.step(end, Event::Notification { connection, notification }),

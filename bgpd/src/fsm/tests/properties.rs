@@ -100,7 +100,6 @@ impl Ledger {
     }
 
     fn happen(&mut self, happening: &Happening, number: prop::sample::Index) {
-        let (local, remote) = (address(1), address(2));
         match happening {
             Happening::Start => self.step(Event::Start),
             Happening::Stop => self.step(Event::Stop(BYE)),
@@ -109,12 +108,12 @@ impl Ledger {
                 self.next += 1;
                 let connection = connection(self.next);
                 self.live.insert(connection);
-                self.step(Event::Accepted { connection, local, remote });
+                self.step(Event::Accepted { connection, ends: ends() });
             }
             Happening::Connected => {
                 if let Some(connection) = self.dial.take() {
                     self.live.insert(connection);
-                    self.step(Event::Connected { connection, local, remote });
+                    self.step(Event::Connected { connection, ends: ends() });
                 }
             }
             Happening::ConnectFailed => {

@@ -77,7 +77,7 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn start(settings: Settings, listeners: Vec<TcpListener>) -> Self {
-        let (bgp, outputs) = Bgp::start(settings, listeners, 7).unwrap();
+        let (bgp, outputs) = Bgp::start(settings, listeners, Vec::new(), 7).unwrap();
         Self { bgp, outputs, events: Vec::new(), fib: BTreeMap::new() }
     }
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
-use super::gateway::{listener, many_prefixes};
+use super::gateway::{PATIENCE, listener, many_prefixes};
 use super::neighbor::Heard;
 use super::*;
 use crate::settings::{NeighborSettings, Password};
 use crate::speaker::Event;
-use crate::types::{Families, HoldTime};
+use crate::types::{ConnectionId, Families, HoldTime};
 use crate::wire::Notification;
 
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -180,15 +180,23 @@ async fn what_a_neighbor_has_not_acknowledged_is_counted() {
     // The socket takes no more, and what is behind it waits in the speaker.
     gateway.until("is stuck", |_, neighbors| neighbors[0].connection.is_some() && neighbors[0].pending > 0).await;
     let connection = gateway.neighbors().await[0].connection.unwrap();
-    assert!(gateway.bgp.unsent().await.unwrap()[&connection] > 0);
+    until_unsent(&gateway, connection, |octets| octets > 0).await;
 
     let reader = std::thread::spawn(move || while slow.hear() != Heard::End {});
     gateway.until("has nothing pending", |_, neighbors| neighbors[0].pending == 0).await;
-    let deadline = Instant::now() + super::gateway::PATIENCE;
-    while gateway.bgp.unsent().await.unwrap()[&connection] > 0 {
-        assert!(Instant::now() < deadline, "something is never acknowledged");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_unsent(&gateway, connection, |octets| octets == 0).await;
     gateway.bgp.stop().await;
     reader.join().unwrap();
+}
+
+async fn until_unsent(gateway: &Gateway, connection: ConnectionId, holds: impl Fn(usize) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let octets = gateway.bgp.unsent().await.unwrap()[&connection];
+        if holds(octets) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{octets} octets are unsent");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -46,6 +46,13 @@ fn an_accepted_connection_names_the_interface_it_arrived_on() {
 }
 
 #[test]
+fn an_interface_has_a_name_and_a_number() {
+    let loopback = socket::interface_index("lo").unwrap();
+    assert_eq!(socket::interface_name(loopback).as_deref(), Some("lo"));
+    assert_eq!(socket::interface_name(u32::MAX), None);
+}
+
+#[test]
 fn an_unknown_interface_is_an_error() {
     assert!(socket::interface_index("no-such-one").is_err());
     assert!(socket::interface_index("with\0zero").is_err());
