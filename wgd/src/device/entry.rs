@@ -9,12 +9,15 @@ use super::Output;
 use crate::backoff::{Backoff, Jitter};
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
-use crate::fault::{Fault, KEPT, Seen, Silence};
-use crate::liveness::{Liveness, SUSPECT_AFTER};
+use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
 use crate::view::{Event, PeerView};
+
+mod trouble;
+
+use trouble::Trouble;
 
 /// After 90 s of tries a pause, so that a peer that is gone for long costs little.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
@@ -22,9 +25,6 @@ const RETRY_MOST: Duration = Duration::from_secs(20);
 /// How long an initiation may be unanswered before the endpoint's name is looked up, and then again.
 const LOOKUP_FIRST: Duration = Duration::from_secs(5);
 const LOOKUP_MOST: Duration = Duration::from_secs(60);
-/// How long an initiation may be unanswered before a word is said of it, and before it is told in the log.
-const SILENT_AFTER: Duration = Duration::from_secs(5);
-const TELL_AFTER: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -43,12 +43,7 @@ pub(super) struct Entry {
     last_sent: Option<Instant>,
     received: u64,
     transmitted: u64,
-    fault: Option<Seen>,
-    /// Since the peer was heard last: how many of its initiations were answered, and the last of them.
-    answers: u32,
-    last_answer: Option<(Instant, SocketAddr)>,
-    /// What was told in the log of its silence.
-    told: Option<Silence>,
+    trouble: Trouble,
 }
 
 impl Entry {
@@ -73,10 +68,7 @@ impl Entry {
             last_sent: None,
             received: 0,
             transmitted: 0,
-            fault: None,
-            answers: 0,
-            last_answer: None,
-            told: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -106,7 +98,7 @@ impl Entry {
         self.settle_at(from, events);
         self.received += octets as u64;
         self.asking = None;
-        (self.answers, self.last_answer, self.told) = (0, None, None);
+        self.trouble.end();
         self.retry.reset();
         if !self.unresolved {
             self.lookup.reset();
@@ -122,39 +114,6 @@ impl Entry {
         self.last_sent = Some(now);
         self.transmitted += len as u64;
         out.push(len, to);
-    }
-
-    /// An initiation of the peer's was answered.
-    pub(super) fn answered(&mut self, now: Instant, from: SocketAddr) {
-        self.answers = self.answers.saturating_add(1);
-        self.last_answer = Some((now, from));
-    }
-
-    /// A handshake message of the peer's came to nothing.
-    pub(super) fn refuse(&mut self, now: Instant, from: SocketAddr, reason: Reason) {
-        self.drops.count(reason);
-        let fault = match reason {
-            Reason::PresharedKey => Fault::PresharedKey,
-            Reason::Replay => Fault::OldTimestamp,
-            _ => return,
-        };
-        if !self.is_heard(now) {
-            Seen::keep(&mut self.fault, now, from, fault, Some(&self.settings.name));
-        }
-    }
-
-    /// Tells the log why nothing comes of the peer, once until it is heard or the reason is another.
-    pub(super) fn complain(&mut self, now: Instant) {
-        let Some(silence) = self.silence(now) else { return };
-        let is_due = match silence {
-            Silence::Unanswered(_) => self.asking.is_some_and(|since| elapsed(now, since) >= TELL_AFTER),
-            Silence::Unconfirmed(_) => true,
-            // It may be meant so; and who looks names up tells of those that are not found
-            Silence::NoEndpoint | Silence::NoAddress => false,
-        };
-        if is_due && self.told.replace(silence) != Some(silence) {
-            tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
-        }
     }
 
     /// True: the state of the peer changed.
@@ -200,6 +159,7 @@ impl Entry {
         self.peer = peer;
         self.index = index;
         self.asking = None;
+        self.trouble = Trouble::default();
         self.retry.reset();
     }
 
@@ -223,39 +183,6 @@ impl Entry {
             note: None,
             drops: self.drops.view(),
         }
-    }
-
-    /// `strange`: what comes from where the peer is, and is not by its key.
-    pub(super) fn note(&self, now: Instant, strange: Option<&Seen>) -> Option<String> {
-        let since =
-            |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && elapsed(now, seen.at) < KEPT;
-        let fault = self.fault.as_ref().filter(since).or_else(|| strange.filter(since));
-        match fault.filter(|_| !self.is_heard(now)) {
-            Some(fault) => Some(fault.to_string()),
-            None => self.silence(now).map(|silence| silence.to_string()),
-        }
-    }
-
-    fn silence(&self, now: Instant) -> Option<Silence> {
-        if self.is_heard(now) {
-            return None;
-        }
-        // One may be lost on its way
-        let answer = self.last_answer.filter(|(at, _)| self.answers > 1 && elapsed(now, *at) < KEPT);
-        if let Some((_, from)) = answer {
-            return Some(Silence::Unconfirmed(from));
-        }
-        let never = self.liveness.heard().is_none();
-        let sent = self.asking.or(self.last_sent.filter(|_| never));
-        match self.endpoint {
-            Some(to) => sent.filter(|at| elapsed(now, *at) >= SILENT_AFTER).map(|_| Silence::Unanswered(to)),
-            None if self.unresolved => Some(Silence::NoAddress),
-            None => never.then_some(Silence::NoEndpoint),
-        }
-    }
-
-    fn is_heard(&self, now: Instant) -> bool {
-        self.liveness.heard().is_some_and(|heard| elapsed(now, heard) < SUSPECT_AFTER)
     }
 
     fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<SocketAddr>) {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Device, Entry, Output, announce, entry_mut};
+use crate::fault::Strangers;
 use crate::peer::{Identity, Peer};
 use crate::settings::{PeerSettings, Settings};
 use crate::table::PeerId;
@@ -16,6 +17,8 @@ impl Device {
             self.identity = Identity::new(&settings.private_key);
             self.private_key = settings.private_key;
         }
+        // Whoever was a stranger may be known now
+        self.strangers = Strangers::default();
         (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
         let mut before = std::mem::take(&mut self.by_key);
         self.order.clear();

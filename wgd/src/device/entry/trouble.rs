@@ -1,0 +1,99 @@
+//! Why nothing comes of a peer, as far as it can be known here: from what arrives, and from what does not.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{Entry, elapsed};
+use crate::drops::Reason;
+use crate::fault::{Fault, KEPT, Seen, Silence};
+use crate::liveness::SUSPECT_AFTER;
+
+/// How long an initiation may be unanswered before a word is said of it, and before it is told in the log.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
+const TELL_AFTER: Duration = Duration::from_secs(15);
+
+/// What is kept of a peer that is not heard.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    fault: Option<Seen>,
+    /// Since the peer was heard last: how many of its initiations were answered, and the last of them.
+    answers: u32,
+    last_answer: Option<(Instant, SocketAddr)>,
+    /// What was told in the log of its silence.
+    told: Option<Silence>,
+}
+
+impl Trouble {
+    /// The peer was heard. The fault stays, for the minute within which it is not told again.
+    pub(super) fn end(&mut self) {
+        (self.answers, self.last_answer, self.told) = (0, None, None);
+    }
+}
+
+impl Entry {
+    /// An initiation of the peer's was answered.
+    pub(in crate::device) fn answered(&mut self, now: Instant, from: SocketAddr) {
+        self.trouble.answers = self.trouble.answers.saturating_add(1);
+        self.trouble.last_answer = Some((now, from));
+    }
+
+    /// A handshake message of the peer's came to nothing.
+    pub(in crate::device) fn refuse(&mut self, now: Instant, from: SocketAddr, reason: Reason) {
+        self.drops.count(reason);
+        let fault = match reason {
+            Reason::PresharedKey => Fault::PresharedKey,
+            Reason::Replay => Fault::OldTimestamp,
+            _ => return,
+        };
+        if !self.is_heard(now) {
+            Seen::keep(&mut self.trouble.fault, now, from, fault, Some(&self.settings.name));
+        }
+    }
+
+    /// Tells the log why nothing comes of the peer, once until it is heard or the reason is another.
+    pub(in crate::device) fn complain(&mut self, now: Instant) {
+        let Some(silence) = self.silence(now) else { return };
+        let is_due = match silence {
+            Silence::Unanswered(_) => self.asking.is_some_and(|since| elapsed(now, since) >= TELL_AFTER),
+            Silence::Unconfirmed(_) => true,
+            // It may be meant so; and who looks names up tells of those that are not found
+            Silence::NoEndpoint | Silence::NoAddress => false,
+        };
+        if is_due && self.trouble.told.replace(silence) != Some(silence) {
+            tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
+        }
+    }
+
+    /// `strange`: what comes from where the peer is, and is not by its key.
+    pub(in crate::device) fn note(&self, now: Instant, strange: Option<&Seen>) -> Option<String> {
+        let since =
+            |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && elapsed(now, seen.at) < KEPT;
+        let fault = self.trouble.fault.as_ref().filter(since).or_else(|| strange.filter(since));
+        match fault.filter(|_| !self.is_heard(now)) {
+            Some(fault) => Some(fault.to_string()),
+            None => self.silence(now).map(|silence| silence.to_string()),
+        }
+    }
+
+    fn silence(&self, now: Instant) -> Option<Silence> {
+        if self.is_heard(now) {
+            return None;
+        }
+        // One may be lost on its way
+        let answer = self.trouble.last_answer.filter(|(at, _)| self.trouble.answers > 1 && elapsed(now, *at) < KEPT);
+        if let Some((_, from)) = answer {
+            return Some(Silence::Unconfirmed(from));
+        }
+        let never = self.liveness.heard().is_none();
+        let sent = self.asking.or(self.last_sent.filter(|_| never));
+        match self.endpoint {
+            Some(to) => sent.filter(|at| elapsed(now, *at) >= SILENT_AFTER).map(|_| Silence::Unanswered(to)),
+            None if self.unresolved => Some(Silence::NoAddress),
+            None => never.then_some(Silence::NoEndpoint),
+        }
+    }
+
+    fn is_heard(&self, now: Instant) -> bool {
+        self.liveness.heard().is_some_and(|heard| elapsed(now, heard) < SUSPECT_AFTER)
+    }
+}
