@@ -56,7 +56,7 @@ pub(super) enum Command {
     /// Tell a BGP neighbor's session what to do
     Neighbor {
         /// Name or address, as `show neighbors` has it, or `all`
-        #[arg(add = ArgValueCandidates::new(completions::neighbors))]
+        #[arg(add = ArgValueCandidates::new(completions::neighbors_or_all))]
         name: String,
         #[command(subcommand)]
         command: NeighborCommand,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bgpd::speaker::ALL;
 use clap::{CommandFactory as _, ValueEnum};
 use clap_complete::CompletionCandidate;
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
@@ -83,6 +84,11 @@ pub(super) fn neighbors() -> Vec<CompletionCandidate> {
     let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Neighbors>("/v1/neighbors")).await? });
     let neighbors = answer.map(|answer| answer.neighbors).unwrap_or_default();
     neighbors.into_iter().map(|neighbor| CompletionCandidate::new(neighbor.name)).collect()
+}
+
+/// What a command may be said to: a neighbor, or all of them.
+pub(super) fn neighbors_or_all() -> Vec<CompletionCandidate> {
+    neighbors().into_iter().chain([CompletionCandidate::new(ALL)]).collect()
 }
 
 /// Of the line as far as it is written: its `--socket`, else that of the environment, else the usual one.
