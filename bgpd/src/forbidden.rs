@@ -3,30 +3,45 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
-const FORBIDDEN: [(IpNet, &str); 8] = [
-    (v4([127, 0, 0, 0], 8), "loopback destinations are never installed"),
-    (v4([169, 254, 0, 0], 16), "link-local destinations are never installed"),
-    (v4([224, 0, 0, 0], 4), "multicast destinations are never installed"),
-    (v4([240, 0, 0, 0], 4), "class E destinations are never installed"),
-    (v6(Ipv6Addr::LOCALHOST, 128), "loopback destinations are never installed"),
-    (v6(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96), "IPv4-mapped destinations are never installed"),
-    (v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10), "link-local destinations are never installed"),
-    (v6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8), "multicast destinations are never installed"),
+const LOOPBACK: &str = "loopback destinations are never installed";
+const LINK_LOCAL: &str = "link-local destinations are never installed";
+const MULTICAST: &str = "multicast destinations are never installed";
+const CLASS_E: &str = "class E destinations are never installed";
+const MAPPED: &str = "IPv4-mapped destinations are never installed";
+
+/// With the address in the upper bits.
+const IPV4: [(u128, u8, &str); 4] = [
+    (v4([127, 0, 0, 0]), 8, LOOPBACK),
+    (v4([169, 254, 0, 0]), 16, LINK_LOCAL),
+    (v4([224, 0, 0, 0]), 4, MULTICAST),
+    (v4([240, 0, 0, 0]), 4, CLASS_E),
 ];
 
+const IPV6: [(u128, u8, &str); 4] = [
+    (Ipv6Addr::LOCALHOST.to_bits(), 128, LOOPBACK),
+    (Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits(), 96, MAPPED),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).to_bits(), 10, LINK_LOCAL),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).to_bits(), 8, MULTICAST),
+];
+
+const fn v4([a, b, c, d]: [u8; 4]) -> u128 {
+    (Ipv4Addr::new(a, b, c, d).to_bits() as u128) << 96
+}
+
 /// Why a prefix is never installed; `None`: it may be. What merely contains such destinations may be.
+///
+/// Every route comes by here: bits are compared, not prefixes.
 pub fn never_installed(prefix: &IpNet) -> Option<&'static str> {
-    FORBIDDEN.iter().find(|(forbidden, _)| forbidden.contains(prefix)).map(|(_, why)| *why)
-}
-
-const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
-}
-
-const fn v6(address: Ipv6Addr, length: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(address, length))
+    let (forbidden, bits) = match prefix {
+        IpNet::V4(net) => (&IPV4, u128::from(net.addr().to_bits()) << 96),
+        IpNet::V6(net) => (&IPV6, net.addr().to_bits()),
+    };
+    let mut forbidden = forbidden.iter();
+    let is_inside =
+        |address: u128, length: u8| prefix.prefix_len() >= length && (bits ^ address) >> (128 - length) == 0;
+    forbidden.find(|(address, length, _)| is_inside(*address, *length)).map(|(_, _, why)| *why)
 }
 
 #[cfg(test)]

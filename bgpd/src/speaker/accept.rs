@@ -118,7 +118,7 @@ impl Speaker {
     }
 
     /// With the families that our end's link has addresses of.
-    fn ends(&self, local: SocketAddr, remote: SocketAddr) -> fsm::Ends {
+    pub(super) fn ends(&self, local: SocketAddr, remote: SocketAddr) -> fsm::Ends {
         let addresses = [Some(local.ip()), self.companions.get(&local.ip()).copied()];
         let families = addresses.iter().flatten().map(Family::of_address).collect();
         fsm::Ends { local, remote, families }

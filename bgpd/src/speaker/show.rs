@@ -86,6 +86,13 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
+        let negotiated = &session.negotiated;
+        let offered =
+            neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);
+        let both = offered.intersection(Capability::families(&negotiated.capabilities));
+        for family in both.iter().filter(|family| !negotiated.families.contains(*family)) {
+            notes.push(format!("{family} can be carried since the link has an address of it: after a reset"));
+        }
         let exporter = self.exporter(neighbor, session);
         for family in session.negotiated.families.iter().filter(|family| exporter.own_next_hop(*family).is_none()) {
             notes.push(format!(

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::DecodeError;
-use crate::types::Family;
+use crate::types::{Families, Family};
 
 const MULTIPROTOCOL: u8 = 1;
 const ROUTE_REFRESH: u8 = 2;
@@ -40,6 +40,20 @@ impl From<Family> for Capability {
 }
 
 impl Capability {
+    /// The families of the multiprotocol capabilities among these; IPv4 where there is none (RFC 4760 §8).
+    pub fn families(capabilities: &[Self]) -> Families {
+        let mut families = None;
+        for capability in capabilities {
+            if let Self::Multiprotocol { afi, safi } = capability {
+                let families = families.get_or_insert_with(Families::default);
+                if let Some(family) = Family::from_afi_safi(*afi, *safi) {
+                    families.insert(family);
+                }
+            }
+        }
+        families.unwrap_or(Families::IPV4)
+    }
+
     /// Its code.
     pub const fn code(&self) -> u8 {
         match self {

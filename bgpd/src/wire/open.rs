@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message::{MessageType, begin, begin_length, finish, finish_length};
 use super::{Capability, DecodeError};
-use crate::types::{Asn, BgpIdentifier, Families, Family};
+use crate::types::{Asn, BgpIdentifier, Families};
 
 const VERSION: u8 = 4;
 /// The optional parameter that carries capabilities (RFC 5492 §4).
@@ -28,16 +28,7 @@ pub struct Open {
 impl Open {
     /// The families of the multiprotocol capabilities; IPv4 where there is none (RFC 4760 §8).
     pub fn families(&self) -> Families {
-        let mut families = None;
-        for capability in &self.capabilities {
-            if let Capability::Multiprotocol { afi, safi } = capability {
-                let families = families.get_or_insert_with(Families::default);
-                if let Some(family) = Family::from_afi_safi(*afi, *safi) {
-                    families.insert(family);
-                }
-            }
-        }
-        families.unwrap_or(Families::IPV4)
+        Capability::families(&self.capabilities)
     }
 
     /// Whether the 4-octet AS capability is there.

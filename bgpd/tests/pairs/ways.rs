@@ -111,7 +111,9 @@ fn a_session_offers_what_its_link_carries_when_it_begins() {
 
     // The session goes on as it began; the next one offers more.
     network.input(GATEWAY, Input::Companions(vec![(address("10.0.0.1"), address("fd00::1"))]));
-    assert_eq!(network.neighbor(GATEWAY, "left").families, Families::IPV4);
+    let view = network.neighbor(GATEWAY, "left");
+    assert_eq!(view.families, Families::IPV4);
+    assert_eq!(view.note.unwrap(), "ipv6 can be carried since the link has an address of it: after a reset");
     network.command(GATEWAY, "left", Command::Reset);
     let (families, heard) = told(&mut network);
     assert_eq!(families, Families::ALL);
