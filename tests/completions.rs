@@ -90,7 +90,7 @@ fn a_file_is_completed_as_a_path() {
 
 #[test]
 fn a_neighbor_is_completed_by_the_running_gateway() {
-    for line in ["vpngw neighbor ", "vpngw neighbor cil", "vpngw show neighbor ", "vpngw show received "] {
+    for line in ["vpngw neighbor cil", "vpngw show neighbor ", "vpngw show received "] {
         let directory = tempdir().unwrap();
         let socket = directory.path().join("vpngw.sock");
         gateway(&socket);
@@ -109,7 +109,8 @@ fn the_socket_of_the_line_is_the_one_that_is_asked() {
 
 #[test]
 fn no_name_is_offered_where_no_gateway_runs() {
-    assert_eq!(offered_without_gateway("vpngw neighbor "), Vec::<String>::new());
+    assert_eq!(offered_without_gateway("vpngw show neighbor "), Vec::<String>::new());
+    assert_eq!(offered_without_gateway("vpngw neighbor "), ["all"]);
     assert_eq!(offered_without_gateway("vpngw neighbor homelab re"), ["reset", "refresh", "resend"]);
 }
 

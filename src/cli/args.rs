@@ -110,7 +110,7 @@ pub(super) struct Stop {
     #[arg(long)]
     pub(super) keep_routes: bool,
     /// The gateway of this configuration; where it does not run, what it has kept is removed
-    #[arg(long, value_name = "FILE", requires = "withdraw")]
+    #[arg(long, value_name = "FILE", requires = "withdraw", conflicts_with = "keep_routes")]
     pub(super) config: Option<PathBuf>,
 }
 

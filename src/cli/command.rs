@@ -12,6 +12,7 @@ use super::check::SOME_ROUTER_ID;
 use super::output::say;
 use crate::control::{Client, api, segment};
 use crate::daemon::{self, Removed};
+use crate::host;
 use crate::source::load;
 
 /// A stop withdraws every route and ends every session first.
@@ -35,6 +36,7 @@ pub(super) async fn stop(client: &Client, arguments: &Stop) -> anyhow::Result<()
     if client.is_reachable().await {
         return stop_running(&client, routes).await;
     }
+    host::raise_capabilities()?;
     if let Some(text) = told(&daemon::remove_leftovers(&config).await?) {
         say(&text);
     }

@@ -1,0 +1,213 @@
+//! What a gateway leaves behind: nothing, or routes and device for the next one to take over; and never what is not its own.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, ensure};
+use common::pair::{PODS, site};
+use common::{Lab, binary, eventually, with_site};
+use vpngw::lab::process::Signal;
+
+/// The EC2 gateway with something changed in its configuration.
+struct Ec2<'a> {
+    lab: &'a mut Lab,
+    config: PathBuf,
+}
+
+impl<'a> Ec2<'a> {
+    fn new(lab: &'a mut Lab, changes: &[(&str, &str)]) -> Self {
+        let mut gateway = Self { lab, config: PathBuf::new() };
+        gateway.configure(changes);
+        gateway
+    }
+
+    fn configure(&mut self, changes: &[(&str, &str)]) {
+        let directory = self.lab.running.directory();
+        let home = directory.public_key("home").unwrap().to_string();
+        let text = include_str!("common/pair/ec2.toml").replace("${HOME_PUBLIC_KEY}", &home);
+        let mut text = text.replace("${LAB}", directory.path().to_str().unwrap());
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        self.config = self.lab.file("changed.toml", &text);
+    }
+
+    fn start(&mut self, on_stop: &str) {
+        let mut command = self.lab.node("ec2").command(binary());
+        command.args(["run", "--on-stop", on_stop, "--config"]).arg(&self.config);
+        self.lab.running.run("changed", command).unwrap();
+    }
+
+    /// Starts it, and the far end, and waits for routes.
+    async fn works(&mut self, on_stop: &str) {
+        self.start(on_stop);
+        if self.lab.running.process("home").is_err() {
+            self.lab.start("home");
+        }
+        for prefix in PODS {
+            self.lab.kernel_route("ec2", prefix, true).await;
+        }
+    }
+
+    /// SIGKILL, as in a crash.
+    async fn crash(&mut self) {
+        self.lab.kill("changed").await;
+    }
+
+    /// `vpngw stop --withdraw --config`.
+    fn withdraw(&self) -> Output {
+        let mut command = self.lab.node("ec2").command(binary());
+        command.args(["stop", "--withdraw", "--config"]).arg(&self.config).output().unwrap()
+    }
+
+    fn routes(&self) -> usize {
+        self.lab.ip_routes("ec2", "157").unwrap().len()
+    }
+
+    fn device(&self) -> anyhow::Result<String> {
+        self.lab.output("ec2", "ip", &["-d", "address", "show", "wg0"])
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_kept_outlives_a_crash_and_is_taken_over_without_the_addresses_of_before() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 =
+            Ec2::new(lab, &[("\"fd64:64::1/126\"]", "\"fd64:64::1/126\", \"169.254.65.1/30\", \"fd65::1/64\"]")]);
+        ec2.works("keep").await;
+        ec2.crash().await;
+        assert_eq!(ec2.routes(), PODS.len());
+        let device = ec2.device().unwrap();
+        assert!(
+            device.contains("169.254.65.1/30") && device.contains("fd65::1/64") && device.contains("alias vpngw"),
+            "{device}"
+        );
+
+        ec2.configure(&[]);
+        ec2.works("keep").await;
+        eventually("the end of the old addresses", async || {
+            let device = ec2.device()?;
+            ensure!(device.contains("169.254.64.1/30") && device.contains("fd64:64::1/126"), "{device}");
+            ensure!(!device.contains("169.254.65.1") && !device.contains("fd65::1"), "{device}");
+            Ok(())
+        })
+        .await;
+        // What SIGTERM leaves, `stop` takes away: once.
+        ec2.lab.terminate("changed").await;
+        assert_eq!(ec2.routes(), PODS.len());
+        ec2.device().unwrap();
+        let first = ec2.withdraw();
+        assert!(first.status.success(), "{}", said(&first));
+        assert_eq!(said(&first), "removed 2 routes and interface wg0 of a former run\n");
+        assert_eq!(ec2.routes(), 0);
+        assert!(ec2.device().is_err());
+        let second = ec2.withdraw();
+        assert!(second.status.success());
+        assert_eq!(said(&second), "");
+    });
+}
+
+#[test]
+fn without_keep_a_crash_leaves_nothing_even_of_a_device_that_was_kept() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.works("keep").await;
+        ec2.crash().await;
+        ec2.device().unwrap();
+        ec2.works("withdraw").await;
+        eventually("its answer", async || {
+            let mut command = Command::new(binary());
+            command.arg("--socket").arg(ec2.lab.running.socket("ec2")).args(["show", "status"]);
+            common::output(command)
+        })
+        .await;
+        ec2.crash().await;
+        assert!(ec2.device().is_err());
+        assert_eq!(ec2.routes(), 0);
+    });
+}
+
+#[test]
+fn the_file_overrules_what_the_service_says() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[("[router]", "[router]\non-stop = 'withdraw'")]);
+        ec2.works("keep").await;
+        ec2.lab.terminate("changed").await;
+        assert_eq!(ec2.routes(), 0);
+        assert!(ec2.device().is_err());
+    });
+}
+
+#[test]
+fn a_device_of_somebody_else_is_neither_used_nor_removed() {
+    with_site(&[], site(), async |lab| {
+        lab.output("ec2", "ip", &["tuntap", "add", "wg0", "mode", "tun"]).unwrap();
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.start("keep");
+        let process = ec2.lab.running.process("changed").unwrap();
+        let status = process.wait(common::DEADLINE).await.unwrap();
+        assert_eq!(status.code(), Some(1));
+        let log = process.output();
+        assert!(log.contains("error: interface wg0 is there already and is not ours"), "{log}");
+        // Nobody expects it to run any more.
+        ec2.crash().await;
+        let stopped = ec2.withdraw();
+        assert!(stopped.status.success() && said(&stopped).is_empty(), "{}", said(&stopped));
+        ec2.device().unwrap();
+    });
+}
+
+#[test]
+fn what_a_gateway_uses_that_listens_elsewhere_is_not_removed() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.works("withdraw").await;
+        ec2.configure(&[("ec2.sock", "elsewhere.sock")]);
+        let refused = ec2.withdraw();
+        assert_eq!(refused.status.code(), Some(1));
+        let text = said(&refused);
+        assert!(text.starts_with("error: nothing was removed") && text.contains("another program holds it"), "{text}");
+        assert_eq!(ec2.routes(), PODS.len());
+        // Where it does listen it is stopped, although it would have kept them.
+        ec2.configure(&[]);
+        let stopped = ec2.withdraw();
+        assert!(stopped.status.success(), "{}", said(&stopped));
+        assert_eq!(ec2.routes(), 0);
+    });
+}
+
+#[test]
+fn a_stop_that_is_asked_for_while_it_reads_its_keys_is_not_lost() {
+    with_site(&[], site(), async |lab| {
+        let key = lab.running.directory().file("ec2.key");
+        let pipe = lab.running.directory().file("pipe");
+        let mut ec2 = Ec2::new(lab, &[("ec2.key", "pipe")]);
+        let mut made = Command::new("mkfifo");
+        assert!(made.args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+        // Its start waits for the key.
+        ec2.start("withdraw");
+        let pid = ec2.lab.running.process("changed").unwrap().pid();
+        eventually("a program that listens for SIGTERM", async || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("no signals")?;
+            ensure!(u64::from_str_radix(caught.trim(), 16)? & 1 << 14 != 0, "{caught}");
+            Ok(())
+        })
+        .await;
+        ec2.lab.running.process("changed").unwrap().signal(Signal::Terminate).unwrap();
+        std::fs::write(&pipe, std::fs::read(key).unwrap()).unwrap();
+        let process = ec2.lab.running.process("changed").unwrap();
+        let status = process.wait(common::DEADLINE).await.unwrap();
+        assert!(status.success(), "{status}: {}", process.output());
+        assert!(process.output().contains("stopping"), "{}", process.output());
+        assert!(ec2.device().is_err());
+    });
+}
