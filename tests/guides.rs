@@ -91,6 +91,32 @@ fn both_guides_lead_from_nothing_to_a_ping_and_back() {
     });
 }
 
+#[test]
+fn every_file_that_a_guide_names_is_there() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    // Not made in a working tree, but beside this one.
+    let site = docs.join("../packaging/kubernetes/homelab-aws");
+    let mut named = 0;
+    for page in [EC2, HOME] {
+        let text = fs::read_to_string(docs.join(page)).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let links = links.map(|(link, _)| link.split('#').next().unwrap()).filter(|link| !link.is_empty());
+        let steps = Guide::read(page).sections.into_iter().flat_map(|section| section.steps);
+        let words: Vec<String> = steps.flat_map(|step| own_words(&step.command)).collect();
+        for path in links.map(|link| docs.join(link)).chain(words.iter().map(|word| site.join(word))) {
+            assert!(path.exists(), "{page} names {}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 15, "{named}");
+}
+
+/// The files of packaging/ in a command that is typed in the home end's directory.
+fn own_words(command: &str) -> Vec<String> {
+    let words = command.split_whitespace().map(|word| word.trim_start_matches('@'));
+    words.filter(|word| word.starts_with("../../") && !word.starts_with("../../../")).map(str::to_owned).collect()
+}
+
 /// What happens in a cloud or on a router when a section is reached, whose commands are not followed here.
 async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str) {
     match (page, title) {
@@ -106,7 +132,8 @@ async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str
                     router_id: address,
                     neighbors: &[("192.168.2.195", 64512)],
                     families: Families::Own,
-                    password: Some(password.trim()),
+                    // As Cilium takes it: a newline would be a part of it.
+                    password: Some(&password),
                 };
                 let gobgp = lab.gobgp(name, node, &settings).await;
                 prefixes.iter().for_each(|prefix| gobgp.announce(prefix));
