@@ -1,8 +1,8 @@
 # The AWS side of the site homelab-aws: one instance with the gateway on it, and the VPC's routes to it. Installing the gateway
 # is docs/install-ec2.md; there is no user data, since the package is in no public repository.
 #
-# MTU: interfaces in a VPC have 9001. The tunnel's own does not follow that (1420, unless ec2.toml has `mtu`), and TCP is clamped in the
-# tunnel. Other protocols need the ICMP "fragmentation needed" that the gateway sends: security.tf lets it in.
+# MTU: interfaces in a VPC have 9001. The tunnel's own does not follow that (1420, unless ec2.toml has `mtu`), and TCP is
+# clamped in the tunnel. Other protocols need the ICMP "fragmentation needed" that the gateway sends: security.tf lets it in.
 
 data "aws_ami" "debian" {
   most_recent = true
