@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use common::cluster::Cluster;
@@ -91,6 +91,32 @@ fn both_guides_lead_from_nothing_to_a_ping_and_back() {
     });
 }
 
+#[test]
+fn every_file_that_a_guide_names_is_there() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    // Not made in a working tree, but beside this one.
+    let site = docs.join("../packaging/kubernetes/homelab-aws");
+    let mut named = 0;
+    for page in [EC2, HOME] {
+        let text = fs::read_to_string(docs.join(page)).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let links = links.map(|(link, _)| link.split('#').next().unwrap()).filter(|link| !link.is_empty());
+        let steps = Guide::read(page).sections.into_iter().flat_map(|section| section.steps);
+        let words: Vec<String> = steps.flat_map(|step| own_words(&step.command)).collect();
+        for path in links.map(|link| docs.join(link)).chain(words.iter().map(|word| site.join(word))) {
+            assert!(path.exists(), "{page} names {}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 15, "{named}");
+}
+
+/// The files of packaging/ in a command that is typed in the home end's directory.
+fn own_words(command: &str) -> Vec<String> {
+    let words = command.split_whitespace().map(|word| word.trim_start_matches('@'));
+    words.filter(|word| word.starts_with("../../") && !word.starts_with("../../../")).map(str::to_owned).collect()
+}
+
 /// What happens in a cloud or on a router when a section is reached, whose commands are not followed here.
 async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str) {
     match (page, title) {
@@ -106,7 +132,8 @@ async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str
                     router_id: address,
                     neighbors: &[("192.168.2.195", 64512)],
                     families: Families::Own,
-                    password: Some(password.trim()),
+                    // As Cilium takes it: a newline would be a part of it.
+                    password: Some(&password),
                 };
                 let gobgp = lab.gobgp(name, node, &settings).await;
                 prefixes.iter().for_each(|prefix| gobgp.announce(prefix));
@@ -120,6 +147,12 @@ async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str
     }
 }
 
+/// A shell that a command which hangs does not hold for ever.
+fn patient(mut timeout: Command) -> Command {
+    timeout.args(["900", "bash"]);
+    timeout
+}
+
 /// Who sits at the shells.
 struct Reader {
     cluster: Cluster,
@@ -131,10 +164,10 @@ impl Reader {
     async fn new(lab: &Lab, cluster: Cluster, package: &Path) -> Self {
         let machine = Machine::boot(lab.node("ec2")).await;
         machine.put(package, &format!("/root/{}", package.file_name().unwrap().display()));
-        let mut ec2 = Shell::start(machine.shell("cd && exec bash"));
+        let mut ec2 = Shell::start(machine.shell("cd && exec timeout 900 bash"));
         // Root needs no sudo, and this machine has none.
         ec2.run("sudo() { \"$@\"; }");
-        let mut workstation = Shell::start(Command::new("bash"));
+        let mut workstation = Shell::start(patient(Command::new("timeout")));
         let program = binary();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
         workstation.run(&format!(
@@ -143,11 +176,7 @@ impl Reader {
             sources.display(),
             program.parent().unwrap().display()
         ));
-        let node = |name| {
-            let mut bash = lab.node(name).command("bash");
-            bash.stderr(Stdio::inherit());
-            Shell::start(bash)
-        };
+        let node = |name| Shell::start(patient(lab.node(name).command("timeout")));
         let shells =
             [("ec2", ec2), ("workstation", workstation), ("instance", node("instance")), ("pod", node("pod-19"))];
         Self { cluster, machine, shells: shells.into() }

@@ -1,8 +1,8 @@
 # The AWS side of the site homelab-aws: one instance with the gateway on it, and the VPC's routes to it. Installing the gateway
 # is docs/install-ec2.md; there is no user data, since the package is in no public repository.
 #
-# MTU: interfaces in a VPC have 9001. The tunnel's own MTU does not follow that (`mtu` in ec2.toml), and TCP is clamped in the
-# tunnel. Other protocols need the ICMP "fragmentation needed" that the gateway sends: do not filter ICMP inside the VPC.
+# MTU: interfaces in a VPC have 9001. The tunnel's own does not follow that (1420, unless ec2.toml has `mtu`), and TCP is
+# clamped in the tunnel. Other protocols need the ICMP "fragmentation needed" that the gateway sends: security.tf lets it in.
 
 data "aws_ami" "debian" {
   most_recent = true
@@ -58,7 +58,8 @@ resource "aws_eip" "gateway" {
 }
 
 # Routes to home, static: vpngw does not write route tables yet (`[aws]` is refused by `vpngw check`). They stay while the
-# tunnel is down, and packets then end at the gateway. Prefixes as a whole, not one per node: a route table holds 500 routes.
+# tunnel is down; the gateway then sends the packets on to its own subnet's router, which drops them, unless its route table
+# is among these: see variables.tf. Prefixes as a whole, not one per node: a route table holds 500 routes.
 resource "aws_route" "home" {
   for_each = {
     for pair in setproduct(var.route_table_ids, var.home_prefixes) : "${pair[0]} ${pair[1]}" => pair

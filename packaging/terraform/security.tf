@@ -66,3 +66,13 @@ resource "aws_vpc_security_group_ingress_rule" "from_home" {
   cidr_ipv4         = each.value
   ip_protocol       = "-1"
 }
+
+# An instance sends packets of up to 9001 octets, the tunnel carries 1420: what is not TCP learns it by this message alone.
+resource "aws_vpc_security_group_ingress_rule" "fragmentation_needed" {
+  security_group_id = aws_security_group.from_home.id
+  description       = "Fragmentation needed, from the gateway"
+  cidr_ipv4         = "${var.private_ip}/32"
+  ip_protocol       = "icmp"
+  from_port         = 3 # type: destination unreachable
+  to_port           = 4 # code: fragmentation needed
+}

@@ -7,12 +7,14 @@ variable "vpc_id" {
 }
 
 variable "subnet_id" {
-  description = "A public subnet of it: the gateway lives here."
+  description = "A public subnet of it: the gateway lives here, best alone. private_ip is one of its addresses."
   type        = string
 }
 
+# Not the gateway's own: while the tunnel is down a packet to home would leave the gateway by its default route, come straight
+# back by this route, and go round until its TTL ends.
 variable "route_table_ids" {
-  description = "Route tables of the subnets that reach home: each gets the home prefixes."
+  description = "Route tables of the subnets that reach home: each gets the home prefixes. Not that of the gateway's subnet."
   type        = set(string)
 }
 

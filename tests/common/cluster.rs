@@ -1,7 +1,9 @@
 //! Stands in for a cluster: what `kubectl apply -k` would send becomes one container on a node of the lab, run as the
-//! kubelet would run it. It takes what the gateway's Deployment says, and refuses what it does not know.
+//! kubelet would run it, but for the seccomp profile. It takes what the gateway's Deployment says, and refuses what it does
+//! not know.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -69,8 +71,11 @@ impl Cluster {
     async fn delete(&mut self, lab: &mut Lab) -> anyhow::Result<String> {
         let hook = &self.main()?["lifecycle"]["preStop"]["exec"]["command"];
         let hook = list(hook)?.iter().map(text).collect::<anyhow::Result<Vec<_>>>()?;
+        let grace = self.pod()?["terminationGracePeriodSeconds"].as_u64().context("no grace period")?;
+        let started = Instant::now();
         self.image.exec(NAME, &hook)?;
         lab.terminate(NAME).await;
+        ensure!(started.elapsed().as_secs() < grace, "the kubelet would have killed it after {grace} s");
         Ok(self.objects.drain(..).map(|object| format!("{} deleted\n", title(&object, " "))).collect())
     }
 

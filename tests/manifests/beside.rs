@@ -189,6 +189,31 @@ fn the_firewall_lets_the_gateways_ports_in() {
     assert_eq!(subnets(bgp), expected.collect());
 }
 
+/// What a control plane node with Cilium needs, and whether its own pods, whom nothing masquerades on the way to their own
+/// node, need it too.
+const NODE: [(&str, &str, &str, bool); 8] = [
+    ("apid", "tcp", "50000", false),
+    ("trustd", "tcp", "50001", false),
+    ("kubernetes-api", "tcp", "6443", true),
+    ("etcd", "tcp", "2379-2380", false),
+    ("kubelet", "tcp", "10250", true),
+    ("cilium-vxlan", "udp", "8472", false),
+    ("cilium-health", "tcp", "4240", false),
+    ("cilium-hubble", "tcp", "4244", true),
+];
+
+#[test]
+fn the_firewall_locks_neither_the_owner_nor_the_pods_out() {
+    let Some(tools) = Tools::find() else { return };
+    let documents = tools.packaged("talos/firewall.yaml");
+    for (name, protocol, ports, pods) in NODE {
+        let rule = documents.iter().find(|document| document["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!(*at(rule, "/portSelector/protocol"), json!(protocol), "{name}");
+        assert_eq!(at(rule, "/portSelector/ports/0").to_string().trim_matches('"'), ports, "{name}");
+        assert_eq!(subnets(rule).contains("10.244.0.0/16"), pods, "{name}");
+    }
+}
+
 fn subnets(rule: &Value) -> BTreeSet<String> {
     list(at(rule, "/ingress")).iter().map(|entry| word(at(entry, "/subnet")).to_owned()).collect()
 }

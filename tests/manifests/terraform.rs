@@ -85,6 +85,13 @@ fn security_rules_are_by_address_in_both_directions() {
         assert_eq!(*at(rule(name), "/ip_protocol"), json!(protocol), "{name}");
     }
     assert_eq!(*at(rule("from_home"), "/for_each"), json!("${var.home_prefixes}"));
+    // Type 3, code 4: what is not TCP learns the tunnel's MTU by it.
+    let told = rule("fragmentation_needed");
+    assert_eq!(*at(told, "/cidr_ipv4"), json!("${var.private_ip}/32"));
+    assert_eq!(
+        (at(told, "/ip_protocol"), at(told, "/from_port"), at(told, "/to_port")),
+        (&json!("icmp"), &json!(3), &json!(4))
+    );
     let [(_, all)] = egress.as_slice() else { panic!("not one rule") };
     assert_eq!((at(all, "/security_group_id"), at(all, "/cidr_ipv4")), (&gateway, &json!("0.0.0.0/0")));
 }
