@@ -94,12 +94,12 @@ pub enum Command {
     Refresh,
     /// Send all routes again.
     Resend,
-    /// Cease 6/2 with a message (RFC 9003); down until enabled.
+    /// Cease 6/2 with a message (RFC 9003); down until enabled. Ends a drain.
     Disable(Option<String>),
     /// Its paths are about to go (RFC 8326), until enabled: what it is told carries GRACEFUL_SHUTDOWN, and what it
-    /// told has the least preference. The session stays.
+    /// told has the least preference. The session stays. One that is disabled stays disabled.
     Drain,
-    /// End of [`Command::Disable`] and [`Command::Drain`].
+    /// End of [`Command::Disable`] and [`Command::Drain`]. Of [`ALL`], while any of them drain: these only.
     Enable,
 }
 

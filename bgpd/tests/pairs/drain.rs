@@ -144,6 +144,56 @@ fn all_are_those_that_dialled_in_too() {
     assert!(network.nodes[GATEWAY].speaker.neighbors(network.now).iter().all(|view| view.draining));
 }
 
+fn notes(network: &Network) -> [Option<String>; 2] {
+    ["left", "right"].map(|name| network.neighbor(GATEWAY, name).note)
+}
+
+fn command_all(network: &mut Network, commands: &[Command]) {
+    for command in commands {
+        assert_eq!(network.try_command(GATEWAY, ALL, command), Ok(()));
+    }
+}
+
+#[test]
+fn a_drain_of_all_ends_without_those_that_were_disabled() {
+    let disabled = Some("disabled: for good".to_owned());
+    let draining = Some("draining".to_owned());
+    let disable = Command::Disable(Some("for good".to_owned()));
+    // Before the drain, and within it.
+    for commands in [[disable.clone(), Command::Drain], [Command::Drain, disable]] {
+        let mut network = network(gateway());
+        for command in commands {
+            let name = if command == Command::Drain { ALL } else { "left" };
+            network.command(GATEWAY, name, command);
+        }
+        assert_eq!(notes(&network), [disabled.clone(), draining.clone()]);
+        assert!(!network.neighbor(GATEWAY, "left").draining, "there is nothing to drain");
+        command_all(&mut network, &[Command::Enable]);
+        assert_eq!(notes(&network), [disabled.clone(), None]);
+        // Where nothing drains, all are all.
+        command_all(&mut network, &[Command::Enable]);
+        assert_eq!(notes(&network), [None, None]);
+    }
+}
+
+#[test]
+fn a_neighbor_that_is_named_is_enabled_whatever_it_was() {
+    let mut network = network(gateway());
+    for command in [Command::Drain, Command::Disable(None), Command::Drain] {
+        network.command(GATEWAY, "left", command);
+    }
+    assert_eq!(notes(&network), [Some("disabled".to_owned()), None]);
+    network.command(GATEWAY, "left", Command::Enable);
+    assert_eq!(notes(&network), [None, None]);
+}
+
+#[test]
+fn who_drains_all_and_then_disables_all_enables_all() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Drain, Command::Disable(None), Command::Enable]);
+    assert_eq!(notes(&network), [None, None]);
+}
+
 #[test]
 fn a_neighbor_stays_drained_through_a_new_session_and_while_it_has_none() {
     let mut network = network(gateway());
