@@ -103,7 +103,8 @@ pub enum Command {
     Enable,
 }
 
-/// In place of a neighbor's name: every neighbor that there is, those that dialled in included.
+/// In place of a neighbor's name: every neighbor that there is, those that dialled in included. [`Command::Drain`] and
+/// [`Command::Disable`] then reach those too that come before [`Command::Enable`].
 pub const ALL: &str = "all";
 
 /// What the host knows of a next hop.

@@ -44,11 +44,11 @@ impl Speaker {
             return self.command_one(id.ok_or_else(|| CommandError::NoSuchNeighbor(neighbor.to_owned()))?, command);
         }
         let mut ids = self.neighbors.ids();
-        let is_draining =
-            |id: &NeighborId| self.neighbors.get(*id).is_some_and(|neighbor| neighbor.admin.is_draining());
-        if *command == Command::Enable && ids.iter().any(is_draining) {
-            ids.retain(is_draining); // maintenance is over, and who was disabled for another reason stays so
+        if *command == Command::Enable && self.neighbors.any_draining() {
+            // Maintenance is over, and who was disabled for another reason stays so.
+            ids.retain(|id| self.neighbors.get(*id).is_some_and(|neighbor| neighbor.admin.is_draining()));
         }
+        self.neighbors.newcomers.follow(command);
         let done: Vec<_> = ids.into_iter().map(|id| self.command_one(id, command)).collect();
         if done.is_empty() || done.iter().any(Result::is_ok) { Ok(()) } else { Err(CommandError::NoSessions) }
     }

@@ -167,10 +167,12 @@ impl Neighbor {
         }
     }
 
-    /// When it may be forgotten: it dialled in, is gone, and nobody has told it anything that must last.
+    /// When it may be forgotten: it dialled in, is gone, and nothing keeps it away. That it drains does not: within a
+    /// drain of all it comes back as it was.
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
-        (self.admin == AdminState::Enabled && self.over_limit.is_none()).then(|| idle_since + REMEMBERED)
+        let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.over_limit.is_some();
+        (!kept_away).then(|| idle_since + REMEMBERED)
     }
 
     /// The connection that routes flow on.

@@ -202,11 +202,67 @@ fn a_neighbor_stays_drained_through_a_new_session_and_while_it_has_none() {
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Drain);
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Reset);
     assert!(node.is_closed(&network));
-    network.run_for(Duration::from_secs(3600));
+    network.run_for(Duration::from_secs(299));
     for (from, number) in [("10.0.0.12", 64514), ("10.0.60.21", 64520)] {
-        let heard = Raw::establish(&mut network, GATEWAY, from, number).hear(&mut network);
-        assert!(heard.contains(&"10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0".to_owned()), "{heard:?}");
+        assert_eq!(first_heard(&mut network, from, number), MARKED);
     }
+}
+
+const PLAIN: &str = "10.20.0.0/16 via 10.0.0.1 igp [64512]";
+const MARKED: &str = "10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0";
+
+/// The first route that a new session is told.
+fn first_heard(network: &mut Network, from: &str, number: u32) -> String {
+    let heard = Raw::establish(network, GATEWAY, from, number).hear(network);
+    heard.into_iter().find(|line| line.contains(" via ")).unwrap()
+}
+
+#[test]
+fn who_comes_while_all_drain_drains_too() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Drain]);
+    network.reload(GATEWAY, gateway().with_neighbor("late", neighbor("10.0.0.13", 64515)));
+    for (from, number) in [("10.0.60.21", 64520), ("10.0.0.13", 64515)] {
+        assert_eq!(first_heard(&mut network, from, number), MARKED);
+    }
+    command_all(&mut network, &[Command::Enable]);
+    assert_eq!(first_heard(&mut network, "10.0.60.22", 64520), PLAIN);
+    assert!(!network.nodes[GATEWAY].speaker.neighbors(network.now).iter().any(|view| view.draining));
+}
+
+#[test]
+fn where_all_are_disabled_a_drain_of_all_ends_with_nobody() {
+    let mut network = network(gateway());
+    for name in ["left", "right", "inner"] {
+        network.command(GATEWAY, name, Command::Disable(None));
+    }
+    command_all(&mut network, &[Command::Drain, Command::Enable]);
+    assert_eq!(notes(&network), [Some("disabled".to_owned()), Some("disabled".to_owned())]);
+}
+
+#[test]
+fn who_comes_while_all_are_disabled_is_disabled_too() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Disable(None)]);
+    assert!(Raw::connect(&mut network, GATEWAY, "10.0.60.21", 64520).is_closed(&network));
+    command_all(&mut network, &[Command::Enable]);
+    assert_eq!(first_heard(&mut network, "10.0.60.21", 64520), PLAIN);
+}
+
+#[test]
+fn who_drains_and_is_gone_keeps_no_place() {
+    let mut network = network(gateway());
+    let nodes = ["10.0.60.21", "10.0.60.22"].map(|from| external(&mut network, from, 64520));
+    command_all(&mut network, &[Command::Drain, Command::Reset]);
+    assert!(nodes.iter().all(|node| node.is_closed(&network)));
+    network.run_for(Duration::from_secs(1));
+    // The range has room for two.
+    assert_eq!(first_heard(&mut network, "10.0.60.23", 64520), MARKED);
+    network.run_for(Duration::from_secs(301));
+    let views = network.nodes[GATEWAY].speaker.neighbors(network.now);
+    assert!(views.iter().all(|view| view.name != "cilium/10.0.60.22"), "it is forgotten");
+    // Who was forgotten still drains when it comes again.
+    assert_eq!(first_heard(&mut network, "10.0.60.22", 64520), MARKED);
 }
 
 #[test]
