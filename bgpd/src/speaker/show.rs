@@ -47,7 +47,7 @@ impl Speaker {
             received: source.map_or(0, |source| source.received.len()),
             accepted: source.map_or(0, |source| source.accepted),
             advertised: session.map_or(0, |session| session.out.told.len()),
-            pending: session.map_or(0, |session| session.out.pending()),
+            pending: session.map_or(0, |session| session.out.pending() + self.unswept()),
             connection: session.map(|session| session.connection),
             draining: neighbor.admin.is_draining(),
             hold_time: negotiated.map(|negotiated| negotiated.hold_time),

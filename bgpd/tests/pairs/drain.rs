@@ -324,6 +324,35 @@ fn a_neighbor_that_does_not_read_has_routes_pending() {
     assert_eq!(network.neighbor(GATEWAY, "left").pending, 0);
 }
 
+/// More than is looked at in one turn.
+const MANY: usize = 3000;
+
+#[test]
+fn what_waits_to_be_judged_again_is_pending() {
+    let mut network = network(gateway());
+    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let prefixes: Vec<String> =
+        (0..MANY).map(|number| format!("10.{}.{}.0/24", 100 + number / 250, number % 250)).collect();
+    let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    for some in prefixes.chunks(500) {
+        left.announce(&mut network, &path(&[64513]), "10.0.0.11", some);
+    }
+    let told = |lines: Vec<String>| -> usize {
+        let routes = lines.iter().filter_map(|line| line.split_once(" via "));
+        routes.map(|(prefixes, _)| prefixes.matches('/').count()).sum()
+    };
+    assert_eq!(told(right.hear(&mut network)), MANY);
+
+    // All that is marked is sent by then, and more is to be marked.
+    network.command(GATEWAY, "left", Command::Drain);
+    assert_ne!(network.neighbor(GATEWAY, "right").pending, 0);
+    network.run_until("nothing is pending", |network| network.neighbor(GATEWAY, "right").pending == 0);
+    let mut heard = right.hear(&mut network);
+    heard.retain(|line| line.ends_with("communities 65535:0"));
+    assert_eq!(told(heard), MANY);
+}
+
 #[test]
 fn what_needs_a_session_says_that_there_is_none() {
     let mut settings = gateway();
