@@ -94,16 +94,17 @@ pub enum Command {
     Refresh,
     /// Send all routes again.
     Resend,
-    /// Cease 6/2 with a message (RFC 9003); down until enabled.
+    /// Cease 6/2 with a message (RFC 9003); down until enabled. Ends a drain.
     Disable(Option<String>),
     /// Its paths are about to go (RFC 8326), until enabled: what it is told carries GRACEFUL_SHUTDOWN, and what it
-    /// told has the least preference. The session stays.
+    /// told has the least preference. The session stays. One that is disabled stays disabled.
     Drain,
-    /// End of [`Command::Disable`] and [`Command::Drain`].
+    /// End of [`Command::Disable`] and [`Command::Drain`]. Of [`ALL`], while any of them drain: these only.
     Enable,
 }
 
-/// In place of a neighbor's name: every neighbor that there is, those that dialled in included.
+/// In place of a neighbor's name: every neighbor that there is, those that dialled in included. [`Command::Drain`] and
+/// [`Command::Disable`] then reach those too that come before [`Command::Enable`].
 pub const ALL: &str = "all";
 
 /// What the host knows of a next hop.

@@ -92,7 +92,7 @@ pub struct NeighborView {
     pub accepted: usize,
     /// Prefixes told to it.
     pub advertised: usize,
-    /// Prefixes it is still to be told of.
+    /// Prefixes it is still to be told of, at most: with those that are still to be judged again. 0: it was told all.
     pub pending: usize,
     /// The connection that routes flow on.
     pub connection: Option<ConnectionId>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::neighbor::{Disabled, Neighbor, NeighborId};
+use super::neighbor::{Neighbor, NeighborId};
 use super::session::CEASE;
 use super::sweep::Sweep;
 use super::{ALL, Command, Speaker};
@@ -43,7 +43,13 @@ impl Speaker {
             let id = self.neighbors.find(neighbor);
             return self.command_one(id.ok_or_else(|| CommandError::NoSuchNeighbor(neighbor.to_owned()))?, command);
         }
-        let done: Vec<_> = self.neighbors.ids().into_iter().map(|id| self.command_one(id, command)).collect();
+        let mut ids = self.neighbors.ids();
+        if *command == Command::Enable && self.neighbors.any_draining() {
+            // Maintenance is over, and who was disabled for another reason stays so.
+            ids.retain(|id| self.neighbors.get(*id).is_some_and(|neighbor| neighbor.admin.is_draining()));
+        }
+        self.neighbors.newcomers.follow(command);
+        let done: Vec<_> = ids.into_iter().map(|id| self.command_one(id, command)).collect();
         if done.is_empty() || done.iter().any(Result::is_ok) { Ok(()) } else { Err(CommandError::NoSessions) }
     }
 
@@ -52,12 +58,7 @@ impl Speaker {
             Command::Reset => self.reset(id),
             Command::Refresh => self.refresh(id),
             Command::Resend => self.resend(id),
-            Command::Disable(message) => self.disable(id, Some(Disabled { message: message.clone() })),
-            Command::Drain => self.drain(id, true),
-            Command::Enable => {
-                self.drain(id, false);
-                self.disable(id, None)
-            }
+            Command::Disable(_) | Command::Drain | Command::Enable => self.administer(id, command),
         };
         match self.neighbors.get(id) {
             Some(neighbor) if !done => Err(CommandError::NoSession(neighbor.name.clone(), self.why_none(neighbor))),
@@ -88,24 +89,26 @@ impl Speaker {
         true
     }
 
-    fn disable(&mut self, id: NeighborId, disabled: Option<Disabled>) -> bool {
+    /// What lasts: a session to come begins so.
+    fn administer(&mut self, id: NeighborId, command: &Command) -> bool {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
-        neighbor.disabled = disabled;
+        let was_draining = neighbor.admin.is_draining();
+        neighbor.admin.follow(command);
+        let draining = neighbor.admin.is_draining();
         self.reconcile(id);
+        if draining != was_draining {
+            self.drain(id, draining);
+        }
         true
     }
 
-    /// RFC 8326 §4.2, both ways: what it is told, and what it told. A session to come begins so.
-    fn drain(&mut self, id: NeighborId, draining: bool) -> bool {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
-        let changed = std::mem::replace(&mut neighbor.draining, draining) != draining;
-        if let Some(session) = neighbor.session.as_ref().filter(|_| changed) {
-            let source = session.source;
-            self.rib.source_mut(source).set_draining(draining);
-            self.sweep(Sweep::import(source));
-            self.resend(id);
-        }
-        true
+    /// RFC 8326 §4.2, both ways: what it is told, and what it told.
+    fn drain(&mut self, id: NeighborId, draining: bool) {
+        let session = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
+        let Some(source) = session.map(|session| session.source) else { return };
+        self.rib.source_mut(source).set_draining(draining);
+        self.sweep(Sweep::import(source));
+        self.resend(id);
     }
 
     /// Asks for all routes again; from a neighbor that cannot be asked, what is kept is judged again.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Command;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{AdjRibOut, Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
@@ -31,10 +32,8 @@ pub(super) struct Neighbor {
     pub(super) running: bool,
     /// Settings have changed that the FSM takes up when its session ends.
     pub(super) outdated: bool,
-    /// Down by the operator's command.
-    pub(super) disabled: Option<Disabled>,
-    /// Its paths are about to go, by the operator's command (RFC 8326).
-    pub(super) draining: bool,
+    /// By the operator's command.
+    pub(super) admin: AdminState,
     /// It sent more prefixes of this family than allowed; down until reset.
     pub(super) over_limit: Option<Family>,
     pub(super) session: Option<Session>,
@@ -43,10 +42,32 @@ pub(super) struct Neighbor {
     pub(super) deadline: Option<Instant>,
 }
 
-/// [`super::Command::Disable`].
-#[derive(Clone, Debug, Default)]
-pub(super) struct Disabled {
-    pub(super) message: Option<String>,
+/// What the operator's commands have made of a neighbor.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) enum AdminState {
+    /// As configured.
+    #[default]
+    Enabled,
+    /// Its paths are about to go (RFC 8326).
+    Draining,
+    /// Down, and what it was told.
+    Disabled(Option<String>),
+}
+
+impl AdminState {
+    /// What a command makes of it. Who is disabled has no session that could be drained.
+    pub(super) fn follow(&mut self, command: &Command) {
+        *self = match command {
+            Command::Disable(message) => Self::Disabled(message.clone()),
+            Command::Drain if !matches!(self, Self::Disabled(_)) => Self::Draining,
+            Command::Enable => Self::Enabled,
+            Command::Drain | Command::Reset | Command::Refresh | Command::Resend => return,
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        *self == Self::Draining
+    }
 }
 
 /// A neighbor that dialled in.
@@ -117,8 +138,7 @@ impl Neighbor {
             fsm,
             running: false,
             outdated: false,
-            disabled: None,
-            draining: false,
+            admin: AdminState::default(),
             over_limit: None,
             session: None,
             last_error: None,
@@ -147,10 +167,12 @@ impl Neighbor {
         }
     }
 
-    /// When it may be forgotten: it dialled in, is gone, and nobody has told it anything that must last.
+    /// When it may be forgotten: it dialled in, is gone, and nothing keeps it away. That it drains does not: within a
+    /// drain of all it comes back as it was.
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
-        (self.disabled.is_none() && !self.draining && self.over_limit.is_none()).then(|| idle_since + REMEMBERED)
+        let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.over_limit.is_some();
+        (!kept_away).then(|| idle_since + REMEMBERED)
     }
 
     /// The connection that routes flow on.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::neighbor::{Dynamic, Neighbor, NeighborId};
+use super::neighbor::{AdminState, Dynamic, Neighbor, NeighborId};
 use crate::settings::NeighborSettings;
 
 /// All neighbors.
@@ -14,10 +14,13 @@ pub(super) struct Neighbors {
     names: BTreeMap<String, NeighborId>,
     deadlines: BTreeSet<(Instant, NeighborId)>,
     created: NeighborId,
+    /// What the operator's commands have made of all: those that come begin so.
+    pub(super) newcomers: AdminState,
 }
 
 impl Neighbors {
-    pub(super) fn insert(&mut self, neighbor: Neighbor) -> NeighborId {
+    pub(super) fn insert(&mut self, mut neighbor: Neighbor) -> NeighborId {
+        neighbor.admin.clone_from(&self.newcomers);
         let id = self.created;
         self.created += 1;
         self.names.insert(neighbor.name.clone(), id);
@@ -92,6 +95,11 @@ impl Neighbors {
     pub(super) fn free_name(&self, range: &str, local: SocketAddr, remote: IpAddr) -> String {
         let name = format!("{range}/{remote}");
         if self.named(&name).is_none() { name } else { format!("{name}@{local}") }
+    }
+
+    /// Whether any is draining, or all are, those that are still to come.
+    pub(super) fn any_draining(&self) -> bool {
+        self.newcomers.is_draining() || self.all.values().any(|neighbor| neighbor.admin.is_draining())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NeighborId, &Neighbor)> {

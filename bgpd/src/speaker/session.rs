@@ -10,7 +10,7 @@ use crate::types::{ConnectionId, Family};
 use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
-use super::neighbor::{Neighbor, NeighborId, PastError, Session};
+use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
 use super::sweep::Sweep;
 use super::{Action, Event, Speaker};
 
@@ -59,8 +59,8 @@ impl Speaker {
         if neighbor.settings.shutdown {
             return Some(Obstacle::Shutdown);
         }
-        if let Some(disabled) = &neighbor.disabled {
-            return Some(Obstacle::Disabled(disabled.message.clone()));
+        if let AdminState::Disabled(message) = &neighbor.admin {
+            return Some(Obstacle::Disabled(message.clone()));
         }
         if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|via| via.up)) {
             return Some(Obstacle::TunnelDown(via.clone()));
@@ -158,7 +158,7 @@ impl Speaker {
             multihop: session.ebgp_multihop.is_some() || session.ttl_security.is_some_and(|hops| hops > 1),
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
-            draining: neighbor.draining,
+            draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
         });

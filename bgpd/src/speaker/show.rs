@@ -47,9 +47,9 @@ impl Speaker {
             received: source.map_or(0, |source| source.received.len()),
             accepted: source.map_or(0, |source| source.accepted),
             advertised: session.map_or(0, |session| session.out.told.len()),
-            pending: session.map_or(0, |session| session.out.pending()),
+            pending: session.map_or(0, |session| session.out.pending() + self.unswept()),
             connection: session.map(|session| session.connection),
-            draining: neighbor.draining,
+            draining: neighbor.admin.is_draining(),
             hold_time: negotiated.map(|negotiated| negotiated.hold_time),
             capabilities: negotiated
                 .map_or_else(Vec::new, |negotiated| negotiated.capabilities.iter().map(Capability::name).collect()),
@@ -66,7 +66,7 @@ impl Speaker {
 
     /// What stands in the way of a neighbor.
     fn note(&self, neighbor: &Neighbor) -> Option<String> {
-        let draining = neighbor.draining.then(|| "draining".to_owned());
+        let draining = neighbor.admin.is_draining().then(|| "draining".to_owned());
         let mut notes = Vec::from_iter(draining);
         if let Some(obstacle) = self.obstacle(neighbor) {
             notes.push(obstacle.to_string());
@@ -102,9 +102,9 @@ impl Speaker {
     }
 
     fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
-        let Neighbor { settings, draining, .. } = neighbor;
+        let Neighbor { settings, admin, .. } = neighbor;
         Exporter::new(&session.negotiated, &session.export, &settings.session, &self.settings, &self.companions)
-            .draining(*draining)
+            .draining(admin.is_draining())
     }
 }
 

@@ -61,6 +61,14 @@ impl Sweep {
         }
     }
 
+    /// How many destinations it has yet to look at, at most.
+    fn left(&self, rib: &Rib) -> usize {
+        match self {
+            Self::Waiting(destinations) => destinations.len(),
+            Self::Source { source, .. } => rib.source(*source).received.len(),
+        }
+    }
+
     /// Looks at the next destination; `false`: there is none.
     fn step(&mut self, rib: &mut Rib) -> bool {
         match self {
@@ -101,6 +109,11 @@ impl Speaker {
         if !self.sweeps.iter_mut().any(|known| known.merge(&sweep)) {
             self.sweeps.push_back(sweep);
         }
+    }
+
+    /// How many destinations wait to be looked at, at most: what they touch, neighbors are told.
+    pub(super) fn unswept(&self) -> usize {
+        self.sweeps.iter().map(|sweep| sweep.left(&self.rib)).sum()
     }
 
     /// One turn's slice.

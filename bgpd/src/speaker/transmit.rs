@@ -62,7 +62,7 @@ impl Speaker {
         let negotiated = &session.negotiated;
         let exporter =
             Exporter::new(negotiated, &session.export, &neighbor.settings.session, &self.settings, &self.companions)
-                .draining(neighbor.draining);
+                .draining(neighbor.admin.is_draining());
         let context = &negotiated.context;
         let sender = Sender { exporter, context, rib: &self.rib, own: &self.own, source: session.source };
         let too_long = sender.send(best, &run, &mut session.out, out);

@@ -144,6 +144,56 @@ fn all_are_those_that_dialled_in_too() {
     assert!(network.nodes[GATEWAY].speaker.neighbors(network.now).iter().all(|view| view.draining));
 }
 
+fn notes(network: &Network) -> [Option<String>; 2] {
+    ["left", "right"].map(|name| network.neighbor(GATEWAY, name).note)
+}
+
+fn command_all(network: &mut Network, commands: &[Command]) {
+    for command in commands {
+        assert_eq!(network.try_command(GATEWAY, ALL, command), Ok(()));
+    }
+}
+
+#[test]
+fn a_drain_of_all_ends_without_those_that_were_disabled() {
+    let disabled = Some("disabled: for good".to_owned());
+    let draining = Some("draining".to_owned());
+    let disable = Command::Disable(Some("for good".to_owned()));
+    // Before the drain, and within it.
+    for commands in [[disable.clone(), Command::Drain], [Command::Drain, disable]] {
+        let mut network = network(gateway());
+        for command in commands {
+            let name = if command == Command::Drain { ALL } else { "left" };
+            network.command(GATEWAY, name, command);
+        }
+        assert_eq!(notes(&network), [disabled.clone(), draining.clone()]);
+        assert!(!network.neighbor(GATEWAY, "left").draining, "there is nothing to drain");
+        command_all(&mut network, &[Command::Enable]);
+        assert_eq!(notes(&network), [disabled.clone(), None]);
+        // Where nothing drains, all are all.
+        command_all(&mut network, &[Command::Enable]);
+        assert_eq!(notes(&network), [None, None]);
+    }
+}
+
+#[test]
+fn a_neighbor_that_is_named_is_enabled_whatever_it_was() {
+    let mut network = network(gateway());
+    for command in [Command::Drain, Command::Disable(None), Command::Drain] {
+        network.command(GATEWAY, "left", command);
+    }
+    assert_eq!(notes(&network), [Some("disabled".to_owned()), None]);
+    network.command(GATEWAY, "left", Command::Enable);
+    assert_eq!(notes(&network), [None, None]);
+}
+
+#[test]
+fn who_drains_all_and_then_disables_all_enables_all() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Drain, Command::Disable(None), Command::Enable]);
+    assert_eq!(notes(&network), [None, None]);
+}
+
 #[test]
 fn a_neighbor_stays_drained_through_a_new_session_and_while_it_has_none() {
     let mut network = network(gateway());
@@ -152,11 +202,67 @@ fn a_neighbor_stays_drained_through_a_new_session_and_while_it_has_none() {
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Drain);
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Reset);
     assert!(node.is_closed(&network));
-    network.run_for(Duration::from_secs(3600));
+    network.run_for(Duration::from_secs(299));
     for (from, number) in [("10.0.0.12", 64514), ("10.0.60.21", 64520)] {
-        let heard = Raw::establish(&mut network, GATEWAY, from, number).hear(&mut network);
-        assert!(heard.contains(&"10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0".to_owned()), "{heard:?}");
+        assert_eq!(first_heard(&mut network, from, number), MARKED);
     }
+}
+
+const PLAIN: &str = "10.20.0.0/16 via 10.0.0.1 igp [64512]";
+const MARKED: &str = "10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0";
+
+/// The first route that a new session is told.
+fn first_heard(network: &mut Network, from: &str, number: u32) -> String {
+    let heard = Raw::establish(network, GATEWAY, from, number).hear(network);
+    heard.into_iter().find(|line| line.contains(" via ")).unwrap()
+}
+
+#[test]
+fn who_comes_while_all_drain_drains_too() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Drain]);
+    network.reload(GATEWAY, gateway().with_neighbor("late", neighbor("10.0.0.13", 64515)));
+    for (from, number) in [("10.0.60.21", 64520), ("10.0.0.13", 64515)] {
+        assert_eq!(first_heard(&mut network, from, number), MARKED);
+    }
+    command_all(&mut network, &[Command::Enable]);
+    assert_eq!(first_heard(&mut network, "10.0.60.22", 64520), PLAIN);
+    assert!(!network.nodes[GATEWAY].speaker.neighbors(network.now).iter().any(|view| view.draining));
+}
+
+#[test]
+fn where_all_are_disabled_a_drain_of_all_ends_with_nobody() {
+    let mut network = network(gateway());
+    for name in ["left", "right", "inner"] {
+        network.command(GATEWAY, name, Command::Disable(None));
+    }
+    command_all(&mut network, &[Command::Drain, Command::Enable]);
+    assert_eq!(notes(&network), [Some("disabled".to_owned()), Some("disabled".to_owned())]);
+}
+
+#[test]
+fn who_comes_while_all_are_disabled_is_disabled_too() {
+    let mut network = network(gateway());
+    command_all(&mut network, &[Command::Disable(None)]);
+    assert!(Raw::connect(&mut network, GATEWAY, "10.0.60.21", 64520).is_closed(&network));
+    command_all(&mut network, &[Command::Enable]);
+    assert_eq!(first_heard(&mut network, "10.0.60.21", 64520), PLAIN);
+}
+
+#[test]
+fn who_drains_and_is_gone_keeps_no_place() {
+    let mut network = network(gateway());
+    let nodes = ["10.0.60.21", "10.0.60.22"].map(|from| external(&mut network, from, 64520));
+    command_all(&mut network, &[Command::Drain, Command::Reset]);
+    assert!(nodes.iter().all(|node| node.is_closed(&network)));
+    network.run_for(Duration::from_secs(1));
+    // The range has room for two.
+    assert_eq!(first_heard(&mut network, "10.0.60.23", 64520), MARKED);
+    network.run_for(Duration::from_secs(301));
+    let views = network.nodes[GATEWAY].speaker.neighbors(network.now);
+    assert!(views.iter().all(|view| view.name != "cilium/10.0.60.22"), "it is forgotten");
+    // Who was forgotten still drains when it comes again.
+    assert_eq!(first_heard(&mut network, "10.0.60.22", 64520), MARKED);
 }
 
 #[test]
@@ -216,6 +322,35 @@ fn a_neighbor_that_does_not_read_has_routes_pending() {
     network.nodes[1].deaf = false;
     network.run_for(Duration::from_secs(1));
     assert_eq!(network.neighbor(GATEWAY, "left").pending, 0);
+}
+
+/// More than is looked at in one turn.
+const MANY: usize = 3000;
+
+#[test]
+fn what_waits_to_be_judged_again_is_pending() {
+    let mut network = network(gateway());
+    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let prefixes: Vec<String> =
+        (0..MANY).map(|number| format!("10.{}.{}.0/24", 100 + number / 250, number % 250)).collect();
+    let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    for some in prefixes.chunks(500) {
+        left.announce(&mut network, &path(&[64513]), "10.0.0.11", some);
+    }
+    let told = |lines: Vec<String>| -> usize {
+        let routes = lines.iter().filter_map(|line| line.split_once(" via "));
+        routes.map(|(prefixes, _)| prefixes.matches('/').count()).sum()
+    };
+    assert_eq!(told(right.hear(&mut network)), MANY);
+
+    // All that is marked is sent by then, and more is to be marked.
+    network.command(GATEWAY, "left", Command::Drain);
+    assert_ne!(network.neighbor(GATEWAY, "right").pending, 0);
+    network.run_until("nothing is pending", |network| network.neighbor(GATEWAY, "right").pending == 0);
+    let mut heard = right.hear(&mut network);
+    heard.retain(|line| line.ends_with("communities 65535:0"));
+    assert_eq!(told(heard), MANY);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Neighbor {
     pub accepted: usize,
     /// Prefixes it was told.
     pub advertised: usize,
-    /// Prefixes it is still to be told of.
+    /// Prefixes it is still to be told of, at most: with those that are still to be judged again.
     pub pending: usize,
     /// What it was sent and has not acknowledged, and what waits to be sent.
     pub unsent_bytes: usize,
