@@ -17,6 +17,8 @@ const TELL_AFTER: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     fault: Option<Seen>,
+    /// What comes from where the peer is or should be, and is not by its key.
+    strange: Option<Seen>,
     /// Since the peer was heard last: how many of its initiations were answered, and the last of them.
     answers: u32,
     last_answer: Option<(Instant, SocketAddr)>,
@@ -25,7 +27,7 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// The peer was heard. The fault stays, for the minute within which it is not told again.
+    /// The peer was heard. The faults stay, for the minute within which they are not told again.
     pub(super) fn end(&mut self) {
         (self.answers, self.last_answer, self.told) = (0, None, None);
     }
@@ -53,12 +55,12 @@ impl Entry {
 
     /// Tells the log why nothing comes of the peer, once until it is heard or the reason is another.
     pub(in crate::device) fn complain(&mut self, now: Instant) {
-        if let Some(silence) = self.to_tell(now) {
+        if let Some(silence) = self.untold(now) {
             tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
         }
     }
 
-    fn to_tell(&mut self, now: Instant) -> Option<Silence> {
+    fn untold(&mut self, now: Instant) -> Option<Silence> {
         let silence = self.silence(now)?;
         let is_due = match silence {
             Silence::Unanswered(_) => self.asking.is_some_and(|since| elapsed(now, since) >= TELL_AFTER),
@@ -70,15 +72,24 @@ impl Entry {
         (is_due && self.trouble.told.replace(kind) != Some(kind)).then_some(silence)
     }
 
-    /// `strange`: what comes from where the peer is, and is not by its key.
-    pub(in crate::device) fn note(&self, now: Instant, strange: Option<&Seen>) -> Option<String> {
-        let since =
-            |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && elapsed(now, seen.at) < KEPT;
-        let fault = self.trouble.fault.as_ref().filter(since).or_else(|| strange.filter(since));
-        match fault.filter(|_| !self.is_heard(now)) {
-            Some(fault) => Some(fault.to_string()),
-            None => self.silence(now).map(|silence| silence.to_string()),
+    /// A handshake message that is not by the peer's key came from there.
+    pub(in crate::device) fn suspect(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
+        Seen::keep(&mut self.trouble.strange, now, from, fault, Some(&self.settings.name));
+    }
+
+    /// Whoever was strange may be known now.
+    pub(in crate::device) fn trust_again(&mut self) {
+        self.trouble.strange = None;
+    }
+
+    /// What is known of why nothing comes of the peer.
+    pub(in crate::device) fn note(&self, now: Instant) -> Option<String> {
+        if self.is_heard(now) {
+            return None;
         }
+        let since = |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && !seen.is_old(now);
+        let fault = [&self.trouble.fault, &self.trouble.strange].into_iter().flatten().find(since);
+        fault.map(ToString::to_string).or_else(|| Some(self.silence(now)?.to_string()))
     }
 
     fn silence(&self, now: Instant) -> Option<Silence> {
@@ -138,7 +149,7 @@ mod tests {
         let (mut now, mut out, mut jitter) = (Instant::now(), Output::default(), Jitter::new(1));
         let (mut moves, mut told) = (0, 0);
         for _ in 0..4 * 600 {
-            told += u32::from(entry.to_tell(now).is_some());
+            told += u32::from(entry.untold(now).is_some());
             entry.tick(now, &mut jitter, &mut out);
             let is_wanted = |event: &Event| matches!(event, Event::EndpointWanted(..));
             if std::mem::take(&mut out.events).iter().any(is_wanted) {
@@ -157,7 +168,7 @@ mod tests {
         let now = Instant::now();
         let mut told = |port| {
             entry.answered(now, SocketAddr::new([192, 0, 2, 1].into(), port));
-            entry.to_tell(now).is_some()
+            entry.untold(now).is_some()
         };
         assert_eq!([1, 2, 3, 4].map(&mut told), [false, true, false, false], "one may be lost on its way");
     }
