@@ -97,7 +97,7 @@ fn what_strangers_send_to_a_tunnel_that_is_up_is_only_counted() {
     pair.run(seconds(30));
     let datagram = for_another(&pair);
     (10..40).for_each(|place| pair.bob.receive(pair.now, udp_address(place), &datagram));
-    assert_eq!(pair.bob.device.faults(pair.now), [const { String::new() }; 0]);
+    assert!(pair.bob.device.faults(pair.now).is_empty());
     assert_eq!(pair.bob.device.drops()["for another public key"], 30);
 }
 
@@ -106,7 +106,7 @@ fn what_strangers_send_is_only_counted_where_nobody_is_waited_for() {
     let mut pair = Pair::new();
     let datagram = for_another(&pair);
     pair.bob.receive(pair.now, udp_address(10), &datagram);
-    assert_eq!(pair.bob.device.faults(pair.now), [const { String::new() }; 0]);
+    assert!(pair.bob.device.faults(pair.now).is_empty());
 }
 
 #[test]
