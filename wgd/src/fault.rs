@@ -4,8 +4,9 @@
 //! is what arrives at the other end: so it is kept here and told in the log, once a minute and source, of few sources
 //! at a time: whoever sends many wrong handshakes fills neither memory nor log.
 
+use std::cmp::Reverse;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::settings::PublicKey;
@@ -13,8 +14,9 @@ use crate::settings::PublicKey;
 /// How long what arrived is worth a word: as long as a session without an answer lasts.
 pub(crate) const KEPT: Duration = Duration::from_secs(180);
 const TELL_AGAIN: Duration = Duration::from_secs(60);
-/// Sources that belong to no peer.
+/// Sources that belong to no peer: those that are kept, and those that are shown.
 const SOURCES: usize = 16;
+const SHOWN: usize = 3;
 
 /// What is wrong with a handshake message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,15 +56,19 @@ pub(crate) struct Seen {
 impl Seen {
     /// Keeps a fault in the place of the one before, and tells it where that is not a minute ago.
     pub(crate) fn keep(place: &mut Option<Self>, now: Instant, from: SocketAddr, fault: Fault, peer: Option<&str>) {
-        let told = place.map(|seen| seen.told).filter(|told| now.saturating_duration_since(*told) < TELL_AGAIN);
+        let told = place.filter(|seen| seen.is_told(now)).map(|seen| seen.told);
         if told.is_none() {
             tracing::warn!(peer, %from, reason = %fault, "handshakes do not fit");
         }
         *place = Some(Self { from, fault, at: now, told: told.unwrap_or(now) });
     }
 
-    fn is_old(&self, now: Instant) -> bool {
+    pub(crate) fn is_old(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) >= KEPT
+    }
+
+    fn is_told(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.told) < TELL_AGAIN
     }
 }
 
@@ -72,41 +78,28 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Faults that belong to no peer, by source.
+/// Faults of hosts where no peer is known to be. Anybody can cause them, with any source: a place is another's only a
+/// minute after its source was told, so that the log has a line a minute and place.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(Vec<Option<Seen>>);
+pub(crate) struct Strangers([Option<Seen>; SOURCES]);
 
 impl Strangers {
     /// Where no place is free the fault is only counted, by its caller.
     pub(crate) fn keep(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
         let same = |seen: &Option<Seen>| seen.is_some_and(|seen| seen.from.ip() == from.ip());
-        let old = |seen: &Option<Seen>| seen.is_none_or(|seen| seen.is_old(now));
-        let place = self.0.iter().position(same).or_else(|| {
-            if self.0.len() < SOURCES {
-                self.0.push(None);
-            }
-            self.0.iter().position(old)
-        });
-        if let Some(place) = place.and_then(|place| self.0.get_mut(place)) {
-            if old(place) {
-                *place = None;
-            }
+        let free = |seen: &Option<Seen>| seen.is_none_or(|seen| !seen.is_told(now));
+        let places = self.0.iter_mut().filter(|seen| same(seen) || free(seen));
+        // Whoever waits for the tunnel sends again; one of many made up sources does not
+        if let Some(place) = places.max_by_key(|seen| (same(seen), Reverse(seen.map(|seen| seen.at)))) {
             Seen::keep(place, now, from, fault, None);
         }
     }
 
-    /// From this host, if lately.
-    pub(crate) fn from(&self, now: Instant, host: IpAddr) -> Option<&Seen> {
-        self.recent(now).find(|seen| seen.from.ip() == host)
-    }
-
-    /// Those of hosts where no peer is.
-    pub(crate) fn elsewhere(&self, now: Instant, hosts: &[IpAddr]) -> Vec<String> {
-        self.recent(now).filter(|seen| !hosts.contains(&seen.from.ip())).map(ToString::to_string).collect()
-    }
-
-    fn recent(&self, now: Instant) -> impl Iterator<Item = &Seen> {
-        self.0.iter().flatten().filter(move |seen| !seen.is_old(now))
+    /// A few of the last minutes, the newest first.
+    pub(crate) fn newest(&self, now: Instant) -> Vec<String> {
+        let mut recent: Vec<&Seen> = self.0.iter().flatten().filter(|seen| !seen.is_old(now)).collect();
+        recent.sort_by_key(|seen| Reverse(seen.at));
+        recent.into_iter().take(SHOWN).map(ToString::to_string).collect()
     }
 }
 
@@ -142,35 +135,53 @@ impl fmt::Display for Silence {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn source(host: u8, port: u16) -> SocketAddr {
         SocketAddr::new([192, 0, 2, host].into(), port)
     }
 
-    #[test]
-    fn a_flood_from_everywhere_is_kept_of_few_sources_and_a_source_is_one_whatever_its_port() {
-        let (start, mut strangers) = (Instant::now(), Strangers::default());
-        for number in 0..1000 {
-            strangers.keep(start, source(number as u8, number), Fault::OtherKey);
-        }
-        assert_eq!(strangers.0.len(), SOURCES);
-        strangers.keep(start, source(0, 7), Fault::UnknownPeer(PublicKey([0; 32])));
-        let first = strangers.from(start, source(0, 0).ip()).map(ToString::to_string);
-        let expected = "handshakes arrive from 192.0.2.0:7 but do not fit: no peer has their public key \
-                        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-        assert_eq!(first.as_deref(), Some(expected));
-        assert_eq!(strangers.elsewhere(start, &[source(0, 0).ip()]).len(), SOURCES - 1);
+    fn hosts(strangers: &Strangers) -> Vec<u8> {
+        let host = |seen: &Seen| match seen.from.ip() {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        let mut hosts: Vec<u8> = strangers.0.iter().flatten().map(host).collect();
+        hosts.sort_unstable();
+        hosts
     }
 
     #[test]
-    fn what_is_old_makes_room() {
+    fn a_flood_from_everywhere_is_told_of_few_sources_a_minute() {
         let (start, mut strangers) = (Instant::now(), Strangers::default());
-        for host in 0..SOURCES as u8 {
-            strangers.keep(start, source(host, 1), Fault::OtherKey);
-        }
-        strangers.keep(start + KEPT, source(99, 1), Fault::OtherKey);
-        assert_eq!(strangers.elsewhere(start + KEPT, &[]).len(), 1);
+        (0..1000).for_each(|number| strangers.keep(start, source(number as u8, number), Fault::OtherKey));
+        let first: Vec<u8> = (0..SOURCES as u8).collect();
+        assert_eq!(hosts(&strangers), first);
+        strangers.keep(start + TELL_AGAIN / 2, source(99, 1), Fault::OtherKey);
+        assert_eq!(hosts(&strangers), first, "each of them was told in this minute");
+    }
+
+    #[test]
+    fn a_source_is_one_whatever_its_port() {
+        let (start, mut strangers) = (Instant::now(), Strangers::default());
+        strangers.keep(start, source(1, 1), Fault::OtherKey);
+        strangers.keep(start, source(1, 7), Fault::UnknownPeer(PublicKey([0; 32])));
+        let expected = "handshakes arrive from 192.0.2.1:7 but do not fit: no peer has their public key \
+                        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        assert_eq!(strangers.newest(start), [expected]);
+    }
+
+    #[test]
+    fn who_sends_again_and_again_outlasts_who_sent_once() {
+        let (start, mut strangers) = (Instant::now(), Strangers::default());
+        (0..SOURCES as u8).for_each(|host| strangers.keep(start, source(host, 1), Fault::OtherKey));
+        strangers.keep(start + Duration::from_secs(55), source(0, 1), Fault::OtherKey);
+        (100..115).for_each(|host| strangers.keep(start + TELL_AGAIN, source(host, 1), Fault::OtherKey));
+        assert!(hosts(&strangers).contains(&0), "{:?}", hosts(&strangers));
+        assert_eq!(strangers.newest(start + TELL_AGAIN).len(), SHOWN);
+        assert!(strangers.newest(start + TELL_AGAIN + KEPT).is_empty());
     }
 
     #[test]

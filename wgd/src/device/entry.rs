@@ -1,6 +1,6 @@
 //! One peer in the device: its settings, sessions, address, clock and counters.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -168,6 +168,20 @@ impl Entry {
         self.endpoint
     }
 
+    /// The peer is there, or is said to be.
+    pub(super) fn is_at(&self, host: IpAddr) -> bool {
+        let said = match self.settings.endpoint {
+            Some(Endpoint::Address(address)) => Some(address),
+            _ => None,
+        };
+        self.endpoint.into_iter().chain(said).any(|address| address.ip() == host)
+    }
+
+    /// A watched peer that has not come yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.settings.watched && self.liveness.heard().is_none()
+    }
+
     pub(super) fn view(&self, now: Instant, allowed_ips_from_bgp: Vec<IpNet>) -> PeerView {
         let handshake = self.peer.last_handshake();
         PeerView {
@@ -180,7 +194,7 @@ impl Entry {
             allowed_ips_from_bgp,
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
-            note: None,
+            note: self.note(now),
             drops: self.drops.view(),
         }
     }

@@ -32,7 +32,7 @@ impl Device {
                 self.admit(now, from, &ephemeral, datagram, out)?;
                 let key = self.identity.initiator(datagram).ok_or(Reason::BadMac)?;
                 let Some(id) = self.by_key.get(&key).copied() else {
-                    self.strangers.keep(now, from, Fault::UnknownPeer(key));
+                    self.misfit(now, from, Fault::UnknownPeer(key));
                     return Err(Reason::UnknownPeer);
                 };
                 self.initiation(now, from, id, datagram, out);
@@ -74,7 +74,7 @@ impl Device {
                 Err(Reason::RateLimited)
             }
             Admission::OtherKey => {
-                self.strangers.keep(now, from, Fault::OtherKey);
+                self.misfit(now, from, Fault::OtherKey);
                 Err(Reason::OtherKey)
             }
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
-use crate::fault::{Seen, Strangers};
+use crate::fault::{Fault, Strangers};
 use crate::mss;
 use crate::packet::Header;
 use crate::peer::{Identity, Opened};
@@ -139,8 +139,7 @@ impl Device {
         let mut routed = self.table.routed_from();
         let view = |id: &PeerId| {
             let entry = self.entries.get(id.0 as usize)?.as_ref()?;
-            let note = entry.note(now, self.strange(now, entry));
-            Some(PeerView { note, ..entry.view(now, routed.remove(id).unwrap_or_default()) })
+            Some(entry.view(now, routed.remove(id).unwrap_or_default()))
         };
         self.order.iter().filter_map(view).collect()
     }
@@ -150,22 +149,23 @@ impl Device {
         self.drops.view()
     }
 
-    /// What does not come up: a sentence each, of peers that are watched or have an endpoint, then of handshakes that
-    /// came to nothing in the last minutes and belong to no peer.
+    /// What does not come up: a sentence each, of peers that are watched or have an endpoint. While a watched peer has
+    /// never been heard, also of the newest handshakes that fit nobody: they may be its own.
     pub fn faults(&self, now: Instant) -> Vec<String> {
         let entries = || self.order.iter().filter_map(|id| self.entries.get(id.0 as usize)?.as_ref());
         let expected = entries().filter(|entry| entry.settings.watched || entry.endpoint().is_some());
-        let faults = expected.filter_map(|entry| {
-            let note = entry.note(now, self.strange(now, entry))?;
-            Some(format!("peer {}: {note}", entry.settings.name))
-        });
-        let hosts: Vec<_> = entries().filter_map(Entry::endpoint).map(|endpoint| endpoint.ip()).collect();
-        faults.chain(self.strangers.elsewhere(now, &hosts)).collect()
+        let faults = expected.filter_map(|entry| Some(format!("peer {}: {}", entry.settings.name, entry.note(now)?)));
+        let strangers = entries().any(Entry::is_awaited).then(|| self.strangers.newest(now));
+        faults.chain(strangers.into_iter().flatten()).collect()
     }
 
-    /// What comes from where a peer is, and is not by its key.
-    fn strange(&self, now: Instant, entry: &Entry) -> Option<&Seen> {
-        self.strangers.from(now, entry.endpoint()?.ip())
+    /// Handshake messages that fit no peer's key: of the peers that are where they come from, else of a stranger.
+    fn misfit(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
+        let mut there = self.entries.iter_mut().flatten().filter(|entry| entry.is_at(from.ip())).peekable();
+        if there.peek().is_none() {
+            self.strangers.keep(now, from, fault);
+        }
+        there.for_each(|entry| entry.suspect(now, from, fault));
     }
 
     /// Counts what the host refused to send or to take.

@@ -19,6 +19,7 @@ impl Device {
         }
         // Whoever was a stranger may be known now
         self.strangers = Strangers::default();
+        self.entries.iter_mut().flatten().for_each(Entry::trust_again);
         (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
         let mut before = std::mem::take(&mut self.by_key);
         self.order.clear();

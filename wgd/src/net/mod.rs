@@ -101,7 +101,7 @@ impl Tunnel {
         self.ask(Command::Drops)
     }
 
-    /// What does not come up: a sentence each, of peers, and of handshakes that belong to none.
+    /// What does not come up: a sentence each, as [`crate::device::Device::faults`] tells it.
     pub fn faults(&self) -> Vec<String> {
         self.ask(Command::Faults)
     }

@@ -1,5 +1,6 @@
 //! Why nothing comes of a peer, as far as it can be known here: from what arrives, and from what does not.
 
+use std::mem::{Discriminant, discriminant};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,15 +17,17 @@ const TELL_AFTER: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     fault: Option<Seen>,
+    /// What comes from where the peer is or should be, and is not by its key.
+    strange: Option<Seen>,
     /// Since the peer was heard last: how many of its initiations were answered, and the last of them.
     answers: u32,
     last_answer: Option<(Instant, SocketAddr)>,
-    /// What was told in the log of its silence.
-    told: Option<Silence>,
+    /// What was told in the log of its silence, whatever the address: that turns with each look-up, and with each NAT.
+    told: Option<Discriminant<Silence>>,
 }
 
 impl Trouble {
-    /// The peer was heard. The fault stays, for the minute within which it is not told again.
+    /// The peer was heard. The faults stay, for the minute within which they are not told again.
     pub(super) fn end(&mut self) {
         (self.answers, self.last_answer, self.told) = (0, None, None);
     }
@@ -52,27 +55,41 @@ impl Entry {
 
     /// Tells the log why nothing comes of the peer, once until it is heard or the reason is another.
     pub(in crate::device) fn complain(&mut self, now: Instant) {
-        let Some(silence) = self.silence(now) else { return };
+        if let Some(silence) = self.untold(now) {
+            tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
+        }
+    }
+
+    fn untold(&mut self, now: Instant) -> Option<Silence> {
+        let silence = self.silence(now)?;
         let is_due = match silence {
             Silence::Unanswered(_) => self.asking.is_some_and(|since| elapsed(now, since) >= TELL_AFTER),
             Silence::Unconfirmed(_) => true,
             // It may be meant so; and who looks names up tells of those that are not found
             Silence::NoEndpoint | Silence::NoAddress => false,
         };
-        if is_due && self.trouble.told.replace(silence) != Some(silence) {
-            tracing::warn!(peer = self.settings.name, reason = %silence, "no tunnel to the peer");
-        }
+        let kind = discriminant(&silence);
+        (is_due && self.trouble.told.replace(kind) != Some(kind)).then_some(silence)
     }
 
-    /// `strange`: what comes from where the peer is, and is not by its key.
-    pub(in crate::device) fn note(&self, now: Instant, strange: Option<&Seen>) -> Option<String> {
-        let since =
-            |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && elapsed(now, seen.at) < KEPT;
-        let fault = self.trouble.fault.as_ref().filter(since).or_else(|| strange.filter(since));
-        match fault.filter(|_| !self.is_heard(now)) {
-            Some(fault) => Some(fault.to_string()),
-            None => self.silence(now).map(|silence| silence.to_string()),
+    /// A handshake message that is not by the peer's key came from there.
+    pub(in crate::device) fn suspect(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
+        Seen::keep(&mut self.trouble.strange, now, from, fault, Some(&self.settings.name));
+    }
+
+    /// Whoever was strange may be known now.
+    pub(in crate::device) fn trust_again(&mut self) {
+        self.trouble.strange = None;
+    }
+
+    /// What is known of why nothing comes of the peer.
+    pub(in crate::device) fn note(&self, now: Instant) -> Option<String> {
+        if self.is_heard(now) {
+            return None;
         }
+        let since = |seen: &&Seen| self.liveness.heard().is_none_or(|heard| seen.at > heard) && !seen.is_old(now);
+        let fault = [&self.trouble.fault, &self.trouble.strange].into_iter().flatten().find(since);
+        fault.map(ToString::to_string).or_else(|| Some(self.silence(now)?.to_string()))
     }
 
     fn silence(&self, now: Instant) -> Option<Silence> {
@@ -95,5 +112,64 @@ impl Entry {
 
     fn is_heard(&self, now: Instant) -> bool {
         self.liveness.heard().is_some_and(|heard| elapsed(now, heard) < SUSPECT_AFTER)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::backoff::Jitter;
+    use crate::device::Output;
+    use crate::peer::{Identity, Peer};
+    use crate::settings::{Endpoint, PeerSettings, PrivateKey};
+    use crate::view::Event;
+
+    fn entry(endpoint: Option<Endpoint>) -> Entry {
+        let key = |number| PrivateKey(Zeroizing::new([number; 32]));
+        let settings = PeerSettings {
+            name: "homelab".to_owned(),
+            public_key: key(2).public_key(),
+            preshared_key: None,
+            endpoint,
+            persistent_keepalive: None,
+            allowed_ips: Vec::new(),
+            watched: true,
+        };
+        let peer = Peer::new(&Identity::new(&key(1)), settings.public_key, None, 1);
+        Entry::new(settings, peer, 1)
+    }
+
+    #[test]
+    fn a_name_with_two_addresses_is_told_once_however_often_the_peer_is_sought_at_the_other() {
+        let mut entry = entry(Some(Endpoint::Name("home.example.net".to_owned(), 51820)));
+        let addresses = ["192.0.2.1:51820", "[2001:db8::1]:51820"].map(|address| address.parse().unwrap());
+        let (mut now, mut out, mut jitter) = (Instant::now(), Output::default(), Jitter::new(1));
+        let (mut moves, mut told) = (0, 0);
+        for _ in 0..4 * 600 {
+            told += u32::from(entry.untold(now).is_some());
+            entry.tick(now, &mut jitter, &mut out);
+            let is_wanted = |event: &Event| matches!(event, Event::EndpointWanted(..));
+            if std::mem::take(&mut out.events).iter().any(is_wanted) {
+                entry.found(now, &addresses, &mut out);
+                moves += 1;
+            }
+            now += Duration::from_millis(250);
+        }
+        assert!(moves > 5, "{moves}");
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn a_peer_that_changes_its_port_is_told_once() {
+        let mut entry = entry(None);
+        let now = Instant::now();
+        let mut told = |port| {
+            entry.answered(now, SocketAddr::new([192, 0, 2, 1].into(), port));
+            entry.untold(now).is_some()
+        };
+        assert_eq!([1, 2, 3, 4].map(&mut told), [false, true, false, false], "one may be lost on its way");
     }
 }
