@@ -17,8 +17,9 @@ use crate::source::load;
 
 /// A stop withdraws every route and ends every session first.
 const STOP_TIME: Duration = Duration::from_secs(60);
-/// A table is sent in less; a neighbor that takes longer does not read.
-const SEND_TIME: Duration = Duration::from_secs(10);
+/// How long a drain that waits lets neighbors be sent everything. A table is sent in less; a neighbor that takes longer
+/// does not read.
+pub const SEND_TIME: Duration = Duration::from_secs(10);
 /// How often a gateway is looked at that is stopping or sending.
 const POLL: Duration = Duration::from_millis(50);
 
