@@ -17,8 +17,9 @@ use crate::source::load;
 
 /// A stop withdraws every route and ends every session first.
 const STOP_TIME: Duration = Duration::from_secs(60);
-/// A table is sent in less; a neighbor that takes longer does not read.
-const SEND_TIME: Duration = Duration::from_secs(10);
+/// How long a drain that waits lets neighbors be sent everything. A table is sent in less; a neighbor that takes longer
+/// does not read.
+pub const SEND_TIME: Duration = Duration::from_secs(10);
 /// How often a gateway is looked at that is stopping or sending.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -56,7 +57,7 @@ fn told(removed: &Removed) -> Option<String> {
 }
 
 async fn stop_running(client: &Client, routes: Option<api::StopRoutes>) -> anyhow::Result<()> {
-    match client.post("/v1/stop", &api::Stop { routes }).await {
+    match client.post_with("/v1/stop", &api::Stop { routes }).await {
         // It may be gone before its answer is on the way.
         Err(error) if error.is::<hyper::Error>() => {}
         result => result?,
@@ -73,20 +74,21 @@ async fn stop_running(client: &Client, routes: Option<api::StopRoutes>) -> anyho
 
 /// One command to one session, or to all.
 pub(super) async fn neighbor(client: &Client, name: &str, command: NeighborCommand) -> anyhow::Result<()> {
-    let (verb, message, wait) = match command {
-        NeighborCommand::Reset => ("reset", None, None),
-        NeighborCommand::Refresh => ("refresh", None, None),
-        NeighborCommand::Resend => ("resend", None, None),
-        NeighborCommand::Disable { message } => ("disable", message, None),
-        NeighborCommand::Drain { wait } => ("drain", None, wait),
-        NeighborCommand::Enable => ("enable", None, None),
-    };
-    client.post(&format!("/v1/neighbors/{}/{verb}", segment(name)), &api::Disable { message }).await?;
-    if let Some(time) = wait {
-        until_sent(client, name).await?;
-        sleep(time).await;
+    let path = |verb: &str| format!("/v1/neighbors/{}/{verb}", segment(name));
+    match command {
+        NeighborCommand::Reset => client.post(&path("reset")).await,
+        NeighborCommand::Refresh => client.post(&path("refresh")).await,
+        NeighborCommand::Resend => client.post(&path("resend")).await,
+        NeighborCommand::Disable { message } => client.post_with(&path("disable"), &api::Disable { message }).await,
+        NeighborCommand::Drain { wait } => {
+            client.post(&path("drain")).await?;
+            let Some(time) = wait else { return Ok(()) };
+            until_sent(client, name).await?;
+            sleep(time).await;
+            Ok(())
+        }
+        NeighborCommand::Enable => client.post(&path("enable")).await,
     }
-    Ok(())
 }
 
 /// Waits until every neighbor with a session has been sent everything, or until it is clear that one does not read.
@@ -128,7 +130,7 @@ mod tests {
 
     use tempfile::{TempDir, tempdir};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::UnixListener;
+    use tokio::net::{UnixListener, UnixStream};
 
     use super::*;
 
@@ -167,10 +169,9 @@ mod tests {
         tokio::spawn(async move {
             let mut answers = answers.into_iter().peekable();
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut head = vec![0; 4096];
-                let length = stream.read(&mut head).await.unwrap();
-                let line = String::from_utf8_lossy(&head[..length]).lines().next().unwrap().to_owned();
-                notes.lock().unwrap().push(line.trim_end_matches(" HTTP/1.1").to_owned());
+                let (head, sent) = read_request(&mut stream).await;
+                let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
+                notes.lock().unwrap().push(format!("{line} {sent}").trim_end().to_owned());
                 let body = answers.next_if(|_| true).unwrap_or_default();
                 let length = body.len();
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
@@ -181,6 +182,40 @@ mod tests {
             }
         });
         asked
+    }
+
+    /// Head and body.
+    async fn read_request(stream: &mut UnixStream) -> (String, String) {
+        let mut read = String::new();
+        loop {
+            let mut octets = [0; 4096];
+            let length = stream.read(&mut octets).await.unwrap();
+            read.push_str(std::str::from_utf8(&octets[..length]).unwrap());
+            let Some((head, body)) = read.split_once("\r\n\r\n") else { continue };
+            let told = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= told.map_or(0, |length| length.parse().unwrap()) {
+                return (head.to_owned(), body.to_owned());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_disable_has_a_body() {
+        let (_directory, listener, client) = gateway();
+        let asked = answering(listener, vec![String::new()]);
+        let why = Some("for good".to_owned());
+        for command in [
+            NeighborCommand::Reset,
+            NeighborCommand::Refresh,
+            NeighborCommand::Resend,
+            NeighborCommand::Drain { wait: None },
+            NeighborCommand::Enable,
+            NeighborCommand::Disable { message: why },
+        ] {
+            neighbor(&client, "edge", command).await.unwrap();
+        }
+        let expected = ["reset", "refresh", "resend", "drain", "enable", r#"disable {"message":"for good"}"#];
+        assert_eq!(*asked.lock().unwrap(), expected.map(|asked| format!("POST /v1/neighbors/edge/{asked}")));
     }
 
     fn neighbor_json(state: &str, pending: usize, unsent_bytes: usize) -> String {

@@ -21,6 +21,7 @@ use clap::Parser as _;
 use config::OnStop;
 
 use self::args::{Arguments, Command};
+pub use self::command::SEND_TIME;
 use self::output::{Closed, fail};
 use crate::control::Client;
 use crate::daemon::Daemon;

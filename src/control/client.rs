@@ -90,12 +90,21 @@ impl Client {
         serde_json::from_slice(&answer).with_context(|| format!("vpngw answered {path} with something else"))
     }
 
-    /// Commands something.
+    /// Commands something that its path says.
     ///
     /// # Errors
     ///
     /// As [`Client::get`].
-    pub async fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
+    pub async fn post(&self, path: &str) -> anyhow::Result<()> {
+        self.request(Method::POST, path, Bytes::new()).await.map(drop)
+    }
+
+    /// Commands something that needs words of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn post_with(&self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
         let body = serde_json::to_vec(body)?;
         self.request(Method::POST, path, body.into()).await.map(drop)
     }

@@ -38,8 +38,10 @@ pub(super) const CALLS: usize = 64;
 const LEFTOVERS: Duration = Duration::from_secs(180);
 /// Between two tries of a question that the kernel did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How long a clean stop may take.
-const STOP: Duration = Duration::from_secs(5);
+/// How long the removal of our routes may take.
+const WITHDRAW_TIME: Duration = Duration::from_secs(5);
+/// How long a clean stop may take: the end of the sessions, then our routes.
+pub const STOP_TIME: Duration = bgpd::net::STOP_TIME.saturating_add(WITHDRAW_TIME);
 
 /// The task's state.
 #[derive(Debug)]
@@ -378,7 +380,7 @@ impl Gateway {
 
     async fn withdraw(&mut self, inputs: Inputs) -> Result<()> {
         self.fib.withdraw_all();
-        let deadline = Instant::now() + STOP;
+        let deadline = Instant::now() + WITHDRAW_TIME;
         loop {
             self.do_work().await;
             if self.fib.withdrawn() {
@@ -393,7 +395,7 @@ impl Gateway {
                 }
                 Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
                 () = sleep_until(retry) => {}
-                () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {STOP:?}"),
+                () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {WITHDRAW_TIME:?}"),
             }
         }
     }

@@ -16,6 +16,7 @@ mod systemd;
 mod warnings;
 
 pub use device::{Removed, remove_leftovers};
+pub use gateway::STOP_TIME;
 pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 pub use systemd::failed;

@@ -23,6 +23,7 @@ use std::time::Instant;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::shell::STOP_TIME;
 use crate::settings::Settings;
 use crate::speaker::{Event, FibChange, Input, Speaker};
 use crate::types::ConnectionId;

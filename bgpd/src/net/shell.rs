@@ -24,7 +24,7 @@ use crate::speaker::{Action, Event, FibChange, Input, Speaker};
 use crate::types::ConnectionId;
 
 /// How long [`super::Bgp::stop`] waits for connections to drain.
-const STOP: Duration = Duration::from_secs(2);
+pub const STOP_TIME: Duration = Duration::from_secs(2);
 /// Prefixes in one message to the FIB.
 const FIB_BATCH: usize = 256;
 /// Accepted connections that the speaker has not adopted, those it refused included; beyond: closed unheard.
@@ -137,7 +137,7 @@ impl Shell {
         }
         accepting.iter().for_each(|task| task.abort());
         self.input(Input::Stop);
-        if timeout(STOP, self.drained()).await.is_err() {
+        if timeout(STOP_TIME, self.drained()).await.is_err() {
             tracing::warn!("connections were cut that did not drain in time");
         }
     }

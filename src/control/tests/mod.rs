@@ -114,7 +114,7 @@ async fn a_command_is_sent_with_its_body() {
         ready(Response::builder().status(204).body(Full::default()).unwrap())
     });
     let body = api::Disable { message: Some("bye".into()) };
-    Client::new(socket(&scratch)).post(&format!("/v1/neighbors/{}/disable", segment("a/b")), &body).await.unwrap();
+    Client::new(socket(&scratch)).post_with(&format!("/v1/neighbors/{}/disable", segment("a/b")), &body).await.unwrap();
 }
 
 #[tokio::test]
