@@ -1,6 +1,7 @@
 //! Stands in for a cluster: what `kubectl apply -k` would send becomes one container on a node of the lab, run as the
 //! kubelet would run it. It takes what the gateway's Deployment says, and refuses what it does not know.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -54,11 +55,9 @@ impl Cluster {
         let probe = &self.main()?["readinessProbe"]["httpGet"];
         let (host, path) = (text(&probe["host"])?, text(&probe["path"])?);
         let port = probe["port"].as_u64().context("no port")?;
-        let ask = format!(
-            "exec 3<>/dev/tcp/{host}/{port}; printf 'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
-        );
+        let address = SocketAddr::new(host.parse()?, u16::try_from(port)?);
         eventually("the pod is ready", async || {
-            let answer = lab.output(self.node, "bash", &["-c", &ask])?;
+            let answer = lab.probe(self.node, address, path)?;
             ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
             Ok(())
         })
