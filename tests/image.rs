@@ -53,14 +53,6 @@ fn start(lab: &mut Lab, image: &Image, site: &Site, name: &str) {
     lab.container(image, name, found.node, &container);
 }
 
-/// What a probe of the kubelet gets.
-fn probe(lab: &Lab, node: &str, path: &str) -> anyhow::Result<String> {
-    let script = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/9179; printf 'GET {path} HTTP/1.1\\r\\nHost: probe\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
-    );
-    lab.output(node, "bash", &["-c", &script])
-}
-
 #[test]
 fn two_containers_of_the_image_are_gateways_for_each_other() {
     let Some(image) = Image::load() else { return };
@@ -81,7 +73,7 @@ fn two_containers_of_the_image_are_gateways_for_each_other() {
         assert!(status.contains("64512"), "{status}");
         for path in ["/healthz", "/readyz"] {
             eventually(path, async || {
-                let answer = probe(lab, "home", path)?;
+                let answer = lab.probe("home", "127.0.0.1:9179".parse()?, path)?;
                 ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
                 Ok(())
             })

@@ -80,14 +80,15 @@ fn words(command: &Command) -> String {
 
 async fn health(daemon: &Handle) -> api::Health {
     // The question is the check: who cannot answer it is not healthy.
-    daemon.status().await;
+    daemon.threads_answer().await;
     api::Health { healthy: true }
 }
 
 async fn readiness(daemon: &Handle) -> Answer {
-    let status = daemon.status().await;
-    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(code, &api::Readiness { ready: status.ready, not_ready: status.not_ready })
+    let not_ready = daemon.not_ready().await;
+    let ready = not_ready.is_empty();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(code, &api::Readiness { ready, not_ready })
 }
 
 async fn routes(daemon: &Handle, slice: Slice) -> Answer {

@@ -63,9 +63,7 @@ pub struct Status {
     pub asn: Option<Asn>,
     /// Our identifier.
     pub router_id: Option<Ipv4Addr>,
-    /// Everything that does not wait for others is up.
-    pub ready: bool,
-    /// Why not.
+    /// What is not up, though it does not wait for others; empty: ready.
     pub not_ready: Vec<String>,
     /// Since the start.
     pub uptime: Duration,
@@ -112,16 +110,20 @@ impl Handle {
             for state in gateway.peer_states.values() {
                 *peers.entry(*state).or_insert(0) += 1;
             }
-            let tunnel = (gateway.warnings(), gateway.drops());
-            (gateway.started.elapsed(), peers, tunnel, gateway.fib.counts(), gateway.stopping.is_some())
+            (gateway.started.elapsed(), peers, (gateway.warnings(), gateway.drops()), gateway.fib.counts())
         });
-        let Some((uptime, peers, (mut warnings, drops), fib, stopping)) = host.await else {
-            return Status { not_ready: vec!["stopping".to_owned()], ..Status::default() };
+        let (host, not_ready) = (host.await, self.not_ready().await);
+        let Some((uptime, peers, (mut warnings, drops), fib)) = host else {
+            return Status { not_ready, ..Status::default() };
         };
-        let not_ready = if stopping { vec!["stopping".to_owned()] } else { Vec::new() };
-        let ready = not_ready.is_empty();
         warnings.extend(of_sessions);
-        Status { asn, router_id, ready, not_ready, uptime, warnings, peers, drops, established, sessions, loc_rib, fib }
+        Status { asn, router_id, not_ready, uptime, warnings, peers, drops, established, sessions, loc_rib, fib }
+    }
+
+    /// What is not up, though it does not wait for others.
+    pub async fn not_ready(&self) -> Vec<String> {
+        let is_stopping = self.gateway(|gateway| gateway.stopping.is_some()).await.unwrap_or(true);
+        is_stopping.then(|| "stopping".to_owned()).into_iter().collect()
     }
 
     /// Every BGP neighbor, by name.
@@ -224,7 +226,7 @@ impl Handle {
     }
 
     /// Asks every thread something and waits for all of them; false: the gateway is stopping.
-    pub(super) async fn threads_answer(&self) -> bool {
+    pub async fn threads_answer(&self) -> bool {
         let kernel = self.gateway(|gateway| {
             gateway.tunnel_answers();
             gateway.kernel.clone()

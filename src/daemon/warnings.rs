@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bgpd::types::Family;
 use bgpd::view::{NeighborView, SessionState};
 
 use super::gateway::Gateway;
@@ -13,7 +14,7 @@ impl Gateway {
         let (Some(wireguard), Some(device)) = (&self.config.wireguard, &self.device) else { return Vec::new() };
         // Who switches it off in the configuration means it
         let forwards = self.config.kernel.forwarding != Some(false);
-        let families = [true, false].into_iter().filter(|ipv4| forwards && self.fib.leads_into_tunnel(*ipv4));
+        let families = Family::ALL.into_iter().filter(|family| forwards && self.fib.leads_into_tunnel(*family));
         let mut warnings: Vec<String> = families.filter_map(host::forwarding_fault).collect();
         warnings.extend(host::rp_filter_fault(&wireguard.interface));
         warnings.extend(device.tunnel.faults());

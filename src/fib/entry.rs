@@ -214,18 +214,18 @@ impl Entry {
     }
 
     /// How far the destination is, and why not further.
-    pub(super) fn state(&self) -> (State, Option<String>) {
+    pub(super) fn state(&self) -> (State, Option<&str>) {
         if self.left_over {
             return (State::Stale, None);
         }
         if let Some(failure) = &self.failure {
             let state = if failure.foreign { State::Foreign } else { State::Failed };
-            return (state, Some(failure.sentence.clone()));
+            return (state, Some(&failure.sentence));
         }
         let problem = self.wanted.as_ref().and_then(|wanted| wanted.problem.as_ref());
         match (problem, &self.kernel, self.wanted_body()) {
-            (Some(Problem::Refused(why)), ..) => (State::Failed, Some(why.clone())),
-            (Some(Problem::NotNow(why)), ..) => (State::Pending, Some(why.clone())),
+            (Some(Problem::Refused(why)), ..) => (State::Failed, Some(why)),
+            (Some(Problem::NotNow(why)), ..) => (State::Pending, Some(why)),
             (None, Standing::Stands(body), Some(wanted)) if body == wanted && self.tunnel_is_settled() => {
                 (State::Installed, None)
             }

@@ -2,6 +2,7 @@
 //!
 //! Add: the tunnel's table (acknowledged by every worker), then the kernel route. Remove: the reverse.
 
+mod entries;
 mod entry;
 mod guard;
 mod next_hops;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 use wgd::settings::PublicKey;
 use wgd::table::Change;
 
+use self::entries::{Changing, Entries};
 use self::entry::Entry;
 use self::next_hops::NextHops;
 use self::plan::{Body, Choice, Plans, Problem, Wanted};
@@ -122,7 +124,7 @@ pub struct Fib {
     settings: Settings,
     next_hops: NextHops,
     plans: Plans,
-    entries: BTreeMap<Place, Entry>,
+    entries: Entries,
     tunnel: Round<Place>,
     kernel: Round<Place>,
     tunnel_batch: Option<TunnelBatch>,
@@ -147,9 +149,9 @@ impl Fib {
     pub fn new(settings: Settings, found: Vec<Route>) -> Self {
         let mut fib = Self {
             next_hops: NextHops::new(settings.tunnel.clone()),
+            entries: Entries::new(&settings),
             settings,
             plans: Plans::default(),
-            entries: BTreeMap::new(),
             tunnel: Round::default(),
             kernel: Round::default(),
             tunnel_batch: None,
@@ -160,7 +162,8 @@ impl Fib {
             withdrawing: false,
         };
         for route in found {
-            fib.entries.insert(Place::of(&route), Entry::left_over(Body::of(&fib.settings, &route)));
+            let Self { entries, settings, .. } = &mut fib;
+            entries.get_or_insert(Place::of(&route), || Entry::left_over(Body::of(settings, &route)));
         }
         fib.pin_static_routes();
         fib
@@ -178,7 +181,7 @@ impl Fib {
     /// The speaker's news.
     pub fn changes(&mut self, changes: Vec<FibChange>) {
         for FibChange { prefix, choice } in changes {
-            let pinned = self.entries.get(&self.place(prefix)).is_some_and(Entry::is_pinned);
+            let pinned = self.entries.get(&self.entries.place(prefix)).is_some_and(Entry::is_pinned);
             if !pinned {
                 self.choose(prefix, choice.map(|choice| Choice::new(&prefix, choice)));
             }
@@ -237,18 +240,18 @@ impl Fib {
         for (place, body) in &found {
             self.entry(*place).seen(Some(body));
         }
-        for (place, entry) in &mut self.entries {
+        self.entries.for_each(|place, entry| {
             if !found.contains_key(place) {
                 entry.seen(None);
             }
-        }
+        });
         self.schedule_all();
     }
 
     /// The speaker has told everything it had at start: what a former run has left and nobody wants is removed.
     pub fn settled(&mut self) {
         self.settled = true;
-        self.entries.values_mut().for_each(|entry| entry.left_over = false);
+        self.entries.for_each(|_, entry| entry.left_over = false);
         self.schedule_all();
     }
 
@@ -261,30 +264,25 @@ impl Fib {
 }
 
 impl Fib {
-    /// Where the route of a destination belongs.
-    fn place(&self, prefix: IpNet) -> Place {
-        let Settings { table, metric, .. } = self.settings;
-        Place { prefix, table, metric: effective_metric(&prefix, metric) }
-    }
-
     /// What is known of a place; new ones belong to a former run until the speaker has told everything.
-    fn entry(&mut self, place: Place) -> &mut Entry {
+    fn entry(&mut self, place: Place) -> Changing<'_> {
         let left_over = !self.settled;
-        self.entries.entry(place).or_insert_with(|| Entry::unknown(left_over))
+        self.entries.get_or_insert(place, || Entry::unknown(left_over))
     }
 
     fn choose(&mut self, prefix: IpNet, choice: Option<Choice>) {
         let choice = choice.map(|choice| self.plans.share(&self.settings, &self.next_hops, choice));
-        let place = self.place(prefix);
-        let entry = self.entry(place);
+        let place = self.entries.place(prefix);
+        let mut entry = self.entry(place);
         entry.choice = choice;
         entry.left_over = false;
+        drop(entry);
         self.reconsider(place);
     }
 
     /// Works out anew what a destination should have.
     fn reconsider(&mut self, place: Place) {
-        let Some(entry) = self.entries.get_mut(&place) else { return };
+        let Some(mut entry) = self.entries.get_mut(&place) else { return };
         let choice = entry.choice.as_ref().filter(|_| !self.withdrawing);
         let wanted = choice.and_then(|choice| Some((choice, self.plans.wanted(choice)?))).map(|(choice, wanted)| {
             let Self { settings, next_hops, .. } = self;
@@ -295,6 +293,7 @@ impl Fib {
             }
         });
         entry.want(wanted);
+        drop(entry);
         self.schedule(place);
     }
 
@@ -307,7 +306,7 @@ impl Fib {
     fn reconsider_covering(&mut self, address: IpAddr) {
         let prefixes =
             (0..=IpNet::from(address).max_prefix_len()).filter_map(|length| IpNet::new(address, length).ok());
-        prefixes.for_each(|prefix| self.reconsider(self.place(prefix.trunc())));
+        prefixes.for_each(|prefix| self.reconsider(self.entries.place(prefix.trunc())));
     }
 
     /// Queues what can be done for a destination, or forgets it.

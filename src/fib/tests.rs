@@ -7,7 +7,7 @@ mod model;
 use std::io;
 
 use bgpd::speaker::FibChoice;
-use bgpd::types::NextHop;
+use bgpd::types::{Family, NextHop};
 use wgd::table::{Change, Generation, Group};
 
 use super::*;
@@ -186,6 +186,25 @@ impl Bench {
     fn state(&self, prefix: &str) -> (State, Option<String>) {
         let view = self.view(prefix);
         (view.state, view.error)
+    }
+}
+
+#[test]
+fn whether_a_family_leads_into_the_tunnel_follows_its_routes() {
+    let mut bench = Bench::usual();
+    bench.resolve("fd64:64::2", via(None, WG, "fd64:64::/64", 0));
+    let leads = |bench: &Bench| Family::ALL.map(|family| bench.fib.leads_into_tunnel(family));
+    bench.want("10.42.0.0/16", Some(choice(&["192.168.2.21"])));
+    assert_eq!(leads(&bench), [false, false]);
+    for (prefix, next_hop, expected) in
+        [("10.244.0.0/16", "169.254.64.2", [true, false]), ("fd00:10::/64", "fd64:64::2", [false, true])]
+    {
+        bench.want(prefix, Some(choice(&[next_hop])));
+        bench.finish();
+        assert_eq!(leads(&bench), expected);
+        bench.want(prefix, None);
+        bench.finish();
+        assert_eq!(leads(&bench), [false, false]);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use bgpd::types::Family;
 use ipnet::IpNet;
 use wgd::settings::PublicKey;
 use wgd::table::Group;
@@ -16,33 +17,25 @@ impl Fib {
     pub fn routes(&self, after: Option<IpNet>, limit: usize) -> Vec<RouteView> {
         let last_of = |prefix| Place { prefix, table: u32::MAX, metric: u32::MAX };
         let start = after.map_or(Bound::Unbounded, |prefix| Bound::Excluded(last_of(prefix)));
-        let shown = self.entries.range((start, Bound::Unbounded)).filter(|(place, entry)| self.shows(place, entry));
+        let shown =
+            self.entries.range((start, Bound::Unbounded)).filter(|(place, entry)| self.entries.shows(place, entry));
         shown.take(limit).map(|(place, entry)| self.view(place, entry)).collect()
     }
 
     /// One destination.
     pub fn route(&self, prefix: &IpNet) -> Option<RouteView> {
-        let place = self.place(*prefix);
+        let place = self.entries.place(*prefix);
         self.entries.get(&place).map(|entry| self.view(&place, entry))
     }
 
     /// Counts by state.
     pub fn counts(&self) -> BTreeMap<State, usize> {
-        let mut counts = BTreeMap::new();
-        for (_, entry) in self.entries.iter().filter(|(place, entry)| self.shows(place, entry)) {
-            *counts.entry(entry.state().0).or_default() += 1;
-        }
-        counts
+        self.entries.counts()
     }
 
     /// Whether a route of the family leads into the tunnel.
-    pub fn leads_into_tunnel(&self, ipv4: bool) -> bool {
-        self.entries.iter().any(|(place, entry)| place.prefix.addr().is_ipv4() == ipv4 && entry.group().is_some())
-    }
-
-    /// What stands in another table or metric is only there to be removed.
-    fn shows(&self, place: &Place, entry: &Entry) -> bool {
-        *place == self.place(place.prefix) && entry.is_shown()
+    pub fn leads_into_tunnel(&self, family: Family) -> bool {
+        self.entries.leads_into_tunnel(family)
     }
 
     fn view(&self, place: &Place, entry: &Entry) -> RouteView {
@@ -58,7 +51,7 @@ impl Fib {
             hops,
             discard: target == Some(&Target::Discard),
             state,
-            error,
+            error: error.map(str::to_owned),
             tunnel: entry.group().map(|group| self.names(group)),
         }
     }

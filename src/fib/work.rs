@@ -39,7 +39,7 @@ impl Fib {
         while changes.len() < BATCH
             && let Some(place) = self.tunnel.take()
         {
-            let Some(entry) = self.entries.get_mut(&place) else { continue };
+            let Some(mut entry) = self.entries.get_mut(&place) else { continue };
             let Some(group) = entry.tunnel_step() else { continue };
             entry.tunnel_sent(group.clone());
             places.push(place);
@@ -57,7 +57,7 @@ impl Fib {
         while ops.len() < BATCH
             && let Some(place) = self.kernel.take()
         {
-            let Some(entry) = self.entries.get_mut(&place) else { continue };
+            let Some(mut entry) = self.entries.get_mut(&place) else { continue };
             let Some(body) = entry.kernel_step() else { continue };
             entry.kernel_sent(body.clone());
             places.push(place);
@@ -79,7 +79,7 @@ impl Fib {
     }
 
     pub(super) fn retry(&mut self, place: Place) {
-        if let Some(entry) = self.entries.get_mut(&place) {
+        if let Some(mut entry) = self.entries.get_mut(&place) {
             entry.retry();
         }
         self.schedule(place);
@@ -116,7 +116,7 @@ impl Fib {
         let is_done = |batch: &mut TunnelBatch| batch.generation.is_some_and(|sent| sent <= generation);
         let Some(batch) = self.tunnel_batch.take_if(is_done) else { return };
         for place in batch.places {
-            if let Some(entry) = self.entries.get_mut(&place) {
+            if let Some(mut entry) = self.entries.get_mut(&place) {
                 entry.tunnel_applied();
             }
             self.schedule(place);
@@ -138,7 +138,7 @@ impl Fib {
                 let why = whole.as_ref().map_or_else(|| "the kernel did not answer".to_owned(), ToString::to_string);
                 Err(io::Error::other(why))
             };
-            if let Some(entry) = self.entries.get_mut(&place) {
+            if let Some(mut entry) = self.entries.get_mut(&place) {
                 let retry = entry.kernel_done(result.unwrap_or_else(unanswered), certain);
                 self.refused.extend(retry.map(|delay| (place, delay)));
             }

@@ -3,17 +3,16 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use bgpd::types::Family;
 use tracing::warn;
-
-const FORWARDING: [(&str, &str); 2] = [("IPv4", "net/ipv4/ip_forward"), ("IPv6", "net/ipv6/conf/all/forwarding")];
 
 /// Forwarding of both families. A host without IPv6 has no such switch, which is no error.
 pub fn forwarding(wanted: Option<bool>) -> Result<()> {
-    for (_, key) in FORWARDING {
-        set(key, wanted.map(|on| if on { "1" } else { "0" }))?;
+    for family in Family::ALL {
+        set(forwarding_key(family), wanted.map(|on| if on { "1" } else { "0" }))?;
     }
     if wanted.is_none() {
-        [true, false].into_iter().filter_map(forwarding_fault).for_each(|fault| warn!("{fault}"));
+        Family::ALL.into_iter().filter_map(forwarding_fault).for_each(|fault| warn!("{fault}"));
     }
     Ok(())
 }
@@ -28,10 +27,21 @@ pub fn rp_filter(interface: &str, wanted: Option<bool>) -> Result<()> {
 }
 
 /// What is wrong now with the forwarding of a family, in one sentence.
-pub fn forwarding_fault(ipv4: bool) -> Option<String> {
-    let (family, key) = FORWARDING[usize::from(!ipv4)];
+pub fn forwarding_fault(family: Family) -> Option<String> {
+    let key = forwarding_key(family);
+    let packets = match family {
+        Family::Ipv4 => "IPv4 packets",
+        Family::Ipv6 => "IPv6 packets",
+    };
     let off = read(key)? == "0";
-    off.then(|| format!("{} is 0: {family} packets between the tunnel and other links are not forwarded", dotted(key)))
+    off.then(|| format!("{} is 0: {packets} between the tunnel and other links are not forwarded", dotted(key)))
+}
+
+fn forwarding_key(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "net/ipv4/ip_forward",
+        Family::Ipv6 => "net/ipv6/conf/all/forwarding",
+    }
 }
 
 /// What is wrong now with the reverse-path filter of the tunnel's device, in one sentence.

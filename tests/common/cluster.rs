@@ -2,6 +2,7 @@
 //! kubelet would run it, but for the seccomp profile. It takes what the gateway's Deployment says, and refuses what it does
 //! not know.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -56,11 +57,9 @@ impl Cluster {
         let probe = &self.main()?["readinessProbe"]["httpGet"];
         let (host, path) = (text(&probe["host"])?, text(&probe["path"])?);
         let port = probe["port"].as_u64().context("no port")?;
-        let ask = format!(
-            "exec 3<>/dev/tcp/{host}/{port}; printf 'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
-        );
+        let address = SocketAddr::new(host.parse()?, u16::try_from(port)?);
         eventually("the pod is ready", async || {
-            let answer = lab.output(self.node, "bash", &["-c", &ask])?;
+            let answer = lab.probe(self.node, address, path)?;
             ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
             Ok(())
         })

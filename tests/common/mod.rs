@@ -19,7 +19,7 @@ pub mod tools;
 pub mod wireguard_go;
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -180,6 +180,16 @@ impl Lab {
         let mut command = self.node(node).command(program);
         command.args(arguments);
         output(command)
+    }
+
+    /// What a probe of the kubelet gets, from the node's own network.
+    pub fn probe(&self, node: &str, address: SocketAddr, path: &str) -> anyhow::Result<String> {
+        let script = format!(
+            "exec 3<>/dev/tcp/{}/{}; printf 'GET {path} HTTP/1.1\\r\\nHost: probe\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3",
+            address.ip(),
+            address.port()
+        );
+        self.output(node, "bash", &["-c", &script])
     }
 
     /// Waits until one echo comes back.

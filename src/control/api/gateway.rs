@@ -161,7 +161,7 @@ impl From<daemon::Status> for Status {
         let fib = |state| status.fib.get(&state).copied().unwrap_or_default();
         Self {
             router: Router { asn: status.asn.map(|asn| asn.get()), router_id: status.router_id },
-            ready: status.ready,
+            ready: status.not_ready.is_empty(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: status.uptime.as_secs(),
             tunnels: TunnelCounts {

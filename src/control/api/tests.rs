@@ -229,7 +229,6 @@ fn the_status_counts_what_there_is() {
     let status = daemon::Status {
         asn: Asn::new(64513),
         router_id: Some("10.20.0.10".parse().unwrap()),
-        ready: false,
         not_ready: vec!["wg0 is not up".into()],
         warnings: vec!["net.ipv4.ip_forward is 0".into()],
         uptime: Duration::from_secs(9),
@@ -248,6 +247,7 @@ fn the_status_counts_what_there_is() {
         "routes": {"loc_rib": 7, "fib": {"installed": 6, "pending": 0, "failed": 1, "stale": 0, "foreign": 0}},
     });
     assert_eq!(shown(&Status::from(status)), expected);
+    assert!(Status::from(daemon::Status::default()).ready);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Random histories against a model host, slow and unreliable. The law holds at every moment; when the storm is over,
 //! what is installed is what is wanted.
 
+use bgpd::types::Family;
 use proptest::prelude::*;
 
 use super::*;
@@ -206,6 +207,22 @@ impl Host {
             self.keep_the_law();
         }
         self.keep_the_law();
+        self.counts_are_what_a_walk_finds();
+    }
+
+    fn counts_are_what_a_walk_finds(&self) {
+        let fib = &self.bench.fib;
+        let (mut shown, mut tunnel) = (BTreeMap::new(), BTreeSet::new());
+        for (place, entry) in fib.entries.iter() {
+            if (place.table, place.metric) == (254, 20) && entry.is_shown() {
+                *shown.entry(entry.state().0).or_default() += 1;
+            }
+            if entry.group().is_some() {
+                tunnel.insert(Family::of(&place.prefix));
+            }
+        }
+        assert_eq!(fib.counts(), shown);
+        assert_eq!(Family::ALL.map(|family| fib.leads_into_tunnel(family)), Family::ALL.map(|it| tunnel.contains(&it)));
     }
 }
 
@@ -303,7 +320,7 @@ impl Host {
     fn assert_all_is_as_wanted(&self) {
         let fib = &self.bench.fib;
         let (mut routes, mut table) = (BTreeMap::new(), BTreeMap::new());
-        for (place, entry) in &fib.entries {
+        for (place, entry) in fib.entries.iter() {
             let Some(choice) = entry.choice.as_ref().filter(|_| !fib.withdrawing) else { continue };
             let wanted = choice.wanted(&fib.settings, &fib.next_hops);
             if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref(), false).is_some() {
