@@ -291,6 +291,7 @@ fn when_a_gateway_has_stopped_the_next_can_start() {
             ec2.lab.terminate("again").await;
             ec2.start("withdraw");
         }
+        ec2.lab.answers("ec2").await;
     });
 }
 
