@@ -36,6 +36,16 @@ impl<'a> Ec2<'a> {
         self.config = self.lab.file("changed.toml", &text);
     }
 
+    /// Neither tunnel nor neighbors, but the same protocol number; it listens elsewhere.
+    fn configure_without_tunnel(&mut self) {
+        let socket = self.lab.running.directory().file("elsewhere.sock");
+        let text = format!(
+            "[router]\nasn = 64513\nrouter-id = '10.20.0.10'\n[bgp]\nlisten = []\n[control]\nsocket = '{}'\n",
+            socket.display()
+        );
+        self.config = self.lab.file("changed.toml", &text);
+    }
+
     fn start(&mut self, on_stop: &str) {
         let mut command = self.lab.node("ec2").command(binary());
         command.args(["run", "--on-stop", on_stop, "--config"]).arg(&self.config);
@@ -71,6 +81,17 @@ impl<'a> Ec2<'a> {
     fn device(&self) -> anyhow::Result<String> {
         self.lab.output("ec2", "ip", &["-d", "address", "show", "wg0"])
     }
+
+    fn has_no_device(&self) {
+        let links = self.lab.output("ec2", "ip", &["-brief", "link"]).unwrap();
+        assert!(links.contains("lo") && !links.contains("wg0"), "{links}");
+    }
+
+    /// The links that have the tunnel's address.
+    fn links_with_the_address(&self) -> anyhow::Result<Vec<String>> {
+        let found = self.lab.output("ec2", "ip", &["-br", "address", "show", "to", "169.254.64.1/32"])?;
+        Ok(found.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -87,7 +108,7 @@ fn what_is_kept_outlives_a_crash_and_is_taken_over_without_the_addresses_of_befo
         assert_eq!(ec2.routes(), PODS.len());
         let device = ec2.device().unwrap();
         assert!(
-            device.contains("169.254.65.1/30") && device.contains("fd65::1/64") && device.contains("alias vpngw"),
+            device.contains("169.254.65.1/30") && device.contains("fd65::1/64") && device.contains("alias vpngw 157"),
             "{device}"
         );
 
@@ -108,7 +129,7 @@ fn what_is_kept_outlives_a_crash_and_is_taken_over_without_the_addresses_of_befo
         assert!(first.status.success(), "{}", said(&first));
         assert_eq!(said(&first), "removed 2 routes and interface wg0 of a former run\n");
         assert_eq!(ec2.routes(), 0);
-        assert!(ec2.device().is_err());
+        ec2.has_no_device();
         let second = ec2.withdraw();
         assert!(second.status.success());
         assert_eq!(said(&second), "");
@@ -130,7 +151,7 @@ fn without_keep_a_crash_leaves_nothing_even_of_a_device_that_was_kept() {
         })
         .await;
         ec2.crash().await;
-        assert!(ec2.device().is_err());
+        ec2.has_no_device();
         assert_eq!(ec2.routes(), 0);
     });
 }
@@ -142,7 +163,7 @@ fn the_file_overrules_what_the_service_says() {
         ec2.works("keep").await;
         ec2.lab.terminate("changed").await;
         assert_eq!(ec2.routes(), 0);
-        assert!(ec2.device().is_err());
+        ec2.has_no_device();
     });
 }
 
@@ -174,13 +195,103 @@ fn what_a_gateway_uses_that_listens_elsewhere_is_not_removed() {
         let refused = ec2.withdraw();
         assert_eq!(refused.status.code(), Some(1));
         let text = said(&refused);
-        assert!(text.starts_with("error: nothing was removed") && text.contains("another program holds it"), "{text}");
+        assert!(text.starts_with("error: nothing was removed: a gateway with protocol 157 runs"), "{text}");
+        assert_eq!(ec2.routes(), PODS.len());
+        // Nor by a configuration that would not need its device.
+        ec2.configure_without_tunnel();
+        let refused = ec2.withdraw();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(said(&refused).starts_with("error: nothing was removed"), "{}", said(&refused));
         assert_eq!(ec2.routes(), PODS.len());
         // Where it does listen it is stopped, although it would have kept them.
         ec2.configure(&[]);
         let stopped = ec2.withdraw();
         assert!(stopped.status.success(), "{}", said(&stopped));
         assert_eq!(ec2.routes(), 0);
+    });
+}
+
+#[test]
+fn a_device_whose_name_is_no_longer_configured_goes_with_its_addresses() {
+    const RENAMED: [(&str, &str); 1] = [("[wireguard]\n", "[wireguard]\ninterface = 'wgrev1'\n")];
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.works("keep").await;
+        ec2.crash().await;
+        assert_eq!(ec2.links_with_the_address().unwrap(), ["wg0"]);
+        ec2.configure(&RENAMED);
+        ec2.works("keep").await;
+        eventually("the end of the old device", async || {
+            ensure!(ec2.links_with_the_address()? == ["wgrev1"], "{:?}", ec2.links_with_the_address()?);
+            ensure!(ec2.routes() == PODS.len(), "{} routes", ec2.routes());
+            Ok(())
+        })
+        .await;
+        // By a configuration that knows neither name, once nobody uses it.
+        ec2.crash().await;
+        ec2.configure(&[]);
+        let stopped = ec2.withdraw();
+        assert_eq!(said(&stopped), "removed 2 routes and interface wgrev1 of a former run\n");
+        assert_eq!(ec2.links_with_the_address().unwrap(), [""; 0]);
+
+        // By a start without any tunnel. What others have made stays.
+        lab.output("ec2", "ip", &["tuntap", "add", "theirs0", "mode", "tun"]).unwrap();
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.works("keep").await;
+        ec2.crash().await;
+        ec2.configure_without_tunnel();
+        ec2.start("keep");
+        eventually("the end of the device", async || {
+            ensure!(ec2.links_with_the_address()?.is_empty(), "{:?}", ec2.links_with_the_address()?);
+            Ok(())
+        })
+        .await;
+        lab.output("ec2", "ip", &["link", "show", "theirs0"]).unwrap();
+    });
+}
+
+#[test]
+fn a_second_gateway_must_have_another_protocol_number() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.works("withdraw").await;
+        ec2.configure_without_tunnel();
+        let mut second = ec2.lab.node("ec2").command(binary());
+        second.args(["run", "--config"]).arg(&ec2.config);
+        ec2.lab.running.run("second", second).unwrap();
+        let process = ec2.lab.running.process("second").unwrap();
+        let status = process.wait(common::DEADLINE).await.unwrap();
+        let log = process.output();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(
+            log.contains("error: another vpngw with [kernel] protocol 157 runs in this network namespace"),
+            "{log}"
+        );
+        ec2.lab.kill("second").await;
+        assert_eq!(ec2.routes(), PODS.len());
+    });
+}
+
+#[test]
+fn when_a_gateway_has_stopped_the_next_can_start() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[("[control]\n", "[control]\nobserve = ['127.0.0.1:9179', '10.20.0.10:9179']\n")]);
+        let socket = ec2.lab.running.socket("ec2");
+        ec2.start("withdraw");
+        for _ in 0..10 {
+            ec2.lab.answers("ec2").await;
+            let mut again = ec2.lab.node("ec2").command("sh");
+            again.args(["-c", "\"$0\" --socket \"$1\" stop && exec \"$0\" run --config \"$2\""]);
+            again.arg(binary()).arg(&socket).arg(&ec2.config);
+            ec2.lab.running.run("again", again).unwrap();
+            let before = ec2.lab.running.process("changed").unwrap();
+            assert!(before.wait(common::DEADLINE).await.unwrap().success(), "{}", before.output());
+            ec2.lab.answers("ec2").await;
+            // The next round's.
+            ec2.lab.terminate("again").await;
+            ec2.start("withdraw");
+        }
+        ec2.lab.answers("ec2").await;
     });
 }
 
@@ -208,6 +319,6 @@ fn a_stop_that_is_asked_for_while_it_reads_its_keys_is_not_lost() {
         let status = process.wait(common::DEADLINE).await.unwrap();
         assert!(status.success(), "{status}: {}", process.output());
         assert!(process.output().contains("stopping"), "{}", process.output());
-        assert!(ec2.device().is_err());
+        ec2.has_no_device();
     });
 }

@@ -152,6 +152,24 @@ fn the_package_runs_restarts_and_goes_without_losing_or_leaving_a_route() {
         apt(&machine, "install /tmp/vpngw.deb");
         works(lab).await;
 
+        // Removed while it fails and is started again and again, with a configuration that nobody can read any more.
+        machine.run("cd /etc/vpngw && cp -p vpngw.toml good && echo '[' >>vpngw.toml").unwrap();
+        assert!(!machine.sh("systemctl restart vpngw").unwrap().status.success());
+        eventually("the wait for the next start", async || {
+            let state = property(&machine, "SubState")?;
+            ensure!(state == "auto-restart", "{state}");
+            Ok(())
+        })
+        .await;
+        for prefix in PODS {
+            lab.kernel_route("ec2", prefix, true).await;
+        }
+        apt(&machine, "remove vpngw");
+        nothing_in_the_kernel(lab);
+        machine.run("mv /etc/vpngw/good /etc/vpngw/vpngw.toml").unwrap();
+        apt(&machine, "install /tmp/vpngw.deb");
+        works(lab).await;
+
         // Purged while it does not run and has kept its routes.
         machine.run("systemctl stop vpngw").unwrap();
         for prefix in PODS {
@@ -177,6 +195,9 @@ async fn has_no_more_rights_than_it_needs(machine: &Machine) {
         assert_eq!(field(set), CAPABILITIES, "{set}");
     }
     assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".to_owned(), "2".to_owned()));
+    let limits = machine.run(&format!("cat /proc/{process}/limits")).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
     // It could set what its sandbox protects everything else of.
     assert_eq!(
         machine.run("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/wg0/rp_filter").unwrap(),
@@ -187,14 +208,14 @@ async fn has_no_more_rights_than_it_needs(machine: &Machine) {
 }
 
 async fn a_hung_process_is_replaced(lab: &mut Lab, machine: &Machine) {
-    let hasty = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\n";
+    let hasty = "[Service]\nWatchdogSec=10s\nTimeoutAbortSec=1s\n";
     machine.write("/etc/systemd/system/vpngw.service.d/hasty.conf", hasty.as_bytes());
     machine.run("systemctl daemon-reload && systemctl restart vpngw").unwrap();
     let process = running(machine).await;
     // It pings: it lives longer than it could without.
-    eventually("ten seconds of life", async || {
+    eventually("fifteen seconds of life", async || {
         let status: Value = serde_json::from_str(&machine.run("vpngw show status --json")?)?;
-        ensure!(status["uptime_seconds"].as_f64().context("no uptime")? > 10.0, "{status}");
+        ensure!(status["uptime_seconds"].as_f64().context("no uptime")? > 15.0, "{status}");
         Ok(())
     })
     .await;
@@ -222,11 +243,18 @@ async fn an_upgrade_keeps_routes(lab: &mut Lab, machine: &Machine) {
     })
     .await;
     assert!(machine.run("dpkg-query -W -f '${Version}' vpngw").unwrap().ends_with("+next"));
+    // What its owner has stopped stays so.
+    machine.run("systemctl stop vpngw").unwrap();
+    apt(machine, "install --reinstall /tmp/next.deb");
+    assert_eq!(property(machine, "ActiveState").unwrap(), "inactive");
+    machine.run("systemctl start vpngw").unwrap();
+    works(lab).await;
 }
 
 fn nothing_in_the_kernel(lab: &Lab) {
     assert!(lab.ip_routes("ec2", "157").unwrap().is_empty());
-    assert!(lab.output("ec2", "ip", &["link", "show", "wg0"]).is_err(), "the device is still there");
+    let links = lab.output("ec2", "ip", &["-brief", "link"]).unwrap();
+    assert!(links.contains("lo") && !links.contains("wg0"), "{links}");
 }
 
 /// But for the books of dpkg and apt, and logs.
@@ -257,8 +285,11 @@ fn nothing_in_the_files(machine: &Machine, before: &BTreeSet<PathBuf>) {
         .filter(|file| !BOOKS.iter().any(|book| file.starts_with(book)) && !is_list(file))
         .collect();
     assert!(left.is_empty(), "{left:#?}");
-    assert!(machine.run("id vpngw || getent group vpngw").is_err());
-    assert!(machine.run("ls -d /etc/vpngw /run/vpngw /var/lib/vpngw 2>/dev/null | grep .").is_err());
+    for list in ["passwd", "group"] {
+        // 2: there is no such entry.
+        assert_eq!(machine.sh(&format!("getent {list} vpngw")).unwrap().status.code(), Some(2), "{list}");
+    }
+    assert_eq!(machine.run("find /etc/vpngw /run/vpngw /var/lib/vpngw 2>/dev/null || true").unwrap(), "");
 }
 
 #[test]
@@ -285,6 +316,15 @@ fn a_start_that_fails_says_why_in_one_sentence() {
         machine.put(&lab.running.directory().file("ec2.key"), "/etc/vpngw/ec2.key");
         machine.run("chmod 0640 /etc/vpngw/ec2.key").unwrap();
         running(&machine).await;
+
+        // A group that the service's user is not in.
+        machine.run("sed -i \"s/^group = .*/group = 'adm'/\" /etc/vpngw/vpngw.toml").unwrap();
+        assert!(!machine.sh("systemctl restart vpngw").unwrap().status.success());
+        let said = machine.run("journalctl --no-pager -u vpngw").unwrap();
+        assert!(said.contains("to group adm (our user is not in it: SupplementaryGroups=adm in"), "{said}");
+        machine.write("/etc/systemd/system/vpngw.service.d/group.conf", b"[Service]\nSupplementaryGroups=adm\n");
+        machine.run("systemctl daemon-reload && systemctl restart vpngw").unwrap();
+        assert_eq!(machine.run("stat -c '%a %U:%G' /run/vpngw/vpngw.sock").unwrap().trim(), "660 vpngw:adm");
         machine.run("vpngw stop --withdraw").unwrap();
     });
 }
@@ -301,5 +341,23 @@ fn the_unit_is_sound_and_little_exposed() {
         eprintln!("{last}");
         let level = last.split_once("vpngw.service: ").unwrap().1.split(' ').next().unwrap();
         assert!(level.parse::<f64>().unwrap() < EXPOSURE, "{said}");
+    });
+}
+
+#[test]
+fn in_the_image_of_a_machine_it_makes_its_directory_and_a_user_of_somebody_else_stays() {
+    let Some(package) = package() else { return };
+    with_site(&PROGRAMS, site(), async |lab| {
+        let machine = Machine::boot(lab.node("ec2")).await;
+        machine.put(&package, "/tmp/vpngw.deb");
+        machine.run("useradd --system --user-group --home-dir /srv/vpngw vpngw").unwrap();
+        // As where systemd does not run.
+        let without = "unshare --mount sh -c 'mount -t tmpfs none /run/systemd && dpkg --install /tmp/vpngw.deb'";
+        machine.run(without).unwrap();
+        assert_eq!(machine.run("stat -c '%a %U:%G' /etc/vpngw").unwrap().trim(), "2750 root:vpngw");
+        machine.run("dpkg --purge vpngw").unwrap();
+        assert!(!machine.run("ls /etc").unwrap().lines().any(|name| name == "vpngw"));
+        assert!(machine.run("getent passwd vpngw").unwrap().contains(":/srv/vpngw:"));
+        machine.run("getent group vpngw").unwrap();
     });
 }

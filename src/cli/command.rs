@@ -23,8 +23,8 @@ pub const SEND_TIME: Duration = Duration::from_secs(10);
 /// How often a gateway is looked at that is stopping or sending.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Stops the gateway and waits until nobody listens on its socket. Where a configuration is named and its gateway does
-/// not run, what that has kept is removed.
+/// Stops the gateway and waits until nobody listens on its socket. Where a configuration is named, what its gateway has
+/// kept, or could not remove, is removed.
 pub(super) async fn stop(client: &Client, arguments: &Stop) -> anyhow::Result<()> {
     let routes = match arguments {
         Stop { withdraw: true, .. } => Some(api::StopRoutes::Withdraw),
@@ -35,7 +35,7 @@ pub(super) async fn stop(client: &Client, arguments: &Stop) -> anyhow::Result<()
     let config = load(path, false, Some(SOME_ROUTER_ID), OnStop::Withdraw)?.config;
     let client = Client::new(&config.control.socket);
     if client.is_reachable().await {
-        return stop_running(&client, routes).await;
+        stop_running(&client, routes).await?;
     }
     host::raise_capabilities()?;
     if let Some(text) = told(&daemon::remove_leftovers(&config).await?) {
@@ -51,8 +51,8 @@ fn told(removed: &Removed) -> Option<String> {
         1 => Some("1 route".to_owned()),
         count => Some(format!("{count} routes")),
     };
-    let interface = removed.interface.as_ref().map(|name| format!("interface {name}"));
-    let things: Vec<String> = routes.into_iter().chain(interface).collect();
+    let interfaces = removed.interfaces.iter().map(|name| format!("interface {name}"));
+    let things: Vec<String> = routes.into_iter().chain(interfaces).collect();
     (!things.is_empty()).then(|| format!("removed {} of a former run", things.join(" and ")))
 }
 

@@ -1,22 +1,23 @@
 //! The tunnel's device: made, or taken over from a former run, and what such a run has left.
 //!
-//! A device is ours if it carries our mark. One of the configured name without it belongs to somebody else and is
-//! neither used nor removed.
+//! A device that a gateway has made carries a mark with that gateway's protocol number, whatever its name. One of the
+//! configured name without a mark belongs to somebody else and is neither used nor removed.
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use config::Config;
 use config::settings::{OnStop, Wireguard};
 use wgd::net::{Io, Tunnel};
 
+use super::instance::Instance;
 use super::news::Mailbox;
 use crate::host;
 use crate::kernel::{Kernel, Link, RouteOp};
 
-/// The alias (IFLA_IFALIAS) of a device that is ours.
-const MARK: &str = "vpngw";
+/// How the alias (IFLA_IFALIAS) of a device begins that a gateway has made; the gateway's protocol number follows.
+const MARK: &str = "vpngw ";
 
 /// The tunnel's device: its TUN is kept open here too, for it can be made persistent as long as we live.
 #[derive(Debug)]
@@ -37,14 +38,15 @@ impl Device {
         let name = &wireguard.interface;
         if let Some(link) = find(kernel, name).await? {
             ensure!(
-                is_ours(&link),
+                link.alias.is_some_and(|alias| alias.starts_with(MARK)),
                 "interface {name} is there already and is not ours: remove it (ip link delete {name}) or set \
                  another name as [wireguard] interface"
             );
         }
         let tun = host::open_tun(name)?;
         let interface = host::interface_index(name).with_context(|| format!("interface {name} is gone again"))?;
-        kernel.set_alias(interface, MARK).await.with_context(|| format!("cannot mark interface {name} as ours"))?;
+        let mark = mark(config.kernel.protocol);
+        kernel.set_alias(interface, &mark).await.with_context(|| format!("cannot mark interface {name} as ours"))?;
         remove_old_addresses(wireguard, kernel, interface).await?;
         for address in &wireguard.addresses {
             kernel
@@ -91,37 +93,45 @@ async fn remove_old_addresses(wireguard: &Wireguard, kernel: &Kernel, interface:
 pub struct Removed {
     /// How many kernel routes.
     pub routes: usize,
-    /// The device's name.
-    pub interface: Option<String>,
+    /// The devices' names.
+    pub interfaces: Vec<String>,
 }
 
-/// Removes what a former run of this configuration has kept: kernel routes with its protocol number in every table, and
-/// its device. No gateway answers on its control socket; where one holds the device all the same, nothing is touched.
+/// Removes what former runs with this configuration's protocol number have kept: kernel routes in every table, and devices.
+/// Where a gateway with that number runs, nothing is touched.
 ///
 /// # Errors
 /// One sentence: a gateway runs, or what could not be removed.
 pub async fn remove_leftovers(config: &Config) -> Result<Removed> {
-    let (kernel, _events) = Kernel::start(config.kernel.protocol).context("cannot open netlink")?;
-    let name = config.wireguard.as_ref().map(|wireguard| &wireguard.interface);
-    let ours = match name {
-        Some(name) => find(&kernel, name).await?.filter(is_ours).map(|_| name),
-        None => None,
+    let protocol = config.kernel.protocol;
+    let Some(_held) = Instance::claim(protocol).await.context("cannot see whether a gateway runs")? else {
+        let socket = config.control.socket.display();
+        bail!("nothing was removed: a gateway with protocol {protocol} runs that does not listen on {socket}");
     };
-    let running = || {
-        format!("nothing was removed: does a gateway run that does not listen on {}?", config.control.socket.display())
-    };
-    let tun = ours.map(|name| host::open_tun(name)).transpose().with_context(running)?;
+    let (kernel, _events) = Kernel::start(protocol).context("cannot open netlink")?;
     let routes = kernel.own_routes().await.context("cannot read the kernel's routes")?;
     let count = routes.len();
     let results = kernel.routes(routes.into_iter().map(RouteOp::Delete).collect()).await;
     for result in results.context("cannot remove our routes")? {
         result.context("cannot remove a route of ours")?;
     }
-    if let Some(tun) = &tun {
+    Ok(Removed { routes: count, interfaces: remove_devices(&kernel, protocol, None).await? })
+}
+
+/// Removes devices of former runs, whatever their name, but not `wanted`: an interface that the configuration no longer
+/// names would keep its addresses, and their routes. The instance is held, so nobody uses one.
+pub(super) async fn remove_devices(kernel: &Kernel, protocol: u8, wanted: Option<u32>) -> Result<Vec<String>> {
+    let mut links = kernel.links().await.context("cannot read this host's links")?;
+    links.retain(|link| link.alias.as_ref() == Some(&mark(protocol)) && Some(link.index) != wanted);
+    let mut removed = Vec::new();
+    for Link { name, .. } in links {
+        let failed = || format!("cannot remove interface {name}");
+        let tun = host::open_tun(&name).with_context(failed)?;
         // It goes with this last descriptor.
-        host::set_persistent(tun.as_fd(), false).context("cannot remove the device")?;
+        host::set_persistent(tun.as_fd(), false).with_context(failed)?;
+        removed.push(name);
     }
-    Ok(Removed { routes: count, interface: ours.cloned() })
+    Ok(removed)
 }
 
 async fn find(kernel: &Kernel, name: &str) -> Result<Option<Link>> {
@@ -129,6 +139,6 @@ async fn find(kernel: &Kernel, name: &str) -> Result<Option<Link>> {
     Ok(links.into_iter().find(|link| link.name == *name))
 }
 
-fn is_ours(link: &Link) -> bool {
-    link.alias.as_deref() == Some(MARK)
+fn mark(protocol: u8) -> String {
+    format!("{MARK}{protocol}")
 }

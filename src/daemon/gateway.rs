@@ -23,6 +23,7 @@ use wgd::view::{PeerState, PeerView};
 use super::device::Device;
 use super::handle::Stop;
 use super::inputs::{Heard, Inputs, sleep_until};
+use super::instance::Instance;
 use super::journal::Journal;
 use super::news::News;
 use super::signals::Signals;
@@ -64,6 +65,15 @@ pub(super) struct Gateway {
     tunnel_gone: bool,
     own_routes: Asking,
     addresses: Asking,
+    held: Held,
+}
+
+/// What the next gateway needs: let go before the control socket goes, which says that we have stopped.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) instance: Instance,
+    /// The observe listeners.
+    pub(super) observers: JoinSet<io::Result<()>>,
 }
 
 /// The result of a job.
@@ -77,7 +87,14 @@ enum Done {
 }
 
 impl Gateway {
-    pub(super) fn new(config: Config, kernel: Kernel, fib: Fib, bgp: Option<Bgp>, device: Option<Device>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        kernel: Kernel,
+        fib: Fib,
+        bgp: Option<Bgp>,
+        device: Option<Device>,
+        held: Held,
+    ) -> Self {
         let started = Instant::now();
         let peers = config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
         let endpoint = |peer: &PeerSettings| match peer.endpoint {
@@ -101,6 +118,7 @@ impl Gateway {
             tunnel_gone: false,
             own_routes: Asking::default(),
             addresses: Asking::default(),
+            held,
         }
     }
 
@@ -373,6 +391,8 @@ impl Gateway {
             }
             device.tunnel.stop();
         }
+        self.held.observers.shutdown().await;
+        drop(self.held.instance);
         // A leftover socket is no harm: the next start finds that nobody answers and removes it.
         let _ = std::fs::remove_file(&self.config.control.socket);
         withdrawn

@@ -7,6 +7,7 @@ mod device;
 mod gateway;
 mod handle;
 mod inputs;
+mod instance;
 mod journal;
 mod log;
 mod news;

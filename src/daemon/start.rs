@@ -1,21 +1,24 @@
-//! Starting, in order: the kernel's thread, the device, the tunnel, the speaker, and last the control socket, which
+//! Starting, in order: the claim to the protocol number, the kernel's thread, the device, the tunnel, the speaker, and last the control socket, which
 //! appears when everything that does not wait for others is up.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
 use config::settings::Wireguard;
 use config::{Config, Source};
 use tokio::sync::mpsc;
-use tracing::info;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
 
-use super::device::Device;
-use super::gateway::{CALLS, Gateway, companions};
+use super::device::{Device, remove_devices};
+use super::gateway::{CALLS, Gateway, Held, companions};
 use super::handle::Handle;
 use super::inputs::Inputs;
+use super::instance::Instance;
 use super::news::Mailbox;
 use super::systemd;
 use crate::control::{self, Access, Listener};
@@ -24,16 +27,18 @@ use crate::host;
 use crate::kernel::{Address, Kernel};
 
 pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gateway, Inputs)> {
+    let protocol = config.kernel.protocol;
+    let Some(instance) = Instance::claim(protocol).await.context("cannot see whether another gateway runs")? else {
+        bail!("another vpngw with [kernel] protocol {protocol} runs in this network namespace: two must differ in it");
+    };
     host::forwarding(config.kernel.forwarding)?;
-    let (kernel, kernel_events) = Kernel::start(config.kernel.protocol).context("cannot open netlink")?;
-    let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
+    let (kernel, kernel_events) = Kernel::start(protocol).context("cannot open netlink")?;
     let mailbox = Mailbox::default();
     let device = match &config.wireguard {
         Some(wireguard) => Some(Device::open(wireguard, &config, &kernel, &mailbox).await?),
         None => None,
     };
     let own = kernel.addresses().await.context("cannot read this host's addresses")?;
-    let fib = Fib::new(fib_settings(&config, device.as_ref(), &own), found);
     let (bgp, outputs) = match &config.bgp {
         Some(bgp) => {
             let listeners =
@@ -46,11 +51,17 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     };
     let (calls, inbox) = mpsc::channel(CALLS);
     let handle = Handle::new(calls, bgp.clone(), Arc::new(sources));
-    serve(&config, &handle)?;
+    let observers = serve(&config, &handle)?;
     // From here on a crash too leaves what is to be kept; a start that fails leaves only what it has found.
     if let Some(device) = &device {
         device.outlive_us(config.on_stop)?;
     }
+    match remove_devices(&kernel, protocol, device.as_ref().map(|device| device.interface)).await {
+        Ok(removed) => removed.iter().for_each(|name| info!(interface = name, "removed what a former run has left")),
+        Err(error) => warn!("{error:#}"),
+    }
+    let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
+    let fib = Fib::new(fib_settings(&config, device.as_ref(), &own), found);
     tokio::spawn(systemd::watchdog(handle));
     systemd::ready();
     info!(
@@ -60,17 +71,20 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         "running"
     );
     let inputs = Inputs { calls: inbox, speaker: outputs, kernel: kernel_events, mailbox };
-    Ok((Gateway::new(config, kernel, fib, bgp, device), inputs))
+    let held = Held { instance, observers };
+    Ok((Gateway::new(config, kernel, fib, bgp, device, held), inputs))
 }
 
-fn serve(config: &Config, handle: &Handle) -> Result<()> {
+/// Opens the control socket, last, and the observe listeners, which are given back.
+fn serve(config: &Config, handle: &Handle) -> Result<JoinSet<io::Result<()>>> {
+    let mut observers = JoinSet::new();
     for address in &config.control.observe {
         let listener = Listener::Tcp(host::tcp_listener(*address)?);
-        tokio::spawn(control::serve(listener, handle.clone(), Access::ReadOnly));
+        observers.spawn(control::serve(listener, handle.clone(), Access::ReadOnly));
     }
     let listener = host::unix_listener(&config.control.socket, config.control.group.as_deref())?;
     tokio::spawn(control::serve(Listener::Unix(listener), handle.clone(), Access::Full));
-    Ok(())
+    Ok(observers)
 }
 
 fn fib_settings(config: &Config, device: Option<&Device>, own: &[Address]) -> fib::Settings {

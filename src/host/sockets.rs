@@ -100,8 +100,15 @@ pub fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
     if let Some(group) = group {
         let gid = group_id(group)?;
-        std::os::unix::fs::chown(path, None, Some(gid))
-            .with_context(|| format!("cannot give {} to group {group}", path.display()))?;
+        std::os::unix::fs::chown(path, None, Some(gid)).map_err(|error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    format!(" (our user is not in it: SupplementaryGroups={group} in the service's unit)")
+                }
+                _ => String::new(),
+            };
+            anyhow::Error::new(error).context(format!("cannot give {} to group {group}{remedy}", path.display()))
+        })?;
     }
     listener.set_nonblocking(true)?;
     Ok(listener)

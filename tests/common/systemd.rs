@@ -59,12 +59,14 @@ impl Machine {
         Ok(init)
     }
 
-    /// Runs a shell command as root, with nothing of our environment.
+    /// Runs a shell command as root, with nothing of our environment. One that hangs is ended after two minutes.
     ///
     /// # Errors
     /// Where it could not be started; that it fails is in its status.
     pub fn sh(&self, command: &str) -> anyhow::Result<Output> {
-        self.shell(command).stdin(Stdio::null()).output().with_context(|| command.to_owned())
+        let mut shell = self.enter();
+        shell.args(["timeout", "--kill-after=10", "120", "sh", "-c", command]);
+        shell.stdin(Stdio::null()).output().with_context(|| command.to_owned())
     }
 
     /// Standard output of a shell command that succeeds.
@@ -80,10 +82,16 @@ impl Machine {
 
     /// A shell command still to be started.
     pub fn shell(&self, command: &str) -> Command {
-        let mut shell = Command::new("nsenter");
-        shell.args(["--target", &self.init.to_string(), "--all", "--"]);
-        shell.args(["env", "-i", PATH, "HOME=/root", "LC_ALL=C.UTF-8", "sh", "-c", command]);
+        let mut shell = self.enter();
+        shell.args(["sh", "-c", command]);
         shell
+    }
+
+    fn enter(&self) -> Command {
+        let mut enter = Command::new("nsenter");
+        enter.args(["--target", &self.init.to_string(), "--all", "--"]);
+        enter.args(["env", "-i", PATH, "HOME=/root", "LC_ALL=C.UTF-8"]);
+        enter
     }
 
     /// Puts a file of the host into the machine, whether or not the machine can see it.

@@ -38,7 +38,12 @@ pub(super) fn control(keys: &mut Keys<'_, '_>) -> Control {
     let socket = FilePath("/run/vpngw/vpngw.sock".into());
     Control {
         socket: keys.or("socket", socket, "Unix socket of the API, mode 0660.").0,
-        group: keys.optional("group", "Group that may use the socket.").map(|group: Text| group.0),
+        group: keys
+            .optional(
+                "group",
+                "Group that may use the socket; the gateway's user must be in it (in a unit: `SupplementaryGroups=`).",
+            )
+            .map(|group: Text| group.0),
         observe: keys.or(
             "observe",
             Vec::new(),
