@@ -2,7 +2,13 @@
 //! the EC2 end, the image as the gateway pod at home, GoBGP for Cilium, FRR with UniFi's file for the edge router.
 #![allow(clippy::unwrap_used)]
 
+#[path = "guides/cluster.rs"]
+mod cluster;
 mod common;
+#[path = "guides/page.rs"]
+mod page;
+#[path = "guides/shell.rs"]
+mod shell;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,18 +16,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use common::cluster::Cluster;
+use cluster::Cluster;
 use common::gobgp::{Families, Settings};
-use common::guide::shell::Shell;
-use common::guide::{CLOUD, Guide, Step};
 use common::systemd::Machine;
-use common::{DEADLINE, Lab, PAUSE, binary, packages, with_site};
+use common::{DEADLINE, Lab, PAUSE, binary, container, packages, systemd, with_site};
+use page::{CLOUD, Guide, Step};
+use shell::Shell;
 use vpngw::lab::homelab_aws;
 use vpngw::lab::site::Site;
 
 const EC2: &str = "install-ec2.md";
 const HOME: &str = "install-kubernetes.md";
-const PROGRAMS: [&str; 7] = ["gobgpd", "gobgp", "bgpd", "zebra", "vtysh", "podman", "nsenter"];
+/// Beside what the image and the machine need.
+const PROGRAMS: [&str; 5] = ["gobgpd", "gobgp", "bgpd", "zebra", "vtysh"];
 
 /// Everything on either page, in the order in which an owner comes to it.
 const ORDER: [(&str, &[&str]); 5] = [
@@ -72,7 +79,8 @@ fn site() -> Site {
 fn both_guides_lead_from_nothing_to_a_ping_and_back() {
     let Some(cluster) = Cluster::new("home") else { return };
     let Some(package) = packages::find("vpngw_", ".deb", "packaging/deb/build") else { return };
-    with_site(&PROGRAMS, site(), async |lab| {
+    let programs = [&PROGRAMS[..], &container::PROGRAMS, &systemd::PROGRAMS].concat();
+    with_site(&programs, site(), async |lab| {
         let guides = BTreeMap::from([(EC2, Guide::read(EC2)), (HOME, Guide::read(HOME))]);
         let mut reader = Reader::new(lab, cluster, &package).await;
         let mut followed = 0;

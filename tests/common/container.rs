@@ -135,6 +135,11 @@ impl Image {
     fn start(&self, unshare: Command, name: &str, container: &Container) -> Command {
         let bundle = self.bundle(name);
         fs::create_dir_all(&bundle).unwrap();
+        // A root of its own: the runtime makes the places for its mounts in it, and two at once would be in each other's
+        // way. Capabilities of files are copied too.
+        let mut copy = Command::new("cp");
+        copy.arg("--archive").arg(self.directory.path().join("bundle/rootfs")).arg(&bundle);
+        output(copy).unwrap();
         let specification = self.specification(container).to_string();
         fs::write(bundle.join("config.json"), specification).unwrap();
         let mut run = self.crun(unshare);
@@ -171,7 +176,7 @@ impl Image {
         let namespaces = ["pid", "ipc", "mount"].into_iter().chain((!container.host_network).then_some("network"));
         json!({
             "ociVersion": "1.0.0",
-            "root": { "path": self.directory.path().join("bundle/rootfs"), "readonly": true },
+            "root": { "path": "rootfs", "readonly": true },
             "process": {
                 "user": user,
                 "args": words,

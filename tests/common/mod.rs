@@ -5,12 +5,10 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
 
-pub mod cluster;
 pub mod container;
 pub mod dump;
 pub mod frr;
 pub mod gobgp;
-pub mod guide;
 pub mod kernel;
 pub mod packages;
 pub mod pair;

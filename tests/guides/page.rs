@@ -4,40 +4,38 @@
 //! In the output, `…` stands for any text, and alone on a line for any lines. `<words>` in a command stand for what the
 //! reader fills in; the test fills it in from a table. Commands at the place `cloud` need one and are not followed.
 
-pub mod shell;
-
 use std::fs;
 use std::path::Path;
 
 /// The place whose commands are not followed.
-pub const CLOUD: &str = "cloud";
+pub(crate) const CLOUD: &str = "cloud";
 
 /// One page.
 #[derive(Debug)]
-pub struct Guide {
-    pub sections: Vec<Section>,
+pub(crate) struct Guide {
+    pub(crate) sections: Vec<Section>,
 }
 
 /// What stands between two headings.
 #[derive(Debug)]
-pub struct Section {
-    pub title: String,
-    pub steps: Vec<Step>,
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One command.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// Page and line, to point at.
-    pub at: String,
-    pub place: String,
-    pub command: String,
-    pub output: Vec<String>,
+    pub(crate) at: String,
+    pub(crate) place: String,
+    pub(crate) command: String,
+    pub(crate) output: Vec<String>,
 }
 
 impl Guide {
     /// Reads a page of docs/.
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
         Self::parse(name, &fs::read_to_string(path).unwrap())
     }
@@ -60,7 +58,7 @@ impl Guide {
     }
 
     /// The section whose title is this.
-    pub fn section(&self, title: &str) -> &Section {
+    pub(crate) fn section(&self, title: &str) -> &Section {
         let known = || self.sections.iter().map(|section| section.title.as_str()).collect::<Vec<_>>().join(", ");
         let found = self.sections.iter().find(|section| section.title == title);
         found.unwrap_or_else(|| panic!("no section `{title}`; there are {}", known()))
@@ -95,7 +93,7 @@ fn steps(name: &str, place: &str, block: &[(&str, usize)]) -> Vec<Step> {
 
 impl Step {
     /// The command with the reader's own values in it.
-    pub fn filled_in(&self, mut value: impl FnMut(&str) -> String) -> String {
+    pub(crate) fn filled_in(&self, mut value: impl FnMut(&str) -> String) -> String {
         let mut filled = String::new();
         let mut rest = self.command.as_str();
         while let Some((before, after)) = rest.split_once('<') {
@@ -116,7 +114,7 @@ impl Step {
     }
 
     /// Whether the page promises this output.
-    pub fn promises(&self, printed: &str) -> bool {
+    pub(crate) fn promises(&self, printed: &str) -> bool {
         let printed: Vec<&str> = printed.lines().map(str::trim).collect();
         let trimmed = printed.iter().rposition(|line| !line.is_empty()).map_or(&[][..], |last| &printed[..=last]);
         let expected: Vec<&str> = self.output.iter().map(|line| line.trim()).collect();

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 const END: &str = "\u{1}end-of-command";
 
 /// A running `bash`.
-pub struct Shell {
+pub(crate) struct Shell {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -15,7 +15,7 @@ pub struct Shell {
 
 impl Shell {
     /// `command` is one that ends in `bash`, wherever it runs.
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -24,7 +24,7 @@ impl Shell {
     }
 
     /// What a command prints, on either stream, and its exit code.
-    pub fn run(&mut self, command: &str) -> (String, i32) {
+    pub(crate) fn run(&mut self, command: &str) -> (String, i32) {
         writeln!(self.stdin, "{{ {command}\n}} 2>&1 </dev/null; printf '%s %s\\n' '{END}' $?").unwrap();
         let mut printed = String::new();
         loop {

@@ -11,15 +11,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use super::container::{Container, Image, Mount};
-use super::tools::Tools;
-use super::{Lab, eventually};
+use crate::common::container::{Container, Image, Mount};
+use crate::common::tools::Tools;
+use crate::common::{Lab, eventually};
 
 /// The Deployment's namespace and name, and its program in the lab.
 const NAME: &str = "vpngw";
 
 /// With one node, and at most one Deployment.
-pub struct Cluster {
+pub(crate) struct Cluster {
     image: Image,
     tools: Tools,
     node: &'static str,
@@ -28,12 +28,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// Skips, and says so, without the image or the tools.
-    pub fn new(node: &'static str) -> Option<Self> {
+    pub(crate) fn new(node: &'static str) -> Option<Self> {
         Some(Self { image: Image::load()?, tools: Tools::find()?, node, objects: Vec::new() })
     }
 
     /// Does what a `kubectl` with these arguments does in this directory; returns what it prints.
-    pub async fn kubectl(&mut self, lab: &mut Lab, directory: &Path, arguments: &str) -> anyhow::Result<String> {
+    pub(crate) async fn kubectl(&mut self, lab: &mut Lab, directory: &Path, arguments: &str) -> anyhow::Result<String> {
         let words: Vec<&str> = arguments.split_whitespace().collect();
         match words[..] {
             ["apply", "-k", path] => self.apply(lab, &directory.join(path)),
