@@ -29,12 +29,6 @@ fn network(settings: Settings) -> Network {
     Network::new(3, [(address("10.0.0.1"), settings)])
 }
 
-fn external(network: &mut Network, from: &str, number: u32) -> Raw {
-    let mut raw = Raw::establish(network, GATEWAY, from, number);
-    raw.hear(network);
-    raw
-}
-
 fn leaving(asns: &[u32]) -> PathAttributes {
     PathAttributes { communities: vec![Community::GRACEFUL_SHUTDOWN], ..path(asns) }
 }
@@ -47,8 +41,8 @@ fn best(network: &Network, prefix: &str) -> (String, Option<u32>) {
 #[test]
 fn a_neighbor_that_is_drained_hears_everything_again_with_the_community_until_it_is_enabled() {
     let mut network = network(gateway());
-    let mut right = external(&mut network, "10.0.0.12", 64514);
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     right.hear(&mut network);
 
@@ -94,7 +88,7 @@ fn export_policy_does_not_take_the_community_away() {
         .with_policy(policy)
         .session("right", |session| session.export = Some(PolicyName::Named("quiet".into())));
     let mut network = network(settings);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     network.command(GATEWAY, "right", Command::Drain);
     assert_eq!(right.hear(&mut network), ["10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0"]);
 }
@@ -115,8 +109,8 @@ fn setting(name: &str, set: Set) -> Policy {
 fn what_a_drained_neighbor_told_is_the_last_to_be_used() {
     let mut network = network(gateway());
     let mut inner = Raw::establish(&mut network, GATEWAY, "10.0.0.21", 64512).internal();
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     right.announce(&mut network, &path(&[64514, 7]), "10.0.0.12", &["10.1.0.0/16"]);
     inner.hear(&mut network);
@@ -135,8 +129,8 @@ fn what_a_drained_neighbor_told_is_the_last_to_be_used() {
 #[test]
 fn all_are_those_that_dialled_in_too() {
     let mut network = network(gateway());
-    let mut right = external(&mut network, "10.0.0.12", 64514);
-    let mut node = external(&mut network, "10.0.60.21", 64520);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    let mut node = Raw::settled(&mut network, GATEWAY, "10.0.60.21", 64520);
     assert_eq!(network.try_command(GATEWAY, ALL, &Command::Drain), Ok(()));
     let drained = ["10.20.0.0/16 via 10.0.0.1 igp [64512] communities 65535:0"];
     assert_eq!(right.hear(&mut network), drained);
@@ -198,7 +192,7 @@ fn who_drains_all_and_then_disables_all_enables_all() {
 fn a_neighbor_stays_drained_through_a_new_session_and_while_it_has_none() {
     let mut network = network(gateway());
     network.command(GATEWAY, "right", Command::Drain);
-    let node = external(&mut network, "10.0.60.21", 64520);
+    let node = Raw::settled(&mut network, GATEWAY, "10.0.60.21", 64520);
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Drain);
     network.command(GATEWAY, "cilium/10.0.60.21", Command::Reset);
     assert!(node.is_closed(&network));
@@ -252,7 +246,7 @@ fn who_comes_while_all_are_disabled_is_disabled_too() {
 #[test]
 fn who_drains_and_is_gone_keeps_no_place() {
     let mut network = network(gateway());
-    let nodes = ["10.0.60.21", "10.0.60.22"].map(|from| external(&mut network, from, 64520));
+    let nodes = ["10.0.60.21", "10.0.60.22"].map(|from| Raw::settled(&mut network, GATEWAY, from, 64520));
     command_all(&mut network, &[Command::Drain, Command::Reset]);
     assert!(nodes.iter().all(|node| node.is_closed(&network)));
     network.run_for(Duration::from_secs(1));
@@ -269,8 +263,8 @@ fn who_drains_and_is_gone_keeps_no_place() {
 fn an_external_path_with_the_community_is_used_where_there_is_no_other() {
     let mut network = network(gateway());
     let mut inner = Raw::establish(&mut network, GATEWAY, "10.0.0.21", 64512).internal();
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     right.announce(&mut network, &path(&[64514, 7, 8, 9]), "10.0.0.12", &["10.1.0.0/16"]);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     assert_eq!(best(&network, "10.1.0.0/16").0, "left");
@@ -289,7 +283,7 @@ fn import_policy_does_not_hide_that_a_path_is_about_to_go_unless_it_takes_the_co
         let name = PolicyName::Named(policy.name.clone());
         let settings = gateway().with_policy(policy).session("left", |session| session.import = Some(name));
         let mut network = network(settings);
-        let mut left = external(&mut network, "10.0.0.11", 64513);
+        let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
         left.announce(&mut network, &leaving(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
         assert_eq!(best(&network, "10.1.0.0/16").1, local_pref);
     }
@@ -330,8 +324,8 @@ const MANY: usize = 3000;
 #[test]
 fn what_waits_to_be_judged_again_is_pending() {
     let mut network = network(gateway());
-    let mut right = external(&mut network, "10.0.0.12", 64514);
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     let prefixes: Vec<String> =
         (0..MANY).map(|number| format!("10.{}.{}.0/24", 100 + number / 250, number % 250)).collect();
     let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
@@ -366,7 +360,7 @@ fn what_needs_a_session_says_that_there_is_none() {
         let nobody = Err(CommandError::NoSuchNeighbor("nobody".to_owned()));
         assert_eq!(network.try_command(GATEWAY, "nobody", &command), nobody);
     }
-    external(&mut network, "10.0.0.11", 64513);
+    Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     for command in [Command::Refresh, Command::Resend, Command::Reset] {
         assert_eq!(network.try_command(GATEWAY, ALL, &command), Ok(()), "one has a session");
     }

@@ -26,12 +26,6 @@ fn network(settings: Settings) -> Network {
     Network::new(3, [(address("10.0.0.1"), settings)])
 }
 
-fn external(network: &mut Network, from: &str, number: u32) -> Raw {
-    let mut raw = Raw::establish(network, GATEWAY, from, number);
-    raw.hear(network);
-    raw
-}
-
 fn internal(network: &mut Network, from: &str) -> Raw {
     let mut raw = Raw::establish(network, GATEWAY, from, 64512).internal();
     raw.hear(network);
@@ -55,8 +49,8 @@ fn rich_internal() -> PathAttributes {
 #[test]
 fn an_external_route_goes_to_an_external_neighbor_with_our_as_and_address() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     left.announce(&mut network, &rich(), "10.0.0.11", &["10.1.0.0/16", "10.2.0.0/16"]);
     assert_eq!(
         right.hear(&mut network),
@@ -68,7 +62,7 @@ fn an_external_route_goes_to_an_external_neighbor_with_our_as_and_address() {
 #[test]
 fn an_external_route_goes_to_an_internal_neighbor_with_its_next_hop_and_med_and_the_default_local_pref() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     let mut inner = internal(&mut network, "10.0.0.21");
     left.announce(&mut network, &PathAttributes { med: Some(50), ..path(&[64513]) }, "10.0.0.99", &["10.1.0.0/16"]);
     assert_eq!(inner.hear(&mut network), ["10.1.0.0/16 via 10.0.0.99 igp [64513] med 50 pref 100"]);
@@ -78,7 +72,7 @@ fn an_external_route_goes_to_an_internal_neighbor_with_its_next_hop_and_med_and_
 fn an_internal_route_goes_to_external_neighbors_without_what_is_internal() {
     let mut network = network(gateway());
     let mut inner = internal(&mut network, "10.0.0.21");
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     let attributes = PathAttributes {
         med: Some(9),
         originator_id: Some([10, 9, 9, 9].into()),
@@ -125,8 +119,8 @@ fn a_reflector_tells_everybody_of_a_client_and_the_client_of_everybody() {
 #[test]
 fn well_known_communities_keep_a_route_where_they_say() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     let mut inner = internal(&mut network, "10.0.0.21");
     let prefixes = [
         (Community::NO_EXPORT, "10.1.0.0/16"),
@@ -146,8 +140,8 @@ fn well_known_communities_keep_a_route_where_they_say() {
 #[test]
 fn a_route_that_becomes_secret_is_withdrawn() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     right.hear(&mut network);
     let secret = PathAttributes { communities: vec![Community::NO_EXPORT], ..path(&[64513]) };
@@ -160,8 +154,8 @@ fn a_route_that_becomes_secret_is_withdrawn() {
 #[test]
 fn a_route_too_long_to_pass_on_is_withdrawn() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
-    let mut right = external(&mut network, "10.0.0.12", 64514);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     right.hear(&mut network);
     // It fits as it comes, but not with our AS before it.
@@ -188,7 +182,7 @@ fn what_an_internal_neighbor_cannot_reach_itself_goes_by_us() {
     ];
     for (next_hop_self, behind_tunnel, told) in table {
         let mut network = network(gateway().session("inner", |session| session.next_hop_self = next_hop_self));
-        let mut left = external(&mut network, "10.0.0.11", 64513);
+        let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
         let mut inner = internal(&mut network, "10.0.0.21");
         left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
         if behind_tunnel {
@@ -207,7 +201,7 @@ fn what_an_internal_neighbor_cannot_reach_itself_goes_by_us() {
 #[test]
 fn no_neighbor_is_told_that_it_is_its_own_next_hop() {
     let mut network = network(gateway());
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     let mut inner = internal(&mut network, "10.0.0.21");
     left.announce(&mut network, &path(&[64513]), "10.0.0.21", &["10.1.0.0/16"]);
     assert_eq!(inner.hear(&mut network), [""; 0]);
@@ -272,7 +266,7 @@ fn export_policy_sees_the_route_as_it_is_here_and_changes_what_is_told() {
         .session("left", |session| session.export = Some(PolicyName::Named("to-left".to_owned())));
     let mut network = network(settings);
     let mut inner = internal(&mut network, "10.0.0.21");
-    let mut left = external(&mut network, "10.0.0.11", 64513);
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
     inner.announce(&mut network, &rich_internal(), "10.0.0.21", &["10.1.0.0/16"]);
     let other = PathAttributes { local_pref: Some(100), ..path(&[65001]) };
     inner.announce(&mut network, &other, "10.0.0.21", &["10.2.0.0/16"]);
@@ -318,7 +312,7 @@ fn neighbors_that_share_an_address_are_told_apart_by_our_socket() {
     let settings = router(64512, "10.0.0.1").with_range("nodes", range("10.0.0.0/24", 64513, 8));
     let mut network = network(settings.originating(&["10.20.0.0/16"]));
     let agent = std::net::SocketAddr::new(address("10.0.0.1"), 1790);
-    let mut cilium = external(&mut network, "10.0.0.30", 64513);
+    let mut cilium = Raw::settled(&mut network, GATEWAY, "10.0.0.30", 64513);
     let mut other = Raw::connect_to(&mut network, GATEWAY, agent, "10.0.0.30", 64513);
     other.say(&mut network, |out| crate::raw::open(64513, "10.0.0.31").write(out));
     other.say(&mut network, bgpd::wire::write_keepalive);

@@ -26,6 +26,13 @@ impl Raw {
         raw
     }
 
+    /// The same, and has heard what a new external session is told.
+    pub(crate) fn settled(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
+        let mut raw = Self::establish(network, node, from, number);
+        raw.hear(network);
+        raw
+    }
+
     /// Its connection, as the speaker knows it.
     pub(crate) fn id(&self) -> ConnectionId {
         self.connection
