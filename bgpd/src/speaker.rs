@@ -365,6 +365,11 @@ impl Speaker {
         changes
     }
 
+    /// Nobody forwards by what is learned here: [`Speaker::poll_fib`] has nothing.
+    pub fn leave_fib(&mut self) {
+        self.rib.leave_fib();
+    }
+
     /// When [`Input::Timer`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         if self.has_work() {

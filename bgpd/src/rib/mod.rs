@@ -15,6 +15,7 @@ mod import;
 mod key;
 mod look;
 mod next_hops;
+mod paths;
 mod select;
 mod sets;
 mod slab;
@@ -35,9 +36,10 @@ use crate::wire::{Origin, ParsedAttributes};
 pub(crate) use self::adj_out::{AdjRibOut, Due, NOTHING, Pending};
 pub(crate) use self::bits::Bits;
 pub(crate) use self::decision::Rank;
-pub(crate) use self::destinations::{DestinationId, Path};
+pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
+pub(crate) use self::paths::Path;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
@@ -60,6 +62,8 @@ pub(crate) struct Change {
 struct Touched {
     destination: DestinationId,
     best_before: Option<SetId>,
+    /// The path that came, where that is all that happened.
+    news: Option<SetId>,
 }
 
 /// All routes of a speaker.
