@@ -49,7 +49,7 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
-            prefixes.for_each(|prefix| self.announce(source, prefix, set, since));
+            prefixes.for_each(|prefix| self.arrive(source, prefix, Some(set), since));
             return Ok(Vec::new());
         }
         let parsed = &mut scratch.parsed;
@@ -58,9 +58,7 @@ impl Rib {
             return Err(error);
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
-            prefixes.for_each(|prefix| {
-                self.withdraw(source, &prefix);
-            });
+            prefixes.for_each(|prefix| self.withdraw(source, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
@@ -71,7 +69,7 @@ impl Rib {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, &received, prefix, &mut last),
             };
-            self.announce(source, prefix, set, since);
+            self.arrive(source, prefix, Some(set), since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
