@@ -1,6 +1,9 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod churn;
 mod corners;
 mod drain;
@@ -10,10 +13,9 @@ mod export;
 mod gone;
 mod hostile;
 mod import;
-mod network;
 mod own;
-mod raw;
 mod reload;
-mod settings;
 mod three;
 mod ways;
+
+use common::{network, raw, settings};
