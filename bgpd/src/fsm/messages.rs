@@ -125,6 +125,23 @@ impl Fsm {
         }
     }
 
+    /// A message that cannot be read. That it has no place in this state comes first (RFC 4271 §8.2.2, events 22, 28).
+    pub(super) fn malformed(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        notification: Notification,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(connection) = self.connection(id) else { return };
+        match notification.code {
+            2 if !matches!(connection.state, State::OpenSent) => self.unexpected(now, id, OPEN, out),
+            3 if !connection.is_established() => self.unexpected(now, id, UPDATE, out),
+            7 if !connection.is_established() => self.unexpected(now, id, ROUTE_REFRESH, out),
+            _ => self.refuse(now, id, notification, out),
+        }
+    }
+
     pub(super) fn alive(&mut self, now: Instant, id: ConnectionId) {
         if let Some(Connection { state: State::Established { negotiated, .. }, timers, .. }) = self.connection_mut(id) {
             timers.restart_hold(now, negotiated);
