@@ -8,6 +8,7 @@ mod common;
 mod attributes;
 mod frame;
 mod octets;
+mod openings;
 mod updates;
 
 use common::{network, raw, settings};
