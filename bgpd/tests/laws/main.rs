@@ -6,9 +6,12 @@
 mod common;
 
 mod attributes;
+mod endings;
 mod frame;
+mod next_hops;
 mod octets;
 mod openings;
+mod passed_on;
 mod updates;
 
 use common::{network, raw, settings};
