@@ -12,7 +12,7 @@ use crate::wire::{Notification, Open};
 const HOLD_TIMER_EXPIRED: Notification = Notification::new(4, 0);
 const SEND_HOLD_TIMER_EXPIRED: Notification = Notification::new(8, 0);
 
-/// How long a connection waits for one that would win the collision but is not answered (`collision`).
+/// How long a connection waits at most for one that would win the collision but is not answered (`collision`).
 const CONTEST: Duration = Duration::from_secs(10);
 
 /// Message types (RFC 4271 §4.1), as RFC 6608 §4 wants them in the data of an FSM error.
@@ -53,7 +53,8 @@ impl Fsm {
             }
             Some(Verdict::Waits) => {
                 if let Some(connection) = self.connection_mut(id) {
-                    connection.state = State::Contested { negotiated, confirmed: false, until: now + CONTEST };
+                    let until = now + contest(negotiated.hold_time);
+                    connection.state = State::Contested { negotiated, confirmed: false, until };
                 }
             }
             Some(Verdict::Wins) | None => {
@@ -165,6 +166,11 @@ impl Fsm {
         };
         self.refuse(now, id, Notification { data: vec![kind], ..Notification::new(5, subcode) }, out);
     }
+}
+
+/// The neighbor awaits our KEEPALIVE meanwhile, no longer than the hold time.
+fn contest(hold_time: Duration) -> Duration {
+    if hold_time.is_zero() { CONTEST } else { CONTEST.min(hold_time / 3) }
 }
 
 /// Deadlines.
