@@ -5,17 +5,21 @@
 mod common;
 
 mod churn;
+mod collision;
 mod corners;
 mod drain;
 mod dynamic;
 mod exchange;
 mod export;
 mod gone;
+mod hold_times;
 mod hostile;
 mod import;
 mod own;
 mod reload;
+mod schedules;
 mod three;
 mod ways;
+mod wires;
 
 use common::{network, raw, settings};
