@@ -125,6 +125,19 @@ fn more_prefixes_than_allowed_cost_nothing_once_the_session_has_ended() {
     assert!(door.bad().note.unwrap().contains("more than 1000"));
 }
 
+/// 512 MiB are allowed where no limit of prefixes is configured.
+#[test]
+fn routes_without_end_end_the_session() {
+    let mut door = Door::new(|_| {});
+    let before = held();
+    let cost = flood(&mut door, 150_000, |out, number| update(out, number, NEXT_HOP, &communities(number, 1000)));
+    allow("150 thousand prefixes with a thousand communities each", &door, cost, 560 * MIB);
+    let left = held() - before; // records that the next routes are put into
+    assert!(left <= 24 * MIB, "{left} octets are left");
+    let error = door.bad().last_error.unwrap().notification.unwrap();
+    assert_eq!((error.code, error.subcode, &error.data[..]), (6, 8, &[][..]));
+}
+
 #[test]
 fn next_hops_that_change_for_ever_are_given_up() {
     let mut door = Door::new(|_| {});
