@@ -9,6 +9,7 @@ mod commands;
 mod connections;
 mod export;
 mod groups;
+mod memory;
 mod neighbor;
 mod neighbors;
 mod own;

@@ -114,7 +114,9 @@ impl Rib {
             _ => Forward::Martian,
         };
         let outcome = self.sources[source].share(outcome);
-        self.sets.insert(AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank))
+        let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
+        self.sources[source].set_octets += set.octets();
+        self.sets.insert(set)
     }
 
     /// Asks import policy again about a path that is kept.

@@ -138,9 +138,11 @@ impl Rib {
     /// Forgets sets without paths, and next hops without sets.
     pub(super) fn forget_released(&mut self) {
         for set in self.released.drain(..) {
-            if let Some(set) = self.sets.forget_unused(set)
-                && let Forward::To(next_hop) = set.forward
-            {
+            let Some(set) = self.sets.forget_unused(set) else { continue };
+            if let Some(source) = self.sources.get_mut(set.source) {
+                source.set_octets -= set.octets();
+            }
+            if let Forward::To(next_hop) = set.forward {
                 self.next_hops.release(next_hop, set.source);
             }
         }

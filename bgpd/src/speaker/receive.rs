@@ -67,6 +67,7 @@ impl Speaker {
             Message::Update(update) => {
                 self.step(id, fsm::Event::Update { connection });
                 self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
+                self.check_memory(id)?;
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
