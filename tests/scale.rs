@@ -6,6 +6,8 @@
 mod common;
 #[path = "scale/crowd.rs"]
 mod crowd;
+#[path = "scale/mesh.rs"]
+mod mesh;
 
 use anyhow::{Context as _, ensure};
 use common::{Lab, eventually, with_site};

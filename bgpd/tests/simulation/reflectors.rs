@@ -42,6 +42,20 @@ fn five_hundred_gateways_agree_and_then_say_nothing_but_keepalives() {
 }
 
 #[test]
+fn gateways_of_growing_number_agree() {
+    if std::env::var_os("VPNGW_LONG").is_none() {
+        eprintln!("skipped: a thousand gateways take a minute; VPNGW_LONG=1 runs them");
+        return;
+    }
+    for gateways in [50, 100, 200, 500, 1000] {
+        let site = site(gateways, 1);
+        let (network, _) = converge(&site);
+        assert_agreement(&site, &network, &[gateways]);
+        print_memory(&site, network);
+    }
+}
+
+#[test]
 fn gateways_agree_when_a_reflector_dies_in_the_middle_and_when_it_comes_back() {
     let site = site(500, 2);
     let (first, second) = (500, 501);
