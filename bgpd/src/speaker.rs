@@ -8,6 +8,7 @@ mod accept;
 mod commands;
 mod connections;
 mod export;
+mod groups;
 mod neighbor;
 mod neighbors;
 mod own;
@@ -32,9 +33,11 @@ use ipnet::IpNet;
 
 pub use self::commands::CommandError;
 use self::connections::Connections;
+use self::groups::Groups;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
+use self::sender::Writing;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -238,6 +241,7 @@ pub struct Speaker {
     /// Of our addresses: the address of the other family on the same link.
     companions: BTreeMap<IpAddr, IpAddr>,
     neighbors: Neighbors,
+    groups: Groups,
     connections: Connections,
     undecided: Undecided,
     refusals: Refusals,
@@ -253,6 +257,7 @@ pub struct Speaker {
     lost: Option<String>,
     fsm_actions: Vec<fsm::Action>,
     changes: Vec<Change>,
+    writing: Writing,
 }
 
 impl Speaker {
@@ -268,6 +273,7 @@ impl Speaker {
             vias: BTreeMap::new(),
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
+            groups: Groups::default(),
             connections: Connections::default(),
             undecided: Undecided::default(),
             refusals: Refusals::default(),
@@ -281,6 +287,7 @@ impl Speaker {
             lost: None,
             fsm_actions: Vec::new(),
             changes: Vec::new(),
+            writing: Writing::default(),
             settings,
         };
         speaker.begin();

@@ -6,6 +6,8 @@ use super::decision::{self, Candidate, Step};
 use super::destinations::Destination;
 use super::next_hops::Tracked;
 use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId};
+use crate::types::NextHop;
+use crate::wire::{ParsedAttributes, PathAttributes};
 
 /// Whether a path may be used.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +70,12 @@ impl Rib {
                 self.fib.mark(due.destination);
             }
             if again && had_best || !self.is_same(due.best_before, now) {
-                let origin = |set: Option<SetId>| set.map(|set| self.sets.at(set).rank.origin);
+                let before = due.best_before.map(|set| self.sets.at(set));
                 changes.push(Change {
                     destination: due.destination,
-                    before: origin(due.best_before),
-                    now: origin(now),
+                    source: before.map(|set| set.source),
+                    before: before.map(|set| set.rank.origin),
+                    now: now.map(|set| self.sets.at(set).rank.origin),
                 });
             }
         }
@@ -87,11 +90,16 @@ impl Rib {
                 let (before, now) = (self.sets.at(before), self.sets.at(now));
                 // Bytes that policy was asked about again.
                 let same_bytes = before.source == now.source && before.content == now.content;
-                same_bytes
-                    && before.attributes(&self.sources[before.source]) == now.attributes(&self.sources[now.source])
+                same_bytes && self.attributes(before) == self.attributes(now)
             }
             _ => before == now,
         }
+    }
+
+    fn attributes(&self, set: &AttributeSet) -> (PathAttributes, Option<NextHop>) {
+        let mut parsed = ParsedAttributes::default();
+        let next_hop = set.attributes(&self.sources[set.source], &mut parsed);
+        (parsed.attributes, next_hop)
     }
 
     /// Puts the paths of a destination in order. What comes back is the best, and whether neighbors hear of it again.
