@@ -10,6 +10,7 @@ mod export;
 mod gone;
 mod hostile;
 mod import;
+mod mrt;
 #[allow(dead_code)] // shared with the simulation: each uses a part
 mod network;
 mod own;
