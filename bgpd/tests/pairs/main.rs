@@ -15,6 +15,7 @@ mod gone;
 mod hold_times;
 mod hostile;
 mod import;
+mod mrt;
 mod own;
 mod reload;
 mod schedules;
