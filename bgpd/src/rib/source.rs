@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::Outcome;
 use super::bits::Bits;
-use crate::policy::{Policy, Protocol};
+use crate::policy::{Inquiry, Policy, Protocol};
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
-use crate::wire::{Context, MAX_MESSAGE};
+use crate::wire::{Context, MAX_MESSAGE, PathAttributes};
 
 /// The number of a source.
 pub(crate) type SourceId = u32;
@@ -32,6 +32,11 @@ impl Filter {
     /// Whether routes with equal attributes can get different answers.
     pub(crate) fn looks_at_prefix(&self) -> bool {
         matches!(self, Self::Policy(policy) if policy.looks_at_prefix())
+    }
+
+    /// The policy, asked about prefixes with these attributes; `None`: there is none to ask.
+    pub(crate) fn ask<'a>(&'a self, attributes: &'a PathAttributes) -> Option<Inquiry<'a>> {
+        if let Self::Policy(policy) = self { Some(policy.ask(attributes)) } else { None }
     }
 }
 

@@ -45,8 +45,8 @@ impl<'a> Sender<'a> {
 
     /// How a prefix is told: its next hop, and the rules of export policy that change it.
     pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<(MpNextHop, Vec<u32>)> {
-        let next_hop = self.exporter.next_hop(best, Family::of(&prefix))?;
-        Some((next_hop, self.exporter.evaluate(best, prefix)?))
+        let changes = self.exporter.evaluate(best, prefix)?;
+        Some((self.exporter.next_hop(best, Family::of(&prefix), &changes)?, changes))
     }
 
     /// Tells of destinations whose best path has this set, or that have none. What had no room in an UPDATE is returned.

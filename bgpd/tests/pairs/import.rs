@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bgpd::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Rule, Set};
+use bgpd::policy::{Action, Match, Policy, PrefixRange, Rule, Set};
 use bgpd::settings::{PolicyName, Settings};
 use bgpd::speaker::{Event, FibChoice, NextHopState};
 use bgpd::wire::PathAttributes;
@@ -249,9 +249,8 @@ fn destinations_that_no_route_may_capture_are_announced_but_not_installed() {
 /// A group may announce inside its pods' range only; everything else is refused and listed, with the rule.
 #[test]
 fn import_policy_by_prefix_splits_one_update() {
-    let inside =
-        PrefixSet { entries: vec![PrefixRange { prefix: "10.244.0.0/16".parse().unwrap(), min: 24, max: 24 }] };
-    let matches = Match { prefix: Some(Arc::new(inside)), ..Match::default() };
+    let inside = PrefixRange { prefix: "10.244.0.0/16".parse().unwrap(), min: 24, max: 24 };
+    let matches = Match { prefix: Some(Arc::new([inside].into_iter().collect())), ..Match::default() };
     let set = Set { local_pref: Some(200), ..Set::default() };
     let accept = Rule { line: 12, matches, set, action: Action::Accept };
     let reject = Rule { line: 16, matches: Match::default(), set: Set::default(), action: Action::Reject };

@@ -12,6 +12,7 @@ mod hostile;
 mod import;
 mod network;
 mod own;
+mod policy;
 mod raw;
 mod reload;
 mod settings;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bgpd::policy::{Action, Match, Rule, Set};
-use bgpd::settings::PolicyName;
+use bgpd::policy::{Action, AsnSet, Match, NewNextHop, PathMatch, Rule, Set};
+use bgpd::settings::{PolicyName, SessionSettings};
 use bgpd::types::Family;
 
 use super::undefined;
@@ -16,6 +16,17 @@ pub(super) fn laws(draft: &Draft, report: &mut Report) {
     }
     for rule in draft.policies.values().flatten() {
         neighbors(rule, draft, report);
+    }
+    own_next_hops(draft, report);
+}
+
+/// Towards ourselves we are no next hop.
+fn own_next_hops(draft: &Draft, report: &mut Report) {
+    let imported: BTreeSet<_> = sessions(draft).filter_map(|session| named(&session.import)).collect();
+    let rules = draft.policies.iter().filter(|(name, _)| imported.contains(name)).flat_map(|(_, rules)| rules);
+    for rule in rules.filter(|rule| rule.value.rule.set.next_hop == Some(NewNextHop::Ourselves)) {
+        let label = "the policy is used for import: allowed there is an address";
+        report.error(rule.value.set_places.of("next-hop"), "next-hop \"self\" is not allowed here", label);
     }
 }
 
@@ -48,13 +59,18 @@ pub(super) fn advice(draft: &Draft, report: &mut Report) {
 }
 
 fn used(draft: &Draft) -> BTreeSet<&String> {
-    let bgp = draft.bgp.iter().map(|bgp| &bgp.value);
-    let sessions = bgp.flat_map(|bgp| {
-        let neighbors = bgp.neighbors.iter().map(|neighbor| &neighbor.value.settings.session);
-        neighbors.chain(bgp.dynamic.iter().map(|dynamic| &dynamic.value.settings.session))
-    });
-    let names = sessions.flat_map(|session| [&session.import, &session.export]).flatten();
-    names.filter_map(|name| if let PolicyName::Named(name) = name { Some(name) } else { None }).collect()
+    sessions(draft).flat_map(|session| [&session.import, &session.export]).filter_map(named).collect()
+}
+
+fn sessions(draft: &Draft) -> impl Iterator<Item = &SessionSettings> {
+    draft.bgp.iter().flat_map(|bgp| {
+        let neighbors = bgp.value.neighbors.iter().map(|neighbor| &neighbor.value.settings.session);
+        neighbors.chain(bgp.value.dynamic.iter().map(|dynamic| &dynamic.value.settings.session))
+    })
+}
+
+fn named(policy: &Option<PolicyName>) -> Option<&String> {
+    if let Some(PolicyName::Named(name)) = policy { Some(name) } else { None }
 }
 
 fn never_matching(rules: &[Entry<PolicyRule>], report: &mut Report) {
@@ -85,8 +101,8 @@ fn decides_all_of(earlier: &Rule, later: &Match) -> bool {
 /// Why no route at all can match.
 fn contradiction(matches: &Match) -> Option<&'static str> {
     let Match { prefix, family, neighbor, as_path, origin_asn, .. } = matches;
-    let entries = prefix.as_ref().map(|set| &set.entries);
-    if entries.is_some_and(Vec::is_empty) {
+    let entries = prefix.as_ref().map(|set| set.entries());
+    if entries.is_some_and(<[_]>::is_empty) {
         return Some("the prefix set is empty");
     }
     if let (Some(entries), Some(family)) = (entries, family)
@@ -96,12 +112,12 @@ fn contradiction(matches: &Match) -> Option<&'static str> {
     }
     let empty = [
         neighbor.as_ref().is_some_and(Vec::is_empty),
-        as_path.as_ref().is_some_and(Vec::is_empty),
-        origin_asn.as_ref().is_some_and(Vec::is_empty),
+        as_path.as_ref().is_some_and(PathMatch::is_empty),
+        origin_asn.as_ref().is_some_and(AsnSet::is_empty),
         matches.community.as_ref().is_some_and(Vec::is_empty),
         matches.extended_community.as_ref().is_some_and(Vec::is_empty),
         matches.large_community.as_ref().is_some_and(Vec::is_empty),
-        matches.next_hop.as_ref().is_some_and(Vec::is_empty),
+        matches.next_hop.as_ref().is_some_and(|set| set.is_empty()),
     ];
     empty.contains(&true).then_some("a list of it is empty")
 }

@@ -2,6 +2,7 @@
 
 use bgpd::policy::{Action, Protocol};
 use bgpd::types::Family;
+use bgpd::wire::Origin;
 
 use super::{Value, Written};
 use crate::raw::{Node, Wrongs};
@@ -61,4 +62,9 @@ impl Words for Family {
 impl Words for Protocol {
     const WORDS: &'static [(&'static str, Self)] =
         &[("bgp", Self::Bgp), ("originate", Self::Originate), ("aggregate", Self::Aggregate)];
+}
+
+impl Words for Origin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("igp", Self::Igp), ("egp", Self::Egp), ("incomplete", Self::Incomplete)];
 }
