@@ -38,6 +38,19 @@ pub struct PathAttributes {
 }
 
 impl PathAttributes {
+    /// Back to [`PathAttributes::default`]; memory is kept for the next.
+    pub fn clear(&mut self) {
+        let Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, .. } =
+            std::mem::take(self);
+        *self = Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, ..Self::default() };
+        self.as_path.asns.clear();
+        self.communities.clear();
+        self.cluster_list.clear();
+        self.extended_communities.clear();
+        self.large_communities.clear();
+        self.unknown.clear();
+    }
+
     /// Puts a community in its place among the others, where it is not there yet.
     pub fn add_community(&mut self, community: Community) {
         if let Err(place) = self.communities.binary_search(&community) {
