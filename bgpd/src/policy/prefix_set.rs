@@ -3,6 +3,7 @@
 //! Entries stand sorted by the length of their covering prefix. A prefix is cut to each length that occurs, and the cut
 //! one is looked up: what it costs grows with the different lengths (at most 33 or 129), not with the entries.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use ipnet::IpNet;
@@ -14,6 +15,8 @@ use crate::types::Family;
 pub struct PrefixSet {
     /// By family, length and address of their prefix.
     entries: Vec<PrefixRange>,
+    /// Of each, the address of its prefix from the highest bit on.
+    addresses: Vec<u128>,
     /// Entries whose prefixes have the same family and length, the shortest first.
     runs: Vec<Run>,
 }
@@ -33,6 +36,8 @@ pub struct PrefixRange {
 struct Run {
     family: Family,
     length: u8,
+    /// The bits of an address that such a prefix has.
+    mask: u128,
     entries: Range<usize>,
 }
 
@@ -51,15 +56,15 @@ impl PrefixRange {
 impl PrefixSet {
     /// Whether a prefix lies in any of the ranges.
     pub fn contains(&self, prefix: &IpNet) -> bool {
-        let length = prefix.prefix_len();
-        let runs = self.runs.iter().filter(|run| run.family == Family::of(prefix) && run.length <= length);
-        runs.into_iter().any(|run| {
-            let Ok(covering) = IpNet::new(prefix.addr(), run.length) else { return false };
-            let covering = covering.trunc();
-            let entries = &self.entries[run.entries.clone()];
-            let first = entries.partition_point(|entry| entry.prefix.addr() < covering.addr());
-            let same = entries[first..].iter().take_while(|entry| entry.prefix == covering);
-            same.into_iter().any(|entry| (entry.min..=entry.max).contains(&length))
+        let (family, length, address) = (Family::of(prefix), prefix.prefix_len(), bits(prefix));
+        let shorter = self.runs.iter().filter(|run| run.family == family && run.length <= length);
+        shorter.into_iter().any(|run| {
+            let covering = address & run.mask;
+            let addresses = &self.addresses[run.entries.clone()];
+            let first = run.entries.start + addresses.partition_point(|address| *address < covering);
+            (first..run.entries.end)
+                .take_while(|index| self.addresses[*index] == covering)
+                .any(|index| (self.entries[index].min..=self.entries[index].max).contains(&length))
         })
     }
 
@@ -84,9 +89,21 @@ impl FromIterator<PrefixRange> for PrefixSet {
         let mut start = 0;
         for same in entries.chunk_by(|left, right| place(left) == place(right)) {
             let end = start + same.len();
-            runs.extend(same.first().map(place).map(|(family, length)| Run { family, length, entries: start..end }));
+            runs.extend(same.first().map(place).map(|(family, length)| {
+                let mask = u128::MAX.checked_shl(u128::BITS - u32::from(length)).unwrap_or(0);
+                Run { family, length, mask, entries: start..end }
+            }));
             start = end;
         }
-        Self { entries, runs }
+        let addresses = entries.iter().map(|entry| bits(&entry.prefix)).collect();
+        Self { entries, addresses, runs }
+    }
+}
+
+/// The address from the highest bit on.
+fn bits(prefix: &IpNet) -> u128 {
+    match prefix.addr() {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
     }
 }

@@ -42,7 +42,15 @@ impl PathAttributes {
     pub fn clear(&mut self) {
         let Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, .. } =
             std::mem::take(self);
-        *self = Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, ..Self::default() };
+        *self = Self {
+            as_path,
+            communities,
+            cluster_list,
+            extended_communities,
+            large_communities,
+            unknown,
+            ..Self::default()
+        };
         self.as_path.asns.clear();
         self.communities.clear();
         self.cluster_list.clear();
