@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
-use bgpd::settings::{NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
+use bgpd::settings::{LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use bgpd::wire::Origin;
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
@@ -33,7 +33,7 @@ fn the_example_of_the_ec2_end_fills_the_engines_settings() {
     assert_eq!(neighbor.via.as_deref(), Some("homelab"));
     assert_eq!(neighbor.session.families, Some(Families::ALL));
     assert_eq!(neighbor.session.hold_time.seconds(), 30);
-    assert_eq!(neighbor.session.max_prefixes, Some(1000));
+    assert_eq!(neighbor.session.max_prefixes, Some(PrefixLimit::new(1000)));
     assert_eq!(speaker.originate.len(), 2);
     let rule = &speaker.policies["from-home"].rules[0];
     assert_eq!(rule.matches.prefix.as_ref().unwrap().entries().len(), 4);
@@ -96,7 +96,7 @@ fn every_key_of_a_session_reaches_its_field() {
         password: Some(Password(b"correct horse".to_vec().into())),
         ttl_security: Some(1),
         ebgp_multihop: None,
-        max_prefixes: Some(10),
+        max_prefixes: Some(PrefixLimit::new(10)),
         next_hop_self: NextHopSelf::Always,
         route_reflector_client: false,
         enforce_first_asn: false,
@@ -210,6 +210,22 @@ fn set_names_and_literals_stand_side_by_side() {
     assert_eq!(rule.set.extended_community.add, extended);
     assert_eq!(rule.set.next_hop, Some(NewNextHop::Address("10.0.0.9".parse().unwrap())));
     assert_eq!((rule.matches.origin, rule.set.origin), (Some(Origin::Igp), Some(Origin::Incomplete)));
+}
+
+#[test]
+fn a_limit_of_prefixes_is_a_number_or_says_more() {
+    let limit = |text: &str| {
+        let config = taken(&format!(
+            "[router]\nasn = 64512\n[[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\nmax-prefixes = {text}\n"
+        ));
+        config.bgp.unwrap().speaker.neighbors["far"].session.max_prefixes.unwrap()
+    };
+    assert_eq!(limit("5"), PrefixLimit::new(5));
+    assert_eq!(limit("{ limit = 5 }"), PrefixLimit::new(5));
+    let discard = PrefixLimit { warning: 50, action: LimitAction::Discard, ..PrefixLimit::new(7) };
+    assert_eq!(limit("{ limit = 7, warning = 50, action = 'discard' }"), discard);
+    let back = PrefixLimit { restart_after: Some(Duration::from_secs(600)), ..PrefixLimit::new(7) };
+    assert_eq!(limit("{ limit = 7, restart-after = '10m' }"), back);
 }
 
 #[test]

@@ -41,7 +41,11 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, bytes) {
-            prefixes.for_each(|prefix| self.announce(source, prefix, set, since));
+            prefixes.for_each(|prefix| {
+                if self.has_room(source, &prefix) {
+                    self.announce(source, prefix, set, since);
+                }
+            });
             return Ok(Vec::new());
         }
         let received = key.parse(&self.sources[source]);
@@ -59,6 +63,9 @@ impl Rib {
         let mut inquiry = import.ask(&received.parsed.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
+            if !self.has_room(source, &prefix) {
+                continue; // before there is a set for it, which nothing would carry
+            }
             let set = match last {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, bytes, &received, (prefix, inquiry.as_mut()), &mut last),

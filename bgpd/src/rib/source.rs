@@ -82,6 +82,10 @@ pub(crate) struct Source {
     pub(crate) allow_own_asn: u8,
     /// Import policy.
     pub(crate) import: Filter,
+    /// Beyond so many prefixes of a family, others are not taken,
+    pub(crate) most: Option<u32>,
+    /// but counted, by family.
+    pub(crate) discarded: [u64; 2],
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
     pub(crate) gone: bool,
     /// Its paths are about to go (RFC 8326 §4.2).
@@ -117,6 +121,8 @@ impl Source {
             reflector_client: false,
             allow_own_asn: 0,
             import: Filter::Everything,
+            most: None,
+            discarded: [0; 2],
             gone: false,
             draining: false,
             generation: 0,
@@ -154,6 +160,11 @@ impl Source {
     /// How many prefixes of a family are in its Adj-RIB-In.
     pub(crate) fn prefixes_of(&self, family: Family) -> usize {
         self.prefixes[family as usize]
+    }
+
+    /// Whether some of what it sent was not taken, since it was last asked for all.
+    pub(crate) fn has_discarded(&self) -> bool {
+        self.discarded != [0; 2]
     }
 }
 

@@ -29,6 +29,18 @@ impl Rib {
         self.put(source, destination, set, since);
     }
 
+    /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
+    pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        let family = Family::of(prefix);
+        let full = |source: &Source| source.most.is_some_and(|most| source.prefixes_of(family) >= most as usize);
+        if !full(&self.sources[source]) {
+            return true;
+        }
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
+        self.sources[source].discarded[family as usize] += u64::from(known.is_none());
+        known.is_some()
+    }
+
     /// As [`Rib::announce`], by number.
     pub(crate) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);

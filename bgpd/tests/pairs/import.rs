@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bgpd::policy::{Action, Match, Policy, PrefixRange, Rule, Set};
-use bgpd::settings::{PolicyName, Settings};
+use bgpd::settings::{PolicyName, PrefixLimit, Settings};
 use bgpd::speaker::{Event, FibChoice, NextHopState};
 use bgpd::wire::PathAttributes;
 use bytes::BufMut;
@@ -110,7 +110,7 @@ fn our_own_as_may_stand_in_a_path_as_often_as_allowed() {
 
 #[test]
 fn too_many_prefixes_end_the_session_until_it_is_reset() {
-    let mut network = network(gateway().session("left", |session| session.max_prefixes = Some(2)));
+    let mut network = network(gateway().session("left", |session| session.max_prefixes = Some(PrefixLimit::new(2))));
     let mut left = left(&mut network);
     left.hear(&mut network);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16", "10.2.0.0/16"]);

@@ -10,6 +10,7 @@ mod export;
 mod gone;
 mod hostile;
 mod import;
+mod limits;
 mod network;
 mod own;
 mod policy;

@@ -1,6 +1,7 @@
 //! Enumerations: a word for each value.
 
 use bgpd::policy::{Action, Protocol};
+use bgpd::settings::LimitAction;
 use bgpd::types::Family;
 use bgpd::wire::Origin;
 
@@ -53,6 +54,11 @@ impl Words for LogFormat {
 impl Words for Action {
     const WORDS: &'static [(&'static str, Self)] =
         &[("accept", Self::Accept), ("reject", Self::Reject), ("next", Self::Next)];
+}
+
+impl Words for LimitAction {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("cease", Self::Cease), ("discard", Self::Discard), ("warn", Self::Warn)];
 }
 
 impl Words for Family {
