@@ -8,6 +8,7 @@ mod accept;
 mod commands;
 mod connections;
 mod export;
+mod groups;
 mod limits;
 mod neighbor;
 mod neighbors;
@@ -33,9 +34,11 @@ use ipnet::IpNet;
 
 pub use self::commands::CommandError;
 use self::connections::Connections;
+use self::groups::Groups;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
+use self::sender::Writing;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -241,6 +244,7 @@ pub struct Speaker {
     /// Of our addresses: the address of the other family on the same link.
     companions: BTreeMap<IpAddr, IpAddr>,
     neighbors: Neighbors,
+    groups: Groups,
     connections: Connections,
     undecided: Undecided,
     refusals: Refusals,
@@ -256,6 +260,7 @@ pub struct Speaker {
     lost: Option<String>,
     fsm_actions: Vec<fsm::Action>,
     changes: Vec<Change>,
+    writing: Writing,
 }
 
 impl Speaker {
@@ -271,6 +276,7 @@ impl Speaker {
             vias: BTreeMap::new(),
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
+            groups: Groups::default(),
             connections: Connections::default(),
             undecided: Undecided::default(),
             refusals: Refusals::default(),
@@ -284,6 +290,7 @@ impl Speaker {
             lost: None,
             fsm_actions: Vec::new(),
             changes: Vec::new(),
+            writing: Writing::default(),
             settings,
         };
         speaker.begin();
@@ -359,6 +366,11 @@ impl Speaker {
             self.collect_soon(); // what the FIB has let go of
         }
         changes
+    }
+
+    /// Nobody forwards by what is learned here: [`Speaker::poll_fib`] has nothing.
+    pub fn leave_fib(&mut self) {
+        self.rib.leave_fib();
     }
 
     /// When [`Input::Timer`] is due.

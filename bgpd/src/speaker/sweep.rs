@@ -126,6 +126,16 @@ impl Speaker {
             }
             if let Some(Sweep::Source { source, work: Work::Flush, .. }) = self.sweeps.pop_front() {
                 self.rib.remove_source(source);
+                self.unpark();
+            }
+        }
+    }
+
+    /// What a session has left is swept away: nobody waits for that any more.
+    fn unpark(&mut self) {
+        for group in self.groups.iter_mut() {
+            if group.out.unpark() {
+                group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
             }
         }
     }
