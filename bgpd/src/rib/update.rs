@@ -30,6 +30,19 @@ impl Rib {
         self.put(source, destination, set, since);
     }
 
+    /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
+    pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        let Some(most) = self.sources[source].most else { return true };
+        self.take_in(); // what has arrived counts
+        let family = Family::of(prefix);
+        if self.sources[source].prefixes_of(family) < most as usize {
+            return true;
+        }
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
+        self.sources[source].discarded[family as usize] += u64::from(known.is_none());
+        known.is_some()
+    }
+
     /// As [`Rib::announce`], by number.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);

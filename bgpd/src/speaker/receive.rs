@@ -7,7 +7,6 @@ use super::neighbor::NeighborId;
 use super::refusals::Refusal;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
-use crate::settings::SessionSettings;
 use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
 
@@ -137,17 +136,5 @@ impl Speaker {
         let remote = neighbor.settings.address;
         let neighbor = Some(neighbor.name.clone());
         self.refuse(Refusal { neighbor, remote, text });
-    }
-
-    /// RFC 4271 §6.7, RFC 4486 §4.
-    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
-        self.rib.take_in();
-        let source = self.rib.source(source);
-        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
-        if neighbor.over_limit.is_some() {
-            self.reconcile(id);
-        }
     }
 }
