@@ -7,6 +7,7 @@ pub mod forbidden;
 pub mod fsm;
 pub mod policy;
 mod rib;
+pub mod role;
 pub mod settings;
 pub mod speaker;
 pub mod types;

@@ -220,6 +220,8 @@ impl Community {
     pub const NO_ADVERTISE: Self = Self(0xFFFF_FF02);
     /// RFC 1997: not to external neighbors.
     pub const NO_EXPORT_SUBCONFED: Self = Self(0xFFFF_FF03);
+    /// RFC 3765: not to neighbors that are peers (RFC 9234).
+    pub const NO_PEER: Self = Self(0xFFFF_FF04);
 }
 
 impl fmt::Display for Community {

@@ -9,6 +9,7 @@ use super::{
     SetId, Source, SourceId, is_martian,
 };
 use crate::policy::{LEAST_LOCAL_PREF, Route};
+use crate::role::Role;
 use crate::types::Community;
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 
@@ -185,7 +186,7 @@ impl Source {
         Outcome { rejected, policy: Some(Arc::clone(policy)), rule: answer.rule, changes: answer.changes, ..outcome }
     }
 
-    /// Whether the route was here before.
+    /// Whether the route was here before, or must not come from there.
     fn find_loop(&self, attributes: &PathAttributes) -> Option<Rejection> {
         let ours = attributes.as_path.iter().filter(|asn| *asn == self.asn || *asn == self.local_asn);
         if ours.count() > usize::from(self.allow_own_asn) {
@@ -195,7 +196,11 @@ impl Source {
         if attributes.originator_id == Some(us) {
             return Some(Rejection::OwnOriginatorId); // RFC 4456 §8
         }
-        attributes.cluster_list.contains(&us).then_some(Rejection::OwnClusterId) // RFC 4456 §8
+        if attributes.cluster_list.contains(&us) {
+            return Some(Rejection::OwnClusterId); // RFC 4456 §8
+        }
+        let leaked = self.role.is_some_and(|role| role.is_leak(attributes.only_to_customer, self.context.remote_asn));
+        leaked.then_some(Rejection::Leak)
     }
 
     /// What the decision looks at, after import policy.
@@ -213,6 +218,9 @@ impl Source {
     pub(crate) fn apply(&self, outcome: &Outcome, attributes: &mut PathAttributes) {
         if let Some(policy) = &outcome.policy {
             policy.apply(&outcome.changes, self.local_asn, attributes);
+        }
+        if self.role.is_some_and(Role::marks_received) {
+            attributes.only_to_customer.get_or_insert(self.context.remote_asn.get()); // RFC 9234 §5
         }
         if outcome.draining {
             attributes.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2

@@ -45,6 +45,8 @@ pub(crate) enum Rejection {
     OwnOriginatorId,
     /// CLUSTER_LIST has our cluster (RFC 4456 §8).
     OwnClusterId,
+    /// OTC says that it must not come from there (RFC 9234 §5).
+    Leak,
     /// External, and no import policy (RFC 8212).
     NoPolicy,
     /// A rule of the policy, or the lack of one.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Outcome;
 use super::bits::Bits;
 use crate::policy::{Policy, Protocol};
+use crate::role::Role;
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
 use crate::wire::{Context, MAX_MESSAGE};
@@ -75,6 +76,8 @@ pub(crate) struct Source {
     pub(crate) reflector_client: bool,
     /// How often our AS may stand in an AS_PATH.
     pub(crate) allow_own_asn: u8,
+    /// Our role towards an external neighbor (RFC 9234).
+    pub(crate) role: Option<Role>,
     /// Import policy.
     pub(crate) import: Filter,
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
@@ -111,6 +114,7 @@ impl Source {
             multihop: false,
             reflector_client: false,
             allow_own_asn: 0,
+            role: None,
             import: Filter::Everything,
             gone: false,
             draining: false,
@@ -162,5 +166,6 @@ pub(crate) fn plain_context(settings: &Settings) -> Context {
         families: Families::ALL,
         enforce_first_asn: false,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }

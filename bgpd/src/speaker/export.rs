@@ -9,6 +9,7 @@ use super::NextHopState;
 use crate::fsm::Negotiated;
 use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
+use crate::role::Role;
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
 use crate::wire::{MpNextHop, PathAttributes};
@@ -33,6 +34,8 @@ pub(super) struct Exporter<'a> {
     pub(super) companion: Option<IpAddr>,
     /// The neighbor's address.
     pub(super) remote: IpAddr,
+    /// Our role, where the neighbor is external (RFC 9234).
+    role: Option<Role>,
     /// RFC 8326: what it is told is about to go.
     draining: bool,
 }
@@ -77,6 +80,7 @@ impl<'a> Exporter<'a> {
             local,
             companion: companions.get(&local).copied(),
             remote: negotiated.remote.ip(),
+            role: negotiated.role,
             draining: false,
         }
     }
@@ -94,10 +98,15 @@ impl Exporter<'_> {
         if best.source.is_internal() && self.internal && !best.source.reflector_client && !self.reflector_client {
             return false;
         }
-        // RFC 1997
+        // RFC 9234 §5: a route that is for customers only.
+        if best.attributes.only_to_customer.is_some() && !self.role.is_none_or(Role::passes_marked) {
+            return false;
+        }
+        // RFC 1997, RFC 3765
         best.attributes.communities.iter().all(|community| match *community {
             Community::NO_ADVERTISE => false,
             Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => self.internal,
+            Community::NO_PEER => self.role != Some(Role::Peer),
             _ => true,
         })
     }
@@ -154,6 +163,9 @@ impl Exporter<'_> {
         told.local_pref = None; // RFC 4271 §5.1.5
         told.originator_id = None; // RFC 4456 §8: not beyond the AS
         told.cluster_list.clear();
+        if self.role.is_some_and(Role::marks_told) {
+            told.only_to_customer.get_or_insert(self.local_asn.get()); // RFC 9234 §5
+        }
     }
 
     /// The next hop of a path for a family; `None`: there is none that this neighbor could use.

@@ -52,7 +52,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get(id) else { return Ok(0) };
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
-        let Some(length) = wire::frame_length(bytes, context.max_message).map_err(refused)? else { return Ok(0) };
+        let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
         match wire::decode(&bytes[..length], &context).map_err(refused)? {
             Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
             Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),

@@ -158,6 +158,7 @@ impl Speaker {
             multihop: session.ebgp_multihop.is_some() || session.ttl_security.is_some_and(|hops| hops > 1),
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
+            role: negotiated.role,
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)

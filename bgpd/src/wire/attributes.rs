@@ -31,6 +31,8 @@ pub struct PathAttributes {
     pub extended_communities: Vec<ExtendedCommunity>,
     /// LARGE_COMMUNITY (RFC 8092), sorted, without repetition.
     pub large_communities: Vec<LargeCommunity>,
+    /// OTC (RFC 9234): the AS, as it came, beyond which the route goes to customers only.
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that this speaker does not know, by code.
     pub unknown: Vec<UnknownAttribute>,
     /// Which of the others passed through a speaker that does not know them.

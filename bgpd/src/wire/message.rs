@@ -48,8 +48,10 @@ pub struct Context {
     /// RFC 4271 §6.3: the first AS must be the neighbor's. False where
     /// [`crate::settings::SessionSettings::enforce_first_asn`] is.
     pub enforce_first_asn: bool,
-    /// The longest message either way (RFC 8654).
+    /// The longest message that we may send (RFC 8654).
     pub max_message: usize,
+    /// The longest message that we take (RFC 8654).
+    pub max_received: usize,
 }
 
 /// The type octet of a message.
@@ -98,7 +100,7 @@ pub fn frame_length(buffer: &[u8], max_message: usize) -> Result<Option<usize>, 
 pub fn decode<'a>(frame: &'a [u8], context: &Context) -> Result<Message<'a>, DecodeError> {
     let wrong_length = DecodeError::MessageLength { found: u16::try_from(frame.len()).unwrap_or(u16::MAX) };
     let Some((header, body)) = frame.split_first_chunk() else { return Err(wrong_length) };
-    let (kind, length) = read_header(header, context.max_message)?;
+    let (kind, length) = read_header(header, context.max_received)?;
     if length != frame.len() {
         return Err(wrong_length);
     }
