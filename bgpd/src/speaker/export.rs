@@ -34,6 +34,8 @@ pub(super) struct Exporter<'a> {
     pub(super) companion: Option<IpAddr>,
     /// The neighbor's address.
     pub(super) remote: IpAddr,
+    /// It takes IPv4 routes over IPv6 next hops (RFC 8950).
+    extended_next_hop: bool,
     /// Our role, where the neighbor is external (RFC 9234).
     role: Option<Role>,
     /// RFC 8326: what it is told is about to go.
@@ -80,6 +82,7 @@ impl<'a> Exporter<'a> {
             local,
             companion: companions.get(&local).copied(),
             remote: negotiated.remote.ip(),
+            extended_next_hop: negotiated.extended_next_hop,
             role: negotiated.role,
             draining: false,
         }
@@ -192,15 +195,19 @@ impl Exporter<'_> {
         let address = best.next_hop?.address;
         let usable = match address {
             IpAddr::V4(_) => family == Family::Ipv4,
-            IpAddr::V6(address) => family == Family::Ipv6 && !address.is_unicast_link_local(),
+            IpAddr::V6(address) => {
+                (family == Family::Ipv6 || self.extended_next_hop) && !address.is_unicast_link_local()
+            }
         };
         (!ours && usable).then_some(MpNextHop { address, link_local: None })
     }
 
-    /// Ourselves, by an address of the family on the session's link.
+    /// Ourselves, by an address of the family on the session's link; IPv4 also by an IPv6 address (RFC 8950).
     pub(super) fn own_next_hop(&self, family: Family) -> Option<MpNextHop> {
-        let address =
-            [Some(self.local), self.companion].into_iter().flatten().find(|own| Family::of_address(own) == family)?;
+        let own = |family| {
+            [Some(self.local), self.companion].into_iter().flatten().find(|own| Family::of_address(own) == family)
+        };
+        let address = own(family).or_else(|| own(Family::Ipv6).filter(|_| self.extended_next_hop))?;
         Some(MpNextHop { address, link_local: None })
     }
 }

@@ -8,6 +8,7 @@ mod dynamic;
 mod exchange;
 mod export;
 mod extended_messages;
+mod extended_next_hop;
 mod gone;
 mod hostile;
 mod import;
