@@ -12,6 +12,7 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod refresh;
 mod refusals;
 mod reload;
 mod sender;
@@ -34,6 +35,7 @@ pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
+use self::refresh::Refresh;
 use self::refusals::Refusals;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
@@ -244,6 +246,8 @@ pub struct Speaker {
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
+    /// What neighbors have asked for again.
+    refreshes: VecDeque<Refresh>,
     /// Where the search for destinations that are over stands; `None`: none is due.
     collecting: Option<u32>,
     actions: VecDeque<Action>,
@@ -274,6 +278,7 @@ impl Speaker {
             rib,
             own,
             sweeps: VecDeque::new(),
+            refreshes: VecDeque::new(),
             collecting: None,
             actions: VecDeque::new(),
             events: VecDeque::new(),

@@ -15,6 +15,7 @@ pub(super) fn offer(session: &SessionSettings, families: Families) -> impl Itera
         extended_next_hop.then(|| Capability::ExtendedNextHop(vec![NextHopEncoding::IPV4_OVER_IPV6])),
         session.extended_messages.then_some(Capability::ExtendedMessage),
         session.role.map(|role| Capability::Role(role.code())),
+        Some(Capability::EnhancedRouteRefresh),
     ]
     .into_iter()
     .flatten()

@@ -54,7 +54,7 @@ pub(super) fn negotiate(
         remote_asn: open.asn,
         families,
         enforce_first_asn: session.enforce_first_asn,
-        enhanced_refresh: false,
+        enhanced_refresh: open.capabilities.contains(&Capability::EnhancedRouteRefresh),
         max_message,
         max_received,
     };

@@ -50,6 +50,11 @@ impl AdjRibOut {
         Self { told: Bits::default(), pending, cursor: 0, window: Vec::new(), position: 0, end_of_rib: families }
     }
 
+    /// The first End-of-RIB is still to be sent.
+    pub(crate) fn owes_end_of_rib(&self) -> bool {
+        !self.end_of_rib.is_empty()
+    }
+
     /// A destination changed.
     pub(crate) fn mark(&mut self, destination: DestinationId) {
         self.pending.insert(destination);

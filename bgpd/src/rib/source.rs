@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::Outcome;
 use super::bits::Bits;
+use super::{Outcome, Stale};
 use crate::policy::{Policy, Protocol};
 use crate::role::Role;
 use crate::settings::Settings;
@@ -90,6 +90,8 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
+    /// What of it is yet to come again, while the neighbor refreshes its routes.
+    pub(crate) stale: Vec<Stale>,
     /// Of these, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
@@ -121,6 +123,7 @@ impl Source {
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
+            stale: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
         }

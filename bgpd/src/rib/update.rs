@@ -26,6 +26,7 @@ impl Rib {
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
     pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
+        self.refreshed(source, destination);
         self.put(source, destination, set, since);
     }
 

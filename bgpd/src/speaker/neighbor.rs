@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Command;
+use super::refresh::Refreshes;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{AdjRibOut, Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
@@ -90,6 +91,7 @@ pub(super) struct Session {
     pub(super) source: SourceId,
     pub(super) export: Filter,
     pub(super) out: AdjRibOut,
+    pub(super) refresh: Refreshes,
 }
 
 /// The end of a session.
@@ -173,6 +175,12 @@ impl Neighbor {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
         let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.over_limit.is_some();
         (!kept_away).then(|| idle_since + REMEMBERED)
+    }
+
+    /// When it is due.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let refresh = self.session.as_ref().and_then(|session| session.refresh.next_deadline());
+        [self.fsm.next_timeout(), self.forgotten_at(), refresh].into_iter().flatten().min()
     }
 
     /// The connection that routes flow on.

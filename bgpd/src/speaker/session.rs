@@ -11,6 +11,7 @@ use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
+use super::refresh::Refreshes;
 use super::sweep::Sweep;
 use super::{Action, Event, Speaker};
 
@@ -169,6 +170,7 @@ impl Speaker {
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
             out: AdjRibOut::new(&self.rib, negotiated.families),
+            refresh: Refreshes::default(),
             negotiated,
         });
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });

@@ -10,7 +10,7 @@ use super::sender::Sender;
 use crate::fsm;
 use crate::rib::Pending;
 use crate::types::ConnectionId;
-use crate::wire;
+use crate::wire::{self, RouteRefresh};
 
 /// A call ends when it has written so much,
 const ENOUGH: usize = 16 * 1024;
@@ -52,9 +52,15 @@ impl Speaker {
             Pending::Run(best) => best,
             Pending::EndOfRib(families) => {
                 families.iter().for_each(|family| wire::write_end_of_rib(out, family)); // RFC 4724 §2
+                self.begin_postponed(id);
                 return true;
             }
             Pending::Nothing => {
+                let refreshed = session.take_ended_refreshes();
+                if !refreshed.is_empty() {
+                    refreshed.iter().for_each(|family| wire::write_route_refresh(family, RouteRefresh::END, out));
+                    return true;
+                }
                 self.collect_soon(); // what this neighbor has been told to forget
                 return false;
             }

@@ -19,12 +19,13 @@ pub(super) const EVENTS: usize = 4096;
 impl Speaker {
     /// Work is left that needs no input.
     pub(super) fn has_work(&self) -> bool {
-        !self.sweeps.is_empty() || self.collecting.is_some() || self.own.is_counting()
+        !self.sweeps.is_empty() || !self.refreshes.is_empty() || self.collecting.is_some() || self.own.is_counting()
     }
 
     /// One slice of the work that is left; then everything that is touched is decided.
     pub(super) fn turn(&mut self) {
         self.run_sweeps();
+        self.run_refreshes();
         let since = self.since();
         self.decide(since);
         self.own.count(&mut self.rib, since); // what is decided is what is counted
@@ -95,6 +96,7 @@ impl Speaker {
             if is_over {
                 self.neighbors.remove(id);
             } else {
+                self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }

@@ -28,8 +28,18 @@ pub struct RouteRefresh {
     /// `None`: to be ignored. A family this speaker does not carry, a subtype or a length it does not know
     /// (RFC 7313 §5).
     pub family: Option<Family>,
-    /// 0 = request, 1 = begin, 2 = end of an enhanced refresh.
+    /// [`RouteRefresh::REQUEST`], [`RouteRefresh::BEGIN`], [`RouteRefresh::END`], or another.
     pub subtype: u8,
+}
+
+/// Subtypes.
+impl RouteRefresh {
+    /// The family is wanted again (RFC 2918).
+    pub const REQUEST: u8 = 0;
+    /// BoRR: it begins to be sent again (RFC 7313 §3.2).
+    pub const BEGIN: u8 = 1;
+    /// EoRR: all of it is sent again.
+    pub const END: u8 = 2;
 }
 
 /// What a session has negotiated, as far as the codec needs it.
@@ -119,12 +129,12 @@ pub fn write_keepalive(out: &mut BytesMut) {
     finish(start, out);
 }
 
-/// Appends a ROUTE-REFRESH request.
-pub fn write_route_refresh(family: Family, out: &mut BytesMut) {
+/// Appends a ROUTE-REFRESH; `subtype` is one of [`RouteRefresh`]'s.
+pub fn write_route_refresh(family: Family, subtype: u8, out: &mut BytesMut) {
     let start = begin(MessageType::RouteRefresh, out);
     let (afi, safi) = family.afi_safi();
     out.put_u16(afi);
-    out.put_u8(0);
+    out.put_u8(subtype);
     out.put_u8(safi);
     finish(start, out);
 }

@@ -15,6 +15,7 @@ mod import;
 mod network;
 mod own;
 mod raw;
+mod refresh;
 mod reload;
 mod roles;
 mod settings;

@@ -134,7 +134,10 @@ impl Raw {
             Message::Open(open) => Some(format!("open {} hold {}", open.asn, open.hold_time)),
             Message::Keepalive => None,
             Message::Notification(notification) => Some(show_notification(notification)),
-            Message::RouteRefresh(refresh) => Some(format!("refresh {}", refresh.family.unwrap())),
+            Message::RouteRefresh(refresh) => {
+                let what = ["refresh", "begin of refresh", "end of refresh"][usize::from(refresh.subtype)];
+                Some(format!("{what} {}", refresh.family.unwrap()))
+            }
             Message::Update(update) => Some(self.show_update(update)),
         }
     }

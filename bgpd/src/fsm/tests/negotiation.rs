@@ -36,6 +36,7 @@ fn our_open_offers_families_route_refresh_four_octet_as_and_what_is_configured()
             Capability::FourOctetAs(64513),
             ipv4_over_ipv6(),
             Capability::ExtendedMessage,
+            Capability::EnhancedRouteRefresh,
         ],
     };
     assert_eq!(bench.actions, [Action::SendOpen { connection: connection(1), open }]);
@@ -65,7 +66,7 @@ fn what_is_switched_off_is_not_offered_and_not_agreed_on() {
     let on = negotiated(answer(SessionSettings::default(), &both));
     assert_eq!((on.extended_next_hop, on.context.max_message, on.context.max_received), (true, 65535, 65535));
     let off = SessionSettings { extended_next_hop: false, extended_messages: false, ..SessionSettings::default() };
-    assert_eq!(offered(off.clone()).len(), 3);
+    assert_eq!(offered(off.clone()).len(), 4);
     let off = negotiated(answer(off, &both));
     assert_eq!((off.extended_next_hop, off.context.max_message, off.context.max_received), (false, 4096, 4096));
 }
