@@ -222,6 +222,8 @@ pub struct Community(pub u32);
 impl Community {
     /// RFC 8326: the path is about to go.
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xFFFF_0000);
+    /// RFC 7999: packets there are to be dropped.
+    pub const BLACKHOLE: Self = Self(0xFFFF_029A);
     /// RFC 1997: not beyond the confederation.
     pub const NO_EXPORT: Self = Self(0xFFFF_FF01);
     /// RFC 1997: to no neighbor.

@@ -3,6 +3,7 @@
 //! Rules stand in order; the first that matches decides; no match rejects. A missing policy passes nothing to
 //! or from an external neighbor (RFC 8212) and everything to or from an internal one.
 
+mod blackhole;
 mod evaluate;
 #[cfg(test)]
 mod tests;

@@ -107,8 +107,10 @@ impl Rib {
             }
             _ => Forward::Martian,
         };
+        let discard = self.sources[source].discards(&received.parsed.attributes, outcome);
         let outcome = self.sources[source].share(outcome);
-        self.sets.insert(AttributeSet::new(source, Content::Received(bytes.into()), outcome, forward, rank))
+        let set = AttributeSet::new(source, Content::Received(bytes.into()), outcome, forward, rank);
+        self.sets.insert(set.discarding(discard))
     }
 
     /// Asks import policy again about a path that is kept.
@@ -225,9 +227,23 @@ impl Source {
         if outcome.draining {
             attributes.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
         }
+        if self.is_external() && attributes.communities.contains(&Community::BLACKHOLE) {
+            attributes.add_community(Community::NO_EXPORT); // RFC 7999 §3.2
+        }
         if self.is_leaving(attributes) {
             attributes.local_pref = Some(LEAST_LOCAL_PREF);
         }
+    }
+
+    /// Whether packets are to be dropped: the path carries BLACKHOLE, and import policy asks for it.
+    fn discards(&self, attributes: &PathAttributes, outcome: &Outcome) -> bool {
+        let Some(policy) = &outcome.policy else { return false };
+        if !policy.asks_for_blackhole(outcome.rule, &outcome.changes) {
+            return false;
+        }
+        let mut changed = attributes.clone();
+        self.apply(outcome, &mut changed);
+        changed.communities.contains(&Community::BLACKHOLE)
     }
 
     /// RFC 8326 §4.1: an external neighbor says that the path is about to go.

@@ -105,6 +105,8 @@ pub(crate) struct AttributeSet {
     pub(crate) forward: Forward,
     /// What the decision looks at.
     pub(crate) rank: Rank,
+    /// Packets are dropped, wherever it leads (RFC 7999).
+    pub(crate) discard: bool,
     /// Paths that carry it.
     paths: u32,
 }
@@ -112,7 +114,12 @@ pub(crate) struct AttributeSet {
 impl AttributeSet {
     /// A set that no path carries yet.
     pub(crate) fn new(source: SourceId, content: Content, outcome: Arc<Outcome>, forward: Forward, rank: Rank) -> Self {
-        Self { source, content, outcome, forward, rank, paths: 0 }
+        Self { source, content, outcome, forward, rank, discard: false, paths: 0 }
+    }
+
+    /// The same, with what becomes of packets.
+    pub(crate) fn discarding(self, discard: bool) -> Self {
+        Self { discard, ..self }
     }
 
     /// Whether import policy let it pass.

@@ -55,7 +55,11 @@ fn conditions(keys: &mut Keys<'_, '_>, sets: &Sets) -> (Match, Vec<Claim>) {
         as_path: sets.members(keys, "as-path", "One of these stands anywhere in the path."),
         origin_asn: sets.members(keys, "origin-asn", "The last AS of the path is one of these."),
         as_path_length: keys.optional("as-path-length", "The path counts this many.").map(|range: PathLength| range.0),
-        community: sets.members(keys, "community", any),
+        community: sets.members(
+            keys,
+            "community",
+            "It carries one of these. A path with `blackhole` that such a rule accepts is a discard route (RFC 7999).",
+        ),
         extended_community: sets.members(keys, "extended-community", any),
         large_community: sets.members(keys, "large-community", any),
         next_hop: sets
