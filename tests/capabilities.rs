@@ -1,4 +1,4 @@
-//! Each capability against a daemon that has it too: offered, agreed on, and used in both directions.
+//! Each capability, and what is told by communities, against a daemon that has it too: offered, agreed on, and used in both directions.
 #![allow(clippy::unwrap_used)]
 
 #[path = "capabilities/bird.rs"]
@@ -21,7 +21,7 @@ fn site(addresses: [&[&str]; 2], config: String) -> Site {
     Site {
         name: "capabilities",
         drawing: "",
-        nodes: vec![Node::router("near"), Node::router("far")],
+        nodes: vec![Node::router("near").address("198.51.100.1/32"), Node::router("far").address("203.0.113.1/32")],
         links: vec![Link::new(
             "cable",
             vec![Port::new("near", "eth0", addresses[0]), Port::new("far", "eth0", addresses[1])],
@@ -152,5 +152,156 @@ fn bird_and_the_gateway_as_providers_of_each_other_have_no_session() {
             Ok(())
         })
         .await;
+    });
+}
+
+/// IPv6 alone: what is IPv4 goes over IPv6 next hops.
+const IPV6: [&[&str]; 2] = [&["2001:db8::1/64"], &["2001:db8::2/64"]];
+
+/// Routes on both sides lead over the other's IPv6 address, and packets take them.
+async fn ipv4_over_ipv6_works(lab: &Lab) {
+    let neighbor = established(lab).await;
+    assert!(capabilities(&neighbor).contains(&"extended-next-hop"), "{neighbor}");
+    lab.kernel_has("gateway", "near", &[(THEIRS, &[("2001:db8::2", "eth0")])]).await;
+    lab.pings("near", "198.51.100.1", "203.0.113.1").await;
+    lab.pings("far", "203.0.113.1", "198.51.100.1").await;
+}
+
+fn over_ipv6() -> Site {
+    site(IPV6, config("2001:db8::2", "export = 'accept-all'\nfamilies = ['ipv4', 'ipv6']", ""))
+}
+
+#[test]
+fn bird_and_the_gateway_reach_each_other_s_ipv4_over_an_ipv6_link() {
+    let bird_config = format!(
+        "router id 192.0.2.2;\nprotocol static own {{ ipv4; route {THEIRS} unreachable; }}\n\
+         protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
+         protocol bgp far {{ local 2001:db8::2 as 64513; neighbor 2001:db8::1 as 64512;\n\
+         ipv4 {{ import all; export all; extended next hop on; }}; ipv6 {{ import all; export all; }}; }}\n"
+    );
+    with_site(bird::PROGRAMS, over_ipv6(), async |lab| {
+        let bird = Bird::start(lab, "far", &bird_config).await;
+        lab.start("gateway");
+        ipv4_over_ipv6_works(lab).await;
+        let told = bird.received(OURS).unwrap();
+        assert!(told.contains("BGP.next_hop: 2001:db8::1"), "{told}");
+    });
+}
+
+#[test]
+fn frr_and_the_gateway_reach_each_other_s_ipv4_over_an_ipv6_link() {
+    let frr_config = format!(
+        "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
+         neighbor 2001:db8::1 remote-as 64512\n neighbor 2001:db8::1 capability extended-nexthop\n \
+         address-family ipv4 unicast\n  network {THEIRS}\n exit-address-family\n \
+         address-family ipv6 unicast\n  neighbor 2001:db8::1 activate\n exit-address-family\n"
+    );
+    with_site(&["bgpd", "zebra", "vtysh"], over_ipv6(), async |lab| {
+        let frr = lab.frr("frr", "far", &frr_config);
+        lab.start("gateway");
+        ipv4_over_ipv6_works(lab).await;
+        let told = frr.ask(&format!("show bgp ipv4 unicast {OURS} json")).unwrap();
+        assert!(told.to_string().contains("\"ip\":\"2001:db8::1\""), "{told}");
+    });
+}
+
+#[test]
+fn bird_and_the_gateway_send_each_other_begin_and_end_of_a_refresh() {
+    let bird_config = format!(
+        "debug protocols all;\nrouter id 192.0.2.2;\nprotocol static own {{ ipv4; route {THEIRS} unreachable; }}\n\
+         protocol bgp far {{ local 192.0.2.2 as 64513; neighbor 192.0.2.1 as 64512;\n\
+         ipv4 {{ import all; export all; }}; }}\n"
+    );
+    let site = site(BOTH, config("192.0.2.2", "export = 'accept-all'", ""));
+    with_site(bird::PROGRAMS, site, async |lab| {
+        let bird = Bird::start(lab, "far", &bird_config).await;
+        lab.start("gateway");
+        let neighbor = established(lab).await;
+        assert!(capabilities(&neighbor).contains(&"enhanced-route-refresh"), "{neighbor}");
+        let before = received(lab, THEIRS).await;
+        eventually("our route at BIRD", async || bird.received(OURS)).await;
+
+        bird.ask("reload in far").unwrap();
+        said(lab, &["Sending ROUTE-REFRESH", "Got BEGIN-OF-RR", "Got END-OF-RR"]).await;
+        bird.received(OURS).unwrap();
+
+        lab.tell("gateway", &["neighbor", "far", "refresh"]).await;
+        said(lab, &["Got ROUTE-REFRESH", "Sending BEGIN-OF-RR", "Sending END-OF-RR"]).await;
+        let after = received(lab, THEIRS).await;
+        assert_eq!(after.len(), before.len());
+        assert_eq!(after[0]["accepted"], true, "{after:?}");
+    });
+}
+
+/// Waits until BIRD has logged all of it, in this order.
+async fn said(lab: &mut Lab, lines: &[&str]) {
+    eventually(&format!("{lines:?} in BIRD's log"), async || {
+        let log = lab.running.process("bird")?.output();
+        let mut rest = log.as_str();
+        for line in lines {
+            rest = rest.split_once(line).with_context(|| format!("no {line}"))?.1;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[test]
+fn frr_asks_for_a_refresh_and_gets_it_and_answers_one() {
+    let frr_config = format!(
+        "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
+         neighbor 192.0.2.1 remote-as 64512\n address-family ipv4 unicast\n  network {THEIRS}\n exit-address-family\n"
+    );
+    let site = site(BOTH, config("192.0.2.2", "export = 'accept-all'", ""));
+    with_site(&["bgpd", "zebra", "vtysh"], site, async |lab| {
+        let frr = lab.frr("frr", "far", &frr_config);
+        lab.start("gateway");
+        established(lab).await;
+        received(lab, THEIRS).await;
+        let refreshes = |key: &str| -> anyhow::Result<u64> {
+            let shown = frr.ask("show bgp neighbors 192.0.2.1 json")?;
+            shown["192.0.2.1"]["messageStats"][key].as_u64().with_context(|| shown.to_string())
+        };
+        let got = refreshes("routeRefreshRecv").unwrap();
+        frr.vtysh(&["clear bgp ipv4 unicast 192.0.2.1 soft in"]).unwrap();
+        eventually("begin and end at FRR", async || {
+            let now = refreshes("routeRefreshRecv")?;
+            ensure!(now >= got + 2, "{now}, {got} before");
+            Ok(())
+        })
+        .await;
+        let sent = refreshes("routeRefreshSent").unwrap();
+        lab.tell("gateway", &["neighbor", "far", "refresh"]).await;
+        eventually("begin and end of FRR", async || {
+            let now = refreshes("routeRefreshSent")?;
+            ensure!(now >= sent + 2, "{now}, {sent} before");
+            Ok(())
+        })
+        .await;
+        assert_eq!(received(lab, THEIRS).await[0]["accepted"], true);
+        assert!(frr.ask(&format!("show bgp ipv4 unicast {OURS} json")).unwrap()["paths"].is_array());
+    });
+}
+
+#[test]
+fn a_host_that_bird_marks_with_blackhole_is_dropped_by_the_kernel() {
+    let victim = "203.0.113.7/32";
+    let policy = format!(
+        "[[policy.far]]\nmatch = {{ prefix = '{THEIRS} ge 32', community = 'blackhole' }}\naction = 'accept'\n\
+         [[policy.far]]\nmatch = {{ prefix = '{THEIRS}' }}\naction = 'accept'\n"
+    );
+    let bird_config = format!(
+        "router id 192.0.2.2;\nprotocol static own {{ ipv4; route {THEIRS} unreachable;\n\
+         route {victim} unreachable {{ bgp_community.add((65535,666)); }}; }}\n\
+         protocol bgp far {{ local 192.0.2.2 as 64513; neighbor 192.0.2.1 as 64512;\n\
+         ipv4 {{ import all; export all; }}; }}\n"
+    );
+    let text = config("192.0.2.2", "export = 'accept-all'", &policy).replace("import = 'accept-all'", "import = 'far'");
+    with_site(bird::PROGRAMS, site(BOTH, text), async |lab| {
+        Bird::start(lab, "far", &bird_config).await;
+        lab.start("gateway");
+        established(lab).await;
+        lab.kernel_has("gateway", "near", &[(THEIRS, &[("192.0.2.2", "eth0")]), (victim, &[])]).await;
+        assert!(lab.output("near", "ip", &["route", "get", "203.0.113.7"]).is_err(), "there is a way");
     });
 }
