@@ -8,6 +8,7 @@ mod accept;
 mod commands;
 mod connections;
 mod export;
+mod groups;
 mod neighbor;
 mod neighbors;
 mod own;
@@ -33,10 +34,11 @@ use ipnet::IpNet;
 
 pub use self::commands::CommandError;
 use self::connections::Connections;
+use self::groups::Groups;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
-use self::refresh::Refresh;
 use self::refusals::Refusals;
+use self::sender::Writing;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -240,14 +242,13 @@ pub struct Speaker {
     /// Of our addresses: the address of the other family on the same link.
     companions: BTreeMap<IpAddr, IpAddr>,
     neighbors: Neighbors,
+    groups: Groups,
     connections: Connections,
     undecided: Undecided,
     refusals: Refusals,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
-    /// What neighbors have asked for again.
-    refreshes: VecDeque<Refresh>,
     /// Where the search for destinations that are over stands; `None`: none is due.
     collecting: Option<u32>,
     actions: VecDeque<Action>,
@@ -257,6 +258,7 @@ pub struct Speaker {
     lost: Option<String>,
     fsm_actions: Vec<fsm::Action>,
     changes: Vec<Change>,
+    writing: Writing,
 }
 
 impl Speaker {
@@ -272,13 +274,13 @@ impl Speaker {
             vias: BTreeMap::new(),
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
+            groups: Groups::default(),
             connections: Connections::default(),
             undecided: Undecided::default(),
             refusals: Refusals::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
-            refreshes: VecDeque::new(),
             collecting: None,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -286,6 +288,7 @@ impl Speaker {
             lost: None,
             fsm_actions: Vec::new(),
             changes: Vec::new(),
+            writing: Writing::default(),
             settings,
         };
         speaker.begin();
@@ -361,6 +364,11 @@ impl Speaker {
             self.collect_soon(); // what the FIB has let go of
         }
         changes
+    }
+
+    /// Nobody forwards by what is learned here: [`Speaker::poll_fib`] has nothing.
+    pub fn leave_fib(&mut self) {
+        self.rib.leave_fib();
     }
 
     /// When [`Input::Timer`] is due.

@@ -155,14 +155,6 @@ impl Families {
         }
     }
 
-    /// Takes a family out.
-    pub const fn remove(&mut self, family: Family) {
-        match family {
-            Family::Ipv4 => self.ipv4 = false,
-            Family::Ipv6 => self.ipv6 = false,
-        }
-    }
-
     /// What both sets have.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {

@@ -5,13 +5,21 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{
-    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Received, Rejection, Rib,
+    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Rejection, Rib, Scratch,
     SetId, Source, SourceId, is_martian,
 };
 use crate::policy::{LEAST_LOCAL_PREF, Route};
 use crate::role::Role;
-use crate::types::Community;
+use crate::types::{Community, NextHop};
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
+
+/// A path as it came.
+struct Received<'a> {
+    key: &'a [u8],
+    attributes: &'a PathAttributes,
+    /// Where it leads; `None`: the neighbor did not say.
+    next_hop: Option<NextHop>,
+}
 
 impl Rib {
     /// Takes the prefixes of an UPDATE that have one next hop. `since` is in seconds from the speaker's beginning.
@@ -26,10 +34,10 @@ impl Rib {
         prefixes: impl Iterator<Item = IpNet>,
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
-        let mut bytes = std::mem::take(&mut self.scratch);
-        key.write(&mut bytes);
-        let result = self.import_key(source, key, &bytes, prefixes, since);
-        self.scratch = bytes;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        key.write(&mut scratch.key);
+        let result = self.import_key(source, key, &mut scratch, prefixes, since);
+        self.scratch = scratch;
         result
     }
 
@@ -37,49 +45,50 @@ impl Rib {
         &mut self,
         source: SourceId,
         key: &Key<'_>,
-        bytes: &[u8],
+        scratch: &mut Scratch,
         prefixes: impl Iterator<Item = IpNet>,
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
-        if let Some(set) = self.known_for_every_prefix(source, bytes) {
+        if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
             prefixes.for_each(|prefix| self.announce(source, prefix, set, since));
             return Ok(Vec::new());
         }
-        let received = key.parse(&self.sources[source]);
-        if let Some(error) = received.parsed.reset() {
+        let parsed = &mut scratch.parsed;
+        let next_hop = key.parse(&self.sources[source], parsed);
+        if let Some(error) = parsed.reset() {
             return Err(error);
         }
-        if received.parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
+        if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
             prefixes.for_each(|prefix| {
                 self.withdraw(source, &prefix);
             });
-            return Ok(received.parsed.errors);
+            return Ok(std::mem::take(&mut parsed.errors));
         }
+        let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
         let looks_at_prefix = self.sources[source].import.looks_at_prefix();
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
             let set = match last {
                 Some((_, set)) if !looks_at_prefix => set,
-                _ => self.judged(source, bytes, &received, prefix, &mut last),
+                _ => self.judged(source, &received, prefix, &mut last),
             };
             self.announce(source, prefix, set, since);
         }
-        Ok(received.parsed.errors)
+        Ok(std::mem::take(&mut parsed.errors))
     }
 
     /// The set of a prefix that policy looks at; often that of the one before.
     fn judged(
         &mut self,
         source: SourceId,
-        bytes: &[u8],
-        received: &Received,
+        received: &Received<'_>,
         prefix: IpNet,
         last: &mut Option<(Outcome, SetId)>,
     ) -> SetId {
         let outcome = self.sources[source].judge(received, prefix);
         let set = match last {
             Some((known, set)) if *known == outcome => *set,
-            _ => self.set_of(source, bytes, received, &outcome),
+            _ => self.set_of(source, received, &outcome),
         };
         *last = Some((outcome, set));
         set
@@ -95,11 +104,11 @@ impl Rib {
     }
 
     /// The set for these bytes and this outcome, a new one if there is none; to be carried by a path at once.
-    fn set_of(&mut self, source: SourceId, bytes: &[u8], received: &Received, outcome: &Outcome) -> SetId {
-        if let Some(set) = self.sets.find(source, bytes, |set| *set.outcome == *outcome) {
+    fn set_of(&mut self, source: SourceId, received: &Received<'_>, outcome: &Outcome) -> SetId {
+        if let Some(set) = self.sets.find(source, received.key, |set| *set.outcome == *outcome) {
             return set;
         }
-        let rank = self.sources[source].rank(&received.parsed.attributes, outcome);
+        let rank = self.sources[source].rank(received.attributes, outcome);
         let forward = match received.next_hop {
             _ if outcome.rejected.is_some() => Forward::Nowhere,
             Some(next_hop) if !is_martian(&next_hop, &self.sources[source]) => {
@@ -107,9 +116,9 @@ impl Rib {
             }
             _ => Forward::Martian,
         };
-        let discard = self.sources[source].discards(&received.parsed.attributes, outcome);
+        let discard = self.sources[source].discards(received.attributes, outcome);
         let outcome = self.sources[source].share(outcome);
-        let set = AttributeSet::new(source, Content::Received(bytes.into()), outcome, forward, rank);
+        let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
         self.sets.insert(set.discarding(discard))
     }
 
@@ -118,10 +127,13 @@ impl Rib {
         let Some(path) = self.path_of(source, destination) else { return };
         let Content::Received(bytes) = self.sets.at(path.set).content.clone() else { return };
         let Some(key) = Key::read(&bytes) else { return };
-        let received = key.parse(&self.sources[source]);
+        let mut parsed = std::mem::take(&mut self.scratch.parsed);
+        let next_hop = key.parse(&self.sources[source], &mut parsed);
+        let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
         let outcome = self.sources[source].judge(&received, self.destinations.at(destination).prefix);
-        let set = self.set_of(source, &bytes, &received, &outcome);
+        let set = self.set_of(source, &received, &outcome);
         self.put(source, destination, set, path.since);
+        self.scratch.parsed = parsed;
     }
 
     /// A route of ours, as it stands in the Loc-RIB.
@@ -164,8 +176,8 @@ impl Source {
     }
 
     /// What becomes of a path.
-    fn judge(&self, received: &Received, prefix: IpNet) -> Outcome {
-        let attributes = &received.parsed.attributes;
+    fn judge(&self, received: &Received<'_>, prefix: IpNet) -> Outcome {
+        let attributes = received.attributes;
         let draining = self.draining && self.is_external();
         let outcome = Outcome { generation: self.generation, draining, ..Outcome::default() };
         if let Some(loop_found) = self.find_loop(attributes) {

@@ -15,6 +15,7 @@ mod import;
 mod key;
 mod look;
 mod next_hops;
+mod paths;
 mod refresh;
 mod select;
 mod sets;
@@ -26,19 +27,20 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use self::bits::Bits;
 use self::destinations::Destinations;
 use self::hash::Seed;
 use self::next_hops::NextHops;
 use self::sets::Sets;
 use self::slab::Slab;
-use crate::wire::Origin;
+use crate::wire::{Origin, ParsedAttributes};
 
-pub(crate) use self::adj_out::{AdjRibOut, Pending};
+pub(crate) use self::adj_out::{AdjRibOut, Due, NOTHING, Pending};
+pub(crate) use self::bits::Bits;
 pub(crate) use self::decision::Rank;
-pub(crate) use self::destinations::{DestinationId, Path};
-pub(crate) use self::key::{Key, Received, is_martian};
+pub(crate) use self::destinations::DestinationId;
+pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
+pub(crate) use self::paths::Path;
 pub(crate) use self::refresh::Stale;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
@@ -49,6 +51,8 @@ pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
 pub(crate) struct Change {
     /// The destination.
     pub(crate) destination: DestinationId,
+    /// Whose the best path was before; `None`: there was none.
+    pub(crate) source: Option<SourceId>,
     /// ORIGIN of the best path before; `None`: there was none.
     pub(crate) before: Option<Origin>,
     /// ORIGIN of the best path now.
@@ -60,6 +64,8 @@ pub(crate) struct Change {
 struct Touched {
     destination: DestinationId,
     best_before: Option<SetId>,
+    /// The path that came, where that is all that happened.
+    news: Option<SetId>,
 }
 
 /// All routes of a speaker.
@@ -79,8 +85,14 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
-    /// For keys.
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// Memory of the last UPDATE, for the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    key: Vec<u8>,
+    parsed: ParsedAttributes,
 }
 
 impl Rib {
@@ -103,7 +115,7 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 }

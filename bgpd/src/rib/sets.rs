@@ -14,7 +14,7 @@ use super::slab::Slab;
 use super::{Rank, Source, SourceId};
 use crate::policy::Policy;
 use crate::types::NextHop;
-use crate::wire::PathAttributes;
+use crate::wire::{ParsedAttributes, PathAttributes};
 
 /// The number of an attribute set.
 pub(crate) type SetId = u32;
@@ -135,25 +135,28 @@ impl AttributeSet {
         }
     }
 
-    /// As they came, and where they lead.
-    pub(crate) fn received(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
+    /// As they came, over what is in `parsed`, and where they lead.
+    pub(crate) fn received(&self, source: &Source, parsed: &mut ParsedAttributes) -> Option<NextHop> {
         match &self.content {
-            Content::Own(route) => (route.attributes.clone(), route.next_hop.map(NextHop::from)),
+            Content::Own(route) => {
+                parsed.attributes.clone_from(&route.attributes);
+                route.next_hop.map(NextHop::from)
+            }
             Content::Received(key) => match Key::read(key) {
-                Some(key) => {
-                    let received = key.parse(source);
-                    (received.parsed.attributes, received.next_hop)
+                Some(key) => key.parse(source, parsed),
+                None => {
+                    parsed.attributes.clear();
+                    None
                 }
-                None => (PathAttributes::default(), None),
             },
         }
     }
 
     /// As they stand in the Loc-RIB: after import policy.
-    pub(crate) fn attributes(&self, source: &Source) -> (PathAttributes, Option<NextHop>) {
-        let (mut attributes, next_hop) = self.received(source);
-        source.apply(&self.outcome, &mut attributes);
-        (attributes, next_hop)
+    pub(crate) fn attributes(&self, source: &Source, parsed: &mut ParsedAttributes) -> Option<NextHop> {
+        let next_hop = self.received(source, parsed);
+        source.apply(&self.outcome, &mut parsed.attributes);
+        next_hop
     }
 
     fn key(&self) -> &[u8] {

@@ -127,10 +127,9 @@ impl Speaker {
 
     /// Sends everything again. `false`: there is no session.
     pub(super) fn resend(&mut self, id: NeighborId) -> bool {
-        let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut());
-        let Some(session) = session else { return false };
-        session.out.mark_all(&self.rib);
-        self.connections.mark_writable(session.connection);
+        let Some(group) = self.leave_group(id).and_then(|group| self.groups.get_mut(group)) else { return false };
+        group.out.mark_all();
+        group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
         true
     }
 }

@@ -12,10 +12,10 @@ use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
 use crate::role::Role;
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
-use crate::wire::{MpNextHop, PathAttributes};
+use crate::wire::{MpNextHop, ParsedAttributes, PathAttributes};
 
-/// To whom, and how.
-#[derive(Debug)]
+/// How routes are told to a neighbor: equal for all of an update group.
+#[derive(Debug, PartialEq)]
 pub(super) struct Exporter<'a> {
     /// The neighbor is in our AS.
     pub(super) internal: bool,
@@ -32,9 +32,7 @@ pub(super) struct Exporter<'a> {
     pub(super) local: IpAddr,
     /// The other family's address on the same link.
     pub(super) companion: Option<IpAddr>,
-    /// The neighbor's address.
-    pub(super) remote: IpAddr,
-    /// It takes IPv4 routes over IPv6 next hops (RFC 8950).
+    /// IPv4 routes may have IPv6 next hops (RFC 8950).
     extended_next_hop: bool,
     /// Our role, where the neighbor is external (RFC 9234).
     role: Option<Role>,
@@ -47,18 +45,18 @@ pub(super) struct Exporter<'a> {
 pub(super) struct Best<'a> {
     pub(super) set: &'a AttributeSet,
     pub(super) source: &'a Source,
-    pub(super) attributes: PathAttributes,
+    pub(super) attributes: &'a PathAttributes,
     pub(super) next_hop: Option<NextHop>,
     pub(super) state: Option<&'a NextHopState>,
 }
 
 impl<'a> Best<'a> {
-    /// The path with this set.
-    pub(super) fn new(rib: &'a Rib, id: SetId) -> Self {
+    /// The path with this set, read into `parsed`.
+    pub(super) fn new(rib: &'a Rib, id: SetId, parsed: &'a mut ParsedAttributes) -> Self {
         let set = rib.set(id);
         let source = rib.source(set.source);
-        let (attributes, next_hop) = set.attributes(source);
-        Self { set, source, attributes, next_hop, state: rib.next_hop_state(set) }
+        let next_hop = set.attributes(source, parsed);
+        Self { set, source, attributes: &parsed.attributes, next_hop, state: rib.next_hop_state(set) }
     }
 }
 
@@ -81,7 +79,6 @@ impl<'a> Exporter<'a> {
             next_hop_self: session.next_hop_self,
             local,
             companion: companions.get(&local).copied(),
-            remote: negotiated.remote.ip(),
             extended_next_hop: negotiated.extended_next_hop,
             role: negotiated.role,
             draining: false,
@@ -128,29 +125,28 @@ impl Exporter<'_> {
             next_hop: best.next_hop.map(|next_hop| next_hop.address),
             asn: self.local_asn,
         };
-        let Evaluation { accepted, changes, .. } = policy.evaluate(&route, &best.attributes);
+        let Evaluation { accepted, changes, .. } = policy.evaluate(&route, best.attributes);
         accepted.then_some(changes)
     }
 
-    /// The attributes as they leave, after the changes of export policy.
-    pub(super) fn attributes(&self, best: &Best<'_>, changes: &[u32]) -> PathAttributes {
-        let mut told = best.attributes.clone();
+    /// The attributes as they leave, after the changes of export policy, over what is in `told`.
+    pub(super) fn attributes(&self, best: &Best<'_>, changes: &[u32], told: &mut PathAttributes) {
+        told.clone_from(best.attributes);
         if !self.internal && best.source.protocol == Protocol::Bgp {
             told.med = None; // RFC 4271 §5.1.4: not carried into a third AS; policy may set another
         }
         if let Filter::Policy(policy) = self.filter {
-            policy.apply(changes, self.local_asn, &mut told);
+            policy.apply(changes, self.local_asn, told);
         }
         if self.internal {
-            self.dress_for_internal(best, &mut told);
+            self.dress_for_internal(best, told);
         } else {
-            self.dress_for_external(&mut told);
+            self.dress_for_external(told);
         }
         if self.draining {
             told.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
             told.local_pref = told.local_pref.map(|_| LEAST_LOCAL_PREF); // an internal neighbor is told how little
         }
-        told
     }
 
     fn dress_for_internal(&self, best: &Best<'_>, told: &mut PathAttributes) {
@@ -171,13 +167,13 @@ impl Exporter<'_> {
         }
     }
 
-    /// The next hop of a path for a family; `None`: there is none that this neighbor could use.
-    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family) -> Option<MpNextHop> {
+    /// The next hop of a path for a family, and whether it is another's, who is not to be told; `None`: there is none that
+    /// this neighbor could use.
+    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family) -> Option<(MpNextHop, bool)> {
         match self.kept_next_hop(best, family) {
-            // RFC 4271 §5.1.3: nobody is told that it is its own next hop. Our own address may be the neighbor's too:
-            // then it is a speaker on this very host.
-            Some(kept) => (kept.address != self.remote).then_some(kept),
-            None => self.own_next_hop(family),
+            Some(kept) => Some((kept, true)),
+            // Our own address may be the neighbor's too: then it is a speaker on this very host.
+            None => Some((self.own_next_hop(family)?, false)),
         }
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Command;
+use super::groups::GroupId;
 use super::refresh::Refreshes;
 use crate::fsm::{Fsm, Identity, Negotiated};
-use crate::rib::{AdjRibOut, Filter, SourceId};
+use crate::rib::{Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
 use crate::types::{Asn, ConnectionId, Family};
 use crate::wire::Notification;
@@ -90,7 +91,8 @@ pub(super) struct Session {
     pub(super) since: Instant,
     pub(super) source: SourceId,
     pub(super) export: Filter,
-    pub(super) out: AdjRibOut,
+    /// With whom it shares what it is told.
+    pub(super) group: GroupId,
     pub(super) refresh: Refreshes,
 }
 

@@ -106,17 +106,13 @@ impl Neighbors {
         self.all.iter().map(|(id, neighbor)| (*id, neighbor))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (NeighborId, &mut Neighbor)> {
-        self.all.iter_mut().map(|(id, neighbor)| (*id, neighbor))
-    }
-
     pub(super) fn ids(&self) -> Vec<NeighborId> {
         self.all.keys().copied().collect()
     }
 
     /// By name.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = &Neighbor> {
-        self.names.values().filter_map(|id| self.all.get(id))
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (NeighborId, &Neighbor)> {
+        self.names.values().filter_map(|id| Some((*id, self.all.get(id)?)))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

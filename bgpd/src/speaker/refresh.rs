@@ -1,56 +1,46 @@
 //! Route refresh, both ways (RFC 2918, RFC 7313): a neighbor asks for a family again, or sends one again.
 //!
-//! What a neighbor asks for is marked a slice a turn and leaves as everything else does. Where both sides know the
-//! enhanced refresh, its begin goes out before, and its end when nothing waits any more: a route that is still to be
-//! told at the end would be taken for one that is gone.
+//! Who asks leaves its update group and is told the family after all that waits for it. Where both sides know the
+//! enhanced refresh, begin and end go with it, the end when nothing waits any more: a route that is still to be told then
+//! would be taken for one that is gone.
 
 use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::neighbor::{NeighborId, Session};
 use super::sweep::Sweep;
-use crate::rib::DestinationId;
 use crate::types::{ConnectionId, Families, Family};
-use crate::wire::{Capability, RouteRefresh, write_route_refresh};
-
-/// Destinations marked in one turn.
-const SLICE: usize = 1024;
+use crate::wire::{Capability, RouteRefresh};
 
 /// How long stale routes wait for the end of a refresh that never comes (RFC 7313 §4.2): as long as those of a neighbor
 /// that restarts.
 const PATIENCE: Duration = Duration::from_secs(420);
 
-/// Refreshes of one session.
+/// What a neighbor sends again.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
-    /// The neighbor asked for these before it was told everything for the first time.
-    postponed: Families,
-    /// All of these is marked; their end is due when nothing waits any more.
-    ending: Families,
-    /// The neighbor has told these for the first time.
+    /// These it has told for the first time.
     pub(super) heard: Families,
-    /// Until when the neighbor may tell the end, by family; `None`: it has not begun.
+    /// Until when it may tell the end, by family; `None`: it has not begun.
     patience: [Option<Instant>; 2],
 }
 
 impl Refreshes {
-    /// When the neighbor's refresh counts as over.
+    /// When a refresh counts as over.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.patience.into_iter().flatten().min()
     }
 }
 
-/// A family of which everything is to be told again.
-#[derive(Debug)]
-pub(super) struct Refresh {
-    neighbor: NeighborId,
-    connection: ConnectionId,
-    family: Family,
-    /// Destinations below this number are marked.
-    from: DestinationId,
+impl Session {
+    /// RFC 7313 §4.2: where the neighbor marks the end of its first routes (RFC 4724), nothing is refreshed before.
+    fn has_told(&self, family: Family) -> bool {
+        const GRACEFUL_RESTART: u8 = 64;
+        let marks_end = self.negotiated.capabilities.iter().map(Capability::code).any(|code| code == GRACEFUL_RESTART);
+        !marks_end || self.refresh.heard.contains(family)
+    }
 }
 
-/// What neighbors ask for.
 impl Speaker {
     /// A ROUTE-REFRESH of an Established session. RFC 2918 §4: of a family that was not agreed on it is ignored.
     pub(super) fn route_refresh(&mut self, id: NeighborId, connection: ConnectionId, refresh: RouteRefresh) {
@@ -62,84 +52,19 @@ impl Speaker {
             return;
         };
         match refresh.subtype {
-            RouteRefresh::REQUEST if session.out.owes_end_of_rib() => session.refresh.postponed.insert(family),
-            RouteRefresh::REQUEST => self.begin_refresh(id, family),
+            RouteRefresh::REQUEST => self.tell_again(id, family),
             RouteRefresh::BEGIN if enhanced => self.neighbor_begins(id, family),
             RouteRefresh::END if enhanced => self.neighbor_ends(id, family),
             _ => {}
         }
     }
 
-    /// The neighbor is to be told a family again.
-    fn begin_refresh(&mut self, id: NeighborId, family: Family) {
-        let Some(session) = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut()) else { return };
-        let connection = session.connection;
-        session.refresh.ending.remove(family); // it is told anew, and ends once
-        if session.negotiated.context.enhanced_refresh {
-            self.send(connection, |out| write_route_refresh(family, RouteRefresh::BEGIN, out)); // RFC 7313 §4.1
-        }
-        self.refreshes.retain(|known| (known.connection, known.family) != (connection, family));
-        self.refreshes.push_back(Refresh { neighbor: id, connection, family, from: 0 });
+    fn tell_again(&mut self, id: NeighborId, family: Family) {
+        let Some(group) = self.leave_group(id).and_then(|group| self.groups.get_mut(group)) else { return };
+        group.out.ask(family);
+        group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
     }
 
-    /// End-of-RIB is sent: what was asked for before begins. RFC 7313 §4.1: not earlier.
-    pub(super) fn begin_postponed(&mut self, id: NeighborId) {
-        let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut());
-        let postponed = session.map(|session| std::mem::take(&mut session.refresh.postponed)).unwrap_or_default();
-        postponed.iter().for_each(|family| self.begin_refresh(id, family));
-    }
-
-    /// One turn's slice. What has no best path is either told as withdrawn already, or waits to be.
-    pub(super) fn run_refreshes(&mut self) {
-        let Some(refresh) = self.refreshes.front_mut() else { return };
-        let session =
-            self.neighbors.get_mut(refresh.neighbor).and_then(|neighbor| neighbor.session_on(refresh.connection));
-        let mut more = false;
-        if let Some(session) = session {
-            more = refresh.run(session, &self.rib);
-            self.connections.mark_writable(refresh.connection);
-        }
-        if !more {
-            self.refreshes.pop_front();
-        }
-    }
-}
-
-impl Refresh {
-    /// Marks the next destinations; `false`: all are.
-    fn run(&mut self, session: &mut Session, rib: &crate::rib::Rib) -> bool {
-        for _ in 0..SLICE {
-            let Some(destination) = rib.next_best(self.from) else {
-                if session.negotiated.context.enhanced_refresh {
-                    session.refresh.ending.insert(self.family);
-                }
-                return false;
-            };
-            self.from = destination + 1;
-            if Family::of(&rib.prefix(destination)) == self.family {
-                session.out.mark(destination);
-            }
-        }
-        true
-    }
-}
-
-impl Session {
-    /// Nothing waits: refreshes whose end is now to be told (RFC 7313 §4.1).
-    pub(super) fn take_ended_refreshes(&mut self) -> Families {
-        std::mem::take(&mut self.refresh.ending)
-    }
-
-    /// RFC 7313 §4.2: where the neighbor marks the end of its first routes (RFC 4724), nothing is refreshed before.
-    fn has_told(&self, family: Family) -> bool {
-        const GRACEFUL_RESTART: u8 = 64;
-        let marks_end = self.negotiated.capabilities.iter().map(Capability::code).any(|code| code == GRACEFUL_RESTART);
-        !marks_end || self.refresh.heard.contains(family)
-    }
-}
-
-/// What neighbors send again.
-impl Speaker {
     fn neighbor_begins(&mut self, id: NeighborId, family: Family) {
         let until = self.now + PATIENCE;
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session.as_mut());

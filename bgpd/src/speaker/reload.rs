@@ -52,8 +52,9 @@ impl Speaker {
     }
 
     fn resend_all(&mut self) {
-        for id in self.neighbors.ids() {
-            self.resend(id);
+        for group in self.groups.iter_mut() {
+            group.out.mark_all();
+            group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
         }
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::fsm::{self, DownReason, Negotiated};
 use crate::policy::Protocol;
-use crate::rib::{AdjRibOut, Filter, Source};
+use crate::rib::{Filter, Source};
 use crate::settings::{PolicyName, Settings};
 use crate::types::{ConnectionId, Family};
 use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
+use super::groups::Member;
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
 use super::refresh::Refreshes;
 use super::sweep::Sweep;
@@ -164,12 +165,13 @@ impl Speaker {
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
         });
+        let member = Member { neighbor: id, connection, source, address: negotiated.remote.ip(), own: 0 };
         neighbor.session = Some(Session {
             connection,
             since: self.now,
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
-            out: AdjRibOut::new(&self.rib, negotiated.families),
+            group: self.groups.begin(member, negotiated.families),
             refresh: Refreshes::default(),
             negotiated,
         });
@@ -181,6 +183,7 @@ impl Speaker {
         let text = self.failed(id, reason.clone());
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
+            self.groups.leave(session.group, id);
             self.rib.source_mut(session.source).gone = true;
             self.sweeps.push_back(Sweep::flush(session.source));
             self.collecting = Some(0);

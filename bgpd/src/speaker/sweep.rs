@@ -133,11 +133,23 @@ impl Speaker {
                 continue;
             }
             match self.sweeps.pop_front() {
-                Some(Sweep::Source { source, work: Work::Flush, .. }) => self.rib.remove_source(source),
+                Some(Sweep::Source { source, work: Work::Flush, .. }) => {
+                    self.rib.remove_source(source);
+                    self.unpark();
+                }
                 Some(Sweep::Source { source, work: Work::Stale(family), .. }) => {
                     self.rib.forget_refresh(source, family);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// What a session has left is swept away: nobody waits for that any more.
+    fn unpark(&mut self) {
+        for group in self.groups.iter_mut() {
+            if group.out.unpark() {
+                group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
             }
         }
     }

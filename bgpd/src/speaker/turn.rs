@@ -19,13 +19,12 @@ pub(super) const EVENTS: usize = 4096;
 impl Speaker {
     /// Work is left that needs no input.
     pub(super) fn has_work(&self) -> bool {
-        !self.sweeps.is_empty() || !self.refreshes.is_empty() || self.collecting.is_some() || self.own.is_counting()
+        !self.sweeps.is_empty() || self.collecting.is_some() || self.own.is_counting()
     }
 
     /// One slice of the work that is left; then everything that is touched is decided.
     pub(super) fn turn(&mut self) {
         self.run_sweeps();
-        self.run_refreshes();
         let since = self.since();
         self.decide(since);
         self.own.count(&mut self.rib, since); // what is decided is what is counted
@@ -51,15 +50,14 @@ impl Speaker {
         }
     }
 
-    /// Every session has these to send.
+    /// Every update group has these to send.
     fn announce(&mut self, changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
-        for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = &mut neighbor.session else { continue };
-            changes.iter().for_each(|change| session.out.mark(change.destination));
-            self.connections.mark_writable(session.connection);
+        for group in self.groups.iter_mut() {
+            changes.iter().for_each(|change| group.out.mark(change.destination, change.source));
+            group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
         }
     }
 
@@ -73,9 +71,7 @@ impl Speaker {
     /// Forgets destinations that nobody needs any more.
     fn collect(&mut self) {
         let Some(from) = self.collecting else { return };
-        let sessions = || self.neighbors.iter().filter_map(|(_, neighbor)| neighbor.session.as_ref());
-        self.collecting =
-            self.rib.collect(from, FORGET, |index| sessions().fold(0, |held, session| held | session.out.held(index)));
+        self.collecting = self.rib.collect(from, FORGET, |index| self.groups.held(index));
     }
 
     /// Seconds since the speaker began.
@@ -141,12 +137,11 @@ impl Speaker {
     /// Our addresses of the other family.
     pub(super) fn companions(&mut self, companions: Vec<(IpAddr, IpAddr)>) {
         let before = std::mem::replace(&mut self.companions, companions.into_iter().collect());
-        for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = &mut neighbor.session else { continue };
-            let local = session.negotiated.local.ip();
-            if before.get(&local) != self.companions.get(&local) {
-                session.out.mark_all(&self.rib);
-                self.connections.mark_writable(session.connection);
+        for id in self.neighbors.ids() {
+            let session = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
+            let local = session.map(|session| session.negotiated.local.ip());
+            if local.is_some_and(|local| before.get(&local) != self.companions.get(&local)) {
+                self.resend(id);
             }
         }
     }

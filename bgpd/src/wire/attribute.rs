@@ -104,8 +104,19 @@ impl Length {
 
 /// `None` for an attribute this speaker does not know.
 pub(super) fn descriptor(code: AttrCode) -> Option<&'static Descriptor> {
-    DESCRIPTORS.iter().find(|row| row.code == code)
+    DESCRIPTORS.get(usize::from(ROWS[usize::from(code.0)]))
 }
+
+/// The row of each code; beyond the last: unknown.
+static ROWS: [u8; 256] = {
+    let mut rows = [u8::MAX; 256];
+    let mut row = 0;
+    while row < DESCRIPTORS.len() {
+        rows[DESCRIPTORS[row].code.0 as usize] = row as u8;
+        row += 1;
+    }
+    rows
+};
 
 const fn row(code: AttrCode, name: &'static str, flags: u8, length: Length, malformed: Treatment) -> Descriptor {
     Descriptor { code, name, flags, length, malformed }

@@ -64,6 +64,14 @@ pub struct Context {
     pub max_received: usize,
 }
 
+impl Context {
+    /// As far as it decides how messages are written, which it does alike for many neighbors.
+    #[must_use]
+    pub const fn writing(self) -> Self {
+        Self { remote_asn: Asn::TRANS, enforce_first_asn: false, enhanced_refresh: false, max_received: 0, ..self }
+    }
+}
+
 /// The type octet of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum MessageType {

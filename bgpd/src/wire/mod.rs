@@ -20,7 +20,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use as_path::{AsPath, Segment, SegmentKind};
+pub use as_path::AsPath;
 pub use attribute::AttrCode;
 pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAttribute};
 pub use capability::{AddPathFamily, Capability, NextHopEncoding};

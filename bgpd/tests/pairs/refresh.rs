@@ -110,9 +110,11 @@ fn a_large_table_is_all_between_begin_and_end() {
         left.announce(&mut network, &path(&[64513]), "10.0.0.11", &prefixes);
     }
     hear(&mut right, &mut network);
-    refresh(&mut right, &mut network, Family::Ipv4, RouteRefresh::REQUEST);
-    // One asked for while the first is under way ends once.
-    refresh(&mut right, &mut network, Family::Ipv4, RouteRefresh::REQUEST);
+    // Asked for twice at once it is told once.
+    right.say(&mut network, |out| {
+        wire::write_route_refresh(Family::Ipv4, RouteRefresh::REQUEST, out);
+        wire::write_route_refresh(Family::Ipv4, RouteRefresh::REQUEST, out);
+    });
     network.run_for(Duration::from_secs(1));
     let heard = right.hear(&mut network);
     assert_eq!(heard.first().map(String::as_str), Some("begin of refresh ipv4"));

@@ -201,8 +201,7 @@ impl From<&RouteView> for AdvertisedRoute {
 impl From<&PathView> for Path {
     fn from(view: &PathView) -> Self {
         let attributes = &view.attributes;
-        let as_path: Vec<u32> =
-            attributes.as_path.segments.iter().flat_map(|segment| &segment.asns).map(|asn| asn.get()).collect();
+        let as_path: Vec<u32> = attributes.as_path.iter().map(|asn| asn.get()).collect();
         Self {
             neighbor: view.neighbor.clone(),
             neighbor_address: view.neighbor_address,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bgpd::types::{Asn, BgpIdentifier, Community, ExtendedCommunity, Families, LargeCommunity};
 use bgpd::view::{self, NeighborView, PathView, PolicyView, RouteView};
-use bgpd::wire::{AsPath, Notification, Origin, PathAttributes, Segment, SegmentKind};
+use bgpd::wire::{AsPath, Notification, Origin, PathAttributes};
 use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +38,7 @@ fn path() -> PathView {
         not_best: None,
         attributes: PathAttributes {
             origin: Origin::Incomplete,
-            as_path: AsPath { segments: vec![Segment { kind: SegmentKind::Sequence, asns }] },
+            as_path: AsPath { asns },
             local_pref: Some(200),
             communities: vec![Community(64513 << 16 | 100)],
             large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],

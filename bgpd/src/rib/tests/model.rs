@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use crate::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set};
-use crate::rib::{AdjRibOut, Answered, Filter, Key, Pending, Rib, Source, SourceId};
+use crate::rib::{AdjRibOut, Answered, Due, Filter, Key, NOTHING, Pending, Rib, Source, SourceId};
 use crate::settings::Settings;
 use crate::speaker::NextHopState;
 use crate::types::{Asn, BgpIdentifier, Families, Family, NextHop};
@@ -184,7 +184,7 @@ impl Real {
     fn new() -> Self {
         let mut rib = Rib::new(1, 8);
         let sources = (0..NEIGHBORS).map(|number| rib.add_source(source(number))).collect();
-        let out = AdjRibOut::new(&rib, Families::IPV4);
+        let out = AdjRibOut::new(Families::IPV4);
         Self { rib, sources, out, told: BTreeMap::new() }
     }
 
@@ -223,7 +223,7 @@ impl Real {
         }
         let mut changes = Vec::new();
         self.rib.decide(&mut changes);
-        changes.iter().for_each(|change| self.out.mark(change.destination));
+        changes.iter().for_each(|change| self.out.mark(change.destination, change.source));
     }
 
     fn answer(&mut self, hop: u8, up: bool, admits: Option<u8>) {
@@ -255,10 +255,13 @@ impl Real {
         let mut run = Vec::new();
         let set = match self.out.next(&self.rib, &mut run) {
             Pending::Nothing => return false,
-            Pending::EndOfRib(_) => return true,
+            Pending::EndOfRib(_) | Pending::BeginOfRefresh(_) | Pending::EndOfRefresh(_) => return true,
             Pending::Run(set) => set,
         };
-        for destination in run {
+        for Due { destination, told } in run {
+            let told_before =
+                self.told.get(&self.rib.prefix(destination)).map(|neighbor| self.sources[usize::from(*neighbor)]);
+            assert_eq!(told, told_before.unwrap_or(NOTHING), "whose path was told last");
             match set {
                 Some(set) => {
                     let neighbor = self.rib.source(self.rib.set(set).source).names[0].parse().unwrap();
