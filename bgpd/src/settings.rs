@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::policy::Policy;
+use crate::role::Role;
 use crate::types::{Asn, BgpIdentifier, Families, HoldTime};
 
 /// A whole speaker.
@@ -117,6 +118,12 @@ pub struct SessionSettings {
     pub enforce_first_asn: bool,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_own_asn: u8,
+    /// What we are to an external neighbor (RFC 9234).
+    pub role: Option<Role>,
+    /// IPv4 routes over IPv6 next hops, where the neighbor has them too (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
+    pub extended_messages: bool,
 }
 
 impl Default for SessionSettings {
@@ -139,6 +146,9 @@ impl Default for SessionSettings {
             route_reflector_client: false,
             enforce_first_asn: true,
             allow_own_asn: 0,
+            role: None,
+            extended_next_hop: true,
+            extended_messages: true,
         }
     }
 }

@@ -15,6 +15,7 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod refresh;
 mod refusals;
 mod reload;
 mod sender;

@@ -27,6 +27,12 @@ impl Rib {
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
     pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
+        self.renew(source, destination, set, since);
+    }
+
+    /// As [`Rib::announce`], by number.
+    pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        self.refreshed(source, destination);
         self.put(source, destination, set, since);
     }
 
@@ -43,7 +49,7 @@ impl Rib {
         known.is_some()
     }
 
-    /// As [`Rib::announce`], by number.
+    /// As [`Rib::renew`], where it is not the neighbor that says so.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);

@@ -13,6 +13,7 @@ use crate::wire::{Notification, write_keepalive};
 use super::groups::Member;
 use super::limits::OverLimit;
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
+use super::refresh::Refreshes;
 use super::sweep::Sweep;
 use super::{Action, Event, Speaker};
 
@@ -160,6 +161,7 @@ impl Speaker {
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
             most: session.max_prefixes.and_then(|limit| limit.most()),
+            role: negotiated.role,
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
@@ -171,6 +173,7 @@ impl Speaker {
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
             group: self.groups.begin(member, negotiated.families),
+            refresh: Refreshes::default(),
             negotiated,
         });
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });

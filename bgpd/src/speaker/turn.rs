@@ -93,6 +93,7 @@ impl Speaker {
                 self.neighbors.remove(id);
             } else {
                 self.lift_limit(id);
+                self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }

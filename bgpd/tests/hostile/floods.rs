@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bgpd::settings::PrefixLimit;
 use bgpd::types::{ConnectionId, Family};
-use bgpd::wire::{write_keepalive, write_route_refresh};
+use bgpd::wire::{RouteRefresh, write_keepalive, write_route_refresh};
 use bytes::{BufMut, BytesMut};
 
 use crate::allocator::{held, peak};
@@ -177,7 +177,7 @@ fn a_flood_that_nobody_hears_of_stops_at_the_door() {
 fn a_flood_of_refreshes_costs_nothing() {
     let mut door = Door::new(|_| {});
     feed_good(&mut door, 20_000, 1);
-    let cost = flood(&mut door, 30_000, |out, _| write_route_refresh(Family::Ipv4, out));
+    let cost = flood(&mut door, 30_000, |out, _| write_route_refresh(Family::Ipv4, RouteRefresh::REQUEST, out));
     allow("30 thousand requests for 20 thousand routes", &door, cost, 2 * MIB);
 }
 

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod blackhole;
 mod churn;
 mod collision;
 mod corners;
@@ -11,6 +12,8 @@ mod drain;
 mod dynamic;
 mod exchange;
 mod export;
+mod extended_messages;
+mod extended_next_hop;
 mod gone;
 mod hold_times;
 mod hostile;
@@ -19,7 +22,9 @@ mod limits;
 mod mrt;
 mod own;
 mod policy;
+mod refresh;
 mod reload;
+mod roles;
 mod schedules;
 mod three;
 mod ways;

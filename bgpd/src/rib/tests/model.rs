@@ -256,7 +256,7 @@ impl Real {
         let mut run = Vec::new();
         let set = match self.out.next(&self.rib, &mut run) {
             Pending::Nothing => return false,
-            Pending::EndOfRib(_) => return true,
+            Pending::EndOfRib(_) | Pending::BeginOfRefresh(_) | Pending::EndOfRefresh(_) => return true,
             Pending::Run(set) => set,
         };
         for Due { destination, told } in run {
