@@ -117,6 +117,8 @@ pub struct SessionSettings {
     pub enforce_first_asn: bool,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_own_asn: u8,
+    /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
+    pub remove_private_asn: bool,
 }
 
 impl Default for SessionSettings {
@@ -139,6 +141,7 @@ impl Default for SessionSettings {
             route_reflector_client: false,
             enforce_first_asn: true,
             allow_own_asn: 0,
+            remove_private_asn: false,
         }
     }
 }

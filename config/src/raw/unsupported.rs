@@ -15,16 +15,8 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &[
-    "add-path",
-    "bfd",
-    "extended-messages",
-    "extended-next-hop",
-    "graceful-restart",
-    "max-prefixes-out",
-    "remove-private-asn",
-    "role",
-];
+const SESSION: &[&str] =
+    &["add-path", "bfd", "extended-messages", "extended-next-hop", "graceful-restart", "max-prefixes-out", "role"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

@@ -195,6 +195,11 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "How often our own AS may stand in a received path.",
             )
             .0,
+        remove_private_asn: keys.or(
+            "remove-private-asn",
+            default.remove_private_asn,
+            "Take private AS numbers out of the paths that this external neighbor is told, but for its own; our own stays.",
+        ),
     }
 }
 
