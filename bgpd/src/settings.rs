@@ -124,6 +124,8 @@ pub struct SessionSettings {
     pub extended_next_hop: bool,
     /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
     pub extended_messages: bool,
+    /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
+    pub remove_private_asn: bool,
 }
 
 impl Default for SessionSettings {
@@ -149,6 +151,7 @@ impl Default for SessionSettings {
             role: None,
             extended_next_hop: true,
             extended_messages: true,
+            remove_private_asn: false,
         }
     }
 }

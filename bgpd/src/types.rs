@@ -24,6 +24,11 @@ impl Asn {
         self.0
     }
 
+    /// Whether it has a meaning only inside a site (RFC 6996 §5).
+    pub const fn is_private(self) -> bool {
+        matches!(self.0, 64512..=65534 | 4_200_000_000..=4_294_967_294)
+    }
+
     /// Whether it may be given to a speaker of ours: not AS_TRANS, nor the last of the two ranges (RFC 7300).
     pub const fn is_assignable(self) -> bool {
         !matches!(self.0, 23456 | 65535 | 4_294_967_295)

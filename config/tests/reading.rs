@@ -77,7 +77,7 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nrole = 'rs-client'\nextended-next-hop = false\n\
+         allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nextended-next-hop = false\n\
          extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
@@ -106,6 +106,7 @@ fn every_key_of_a_session_reaches_its_field() {
         role: Some(Role::RouteServerClient),
         extended_next_hop: false,
         extended_messages: false,
+        remove_private_asn: true,
     };
     assert_eq!(neighbor.session, expected);
 }

@@ -116,7 +116,9 @@ impl Speaker {
         source.most = session.max_prefixes.and_then(|limit| limit.most());
         let lacking = limited_otherwise && source.has_discarded();
         let export = filter(&self.settings, session.export.as_ref(), internal);
-        let told_otherwise = export != up.export || session.next_hop_self != before.session.next_hop_self;
+        let told_otherwise = export != up.export
+            || session.next_hop_self != before.session.next_hop_self
+            || session.remove_private_asn != before.session.remove_private_asn;
         let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
         up.export = export;
         let sweep = Sweep::import(up.source);

@@ -248,7 +248,8 @@ impl Speaker {
             return None;
         }
         let prefix = self.rib.prefix(destination);
-        let told = sender.judge(&best, prefix).filter(|_| sender.carries(&prefix))?;
+        let mut inquiry = sender.exporter.filter.ask(best.attributes);
+        let told = sender.judge(&best, inquiry.as_mut(), prefix).filter(|_| sender.carries(&prefix))?;
         if told.kept && told.next_hop.address == session.negotiated.remote.ip() {
             return None;
         }

@@ -281,6 +281,33 @@ fn export_policy_sees_the_route_as_it_is_here_and_changes_what_is_told() {
 }
 
 #[test]
+fn private_as_numbers_are_taken_out_but_for_ours_and_the_neighbors_own() {
+    let prepend = policy::Set { prepend: 1, ..policy::Set::default() };
+    let rules = vec![Rule { line: 1, matches: Match::default(), set: prepend, action: Action::Accept }];
+    let settings = |remove| {
+        gateway()
+            .with_policy(Policy { name: "twice".to_owned(), rules: rules.clone() })
+            .session("left", |session| session.export = Some(PolicyName::Named("twice".to_owned())))
+            .session("left", |session| session.remove_private_asn = remove)
+            .session("inner", |session| session.remove_private_asn = remove)
+    };
+    let mut network = network(settings(true));
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    let mut inner = internal(&mut network, "10.0.0.21");
+    let long = [64514, 65001, 3356, 4_200_000_001, 64513, 13335, 65535];
+    right.announce(&mut network, &path(&long), "10.0.0.12", &["10.1.0.0/16"]);
+    let told = "10.1.0.0/16 via 10.0.0.1 igp [64512 64512 3356 64513 13335 65535]";
+    assert_eq!(left.hear(&mut network), [told]);
+    let whole = "10.1.0.0/16 via 10.0.0.12 igp [64514 65001 3356 4200000001 64513 13335 65535] pref 100";
+    assert_eq!(inner.hear(&mut network), [whole], "our own AS sees all of it");
+    assert_eq!(network.advertised(GATEWAY, "left")[0].paths[0].attributes.as_path.length(), 6);
+    network.reload(GATEWAY, settings(false));
+    let whole = "10.1.0.0/16 via 10.0.0.1 igp [64512 64512 64514 65001 3356 4200000001 64513 13335 65535]";
+    assert_eq!(left.hear(&mut network), [whole]);
+}
+
+#[test]
 fn an_external_neighbor_without_policy_hears_nothing_and_is_heard_in_vain() {
     let settings = gateway().originating(&["10.20.0.0/16"]).session("left", |session| {
         *session = SessionSettings { families: session.families, ..SessionSettings::default() };

@@ -214,6 +214,11 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             default.extended_messages,
             "Offer messages of up to 65535 octets (RFC 8654).",
         ),
+        remove_private_asn: keys.or(
+            "remove-private-asn",
+            default.remove_private_asn,
+            "Take private AS numbers out of the paths that this external neighbor is told, but for its own; our own stays.",
+        ),
     }
 }
 
