@@ -5,6 +5,7 @@
 
 pub mod forbidden;
 pub mod fsm;
+pub mod mrt;
 pub mod policy;
 mod rib;
 pub mod settings;

@@ -107,8 +107,8 @@ pub struct SessionSettings {
     pub ttl_security: Option<u8>,
     /// TTL of an external session that is not directly connected; absent: 1, and next hops must be on the shared subnet.
     pub ebgp_multihop: Option<u8>,
-    /// How many prefixes of one family are accepted before Cease 6/1.
-    pub max_prefixes: Option<u32>,
+    /// How many prefixes of one family the neighbor may send.
+    pub max_prefixes: Option<PrefixLimit>,
     /// What next hop we announce.
     pub next_hop_self: NextHopSelf,
     /// RFC 4456: an internal neighbor to which internal routes are reflected.
@@ -141,6 +141,37 @@ impl Default for SessionSettings {
             allow_own_asn: 0,
         }
     }
+}
+
+/// A limit of prefixes, for each family.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PrefixLimit {
+    /// So many are allowed, 1 at least.
+    pub limit: u32,
+    /// People are warned from so many percent of it on, 1 to 100.
+    pub warning: u8,
+    /// What happens with more.
+    pub action: LimitAction,
+    /// A session that ended because of it comes back after this time; absent: when it is reset.
+    pub restart_after: Option<Duration>,
+}
+
+impl PrefixLimit {
+    /// What a limit is where nothing else is said.
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, warning: 80, action: LimitAction::Cease, restart_after: None }
+    }
+}
+
+/// What happens when there are more prefixes than allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LimitAction {
+    /// The session ends (Cease 6/1).
+    Cease,
+    /// Those beyond are not taken.
+    Discard,
+    /// People are told.
+    Warn,
 }
 
 /// When we announce ourselves as next hop.

@@ -9,6 +9,7 @@ mod commands;
 mod connections;
 mod export;
 mod groups;
+mod limits;
 mod memory;
 mod neighbor;
 mod neighbors;
@@ -187,6 +188,8 @@ pub enum Event {
     SessionUp { neighbor: String },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
+    /// A neighbor has sent as many prefixes as people want to hear of, or more than allowed.
+    Limit { neighbor: String, text: String },
     /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
     Refused { neighbor: Option<String>, remote: IpAddr, text: String },
 }
@@ -364,6 +367,11 @@ impl Speaker {
             self.collect_soon(); // what the FIB has let go of
         }
         changes
+    }
+
+    /// Nobody forwards by what is learned here: [`Speaker::poll_fib`] has nothing.
+    pub fn leave_fib(&mut self) {
+        self.rib.leave_fib();
     }
 
     /// When [`Input::Timer`] is due.

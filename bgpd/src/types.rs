@@ -220,6 +220,19 @@ impl Community {
     pub const NO_ADVERTISE: Self = Self(0xFFFF_FF02);
     /// RFC 1997: not to external neighbors.
     pub const NO_EXPORT_SUBCONFED: Self = Self(0xFFFF_FF03);
+
+    /// Those of the registry that people write by name.
+    pub const WELL_KNOWN: [(&'static str, Self); 9] = [
+        ("no-export", Self::NO_EXPORT),
+        ("no-advertise", Self::NO_ADVERTISE),
+        ("no-export-subconfed", Self::NO_EXPORT_SUBCONFED),
+        ("no-peer", Self(0xFFFF_FF04)),   // RFC 3765
+        ("blackhole", Self(0xFFFF_029A)), // RFC 7999
+        ("graceful-shutdown", Self::GRACEFUL_SHUTDOWN),
+        ("accept-own", Self(0xFFFF_0001)), // RFC 7611
+        ("llgr-stale", Self(0xFFFF_0006)), // RFC 9494
+        ("no-llgr", Self(0xFFFF_0007)),    // RFC 9494
+    ];
 }
 
 impl fmt::Display for Community {
@@ -232,9 +245,24 @@ impl fmt::Display for Community {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ExtendedCommunity(pub u64);
 
+/// `rt:64512:1` and `ro:64512:1` as they are written in the configuration, others in hexadecimal digits.
 impl fmt::Display for ExtendedCommunity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{:016x}", self.0)
+        let [kind, subtype, a, b, c, d, e, g] = self.0.to_be_bytes();
+        let name = match subtype {
+            2 => "rt",
+            3 => "ro",
+            _ => return write!(f, "0x{:016x}", self.0),
+        };
+        let last = u16::from_be_bytes([e, g]);
+        match kind {
+            // RFC 4360 §3.1, §3.2, RFC 5668
+            0 => write!(f, "{name}:{}:{}", u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, g])),
+            1 => write!(f, "{name}:{}:{last}", Ipv4Addr::new(a, b, c, d)),
+            // A smaller number would be read back as one of two octets.
+            2 if a | b != 0 => write!(f, "{name}:{}:{last}", u32::from_be_bytes([a, b, c, d])),
+            _ => write!(f, "0x{:016x}", self.0),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::NextHopState;
 use crate::fsm::Negotiated;
-use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Protocol, Route};
+use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, NewNextHop, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
@@ -113,7 +113,7 @@ impl Exporter<'_> {
             next_hop: best.next_hop.map(|next_hop| next_hop.address),
             asn: self.local_asn,
         };
-        let Evaluation { accepted, changes, .. } = policy.evaluate(&route, best.attributes);
+        let Evaluation { accepted, changes, .. } = policy.ask(best.attributes).evaluate(&route);
         accepted.then_some(changes)
     }
 
@@ -152,10 +152,16 @@ impl Exporter<'_> {
         told.cluster_list.clear();
     }
 
-    /// The next hop of a path for a family, and whether it is another's, who is not to be told; `None`: there is none that
-    /// this neighbor could use.
-    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family) -> Option<(MpNextHop, bool)> {
-        match self.kept_next_hop(best, family) {
+    /// The next hop of a path for a family, after the changes of export policy, and whether it is another's, who is not
+    /// to be told; `None`: there is none that this neighbor could use.
+    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family, changes: &[u32]) -> Option<(MpNextHop, bool)> {
+        let set = if let Filter::Policy(policy) = self.filter { policy.next_hop(changes, family) } else { None };
+        let kept = match set {
+            Some(NewNextHop::Address(address)) => Some(MpNextHop { address, link_local: None }),
+            Some(NewNextHop::Ourselves) => None,
+            None => self.kept_next_hop(best, family),
+        };
+        match kept {
             Some(kept) => Some((kept, true)),
             // Our own address may be the neighbor's too: then it is a speaker on this very host.
             None => Some((self.own_next_hop(family)?, false)),

@@ -64,8 +64,8 @@ impl Sender<'_> {
 
     /// How a prefix is told; `None`: it is not.
     pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<Told> {
-        let (next_hop, kept) = self.exporter.next_hop(best, Family::of(&prefix))?;
         let changes = self.exporter.evaluate(best, prefix)?;
+        let (next_hop, kept) = self.exporter.next_hop(best, Family::of(&prefix), &changes)?;
         Some(Told { next_hop, kept, changes })
     }
 

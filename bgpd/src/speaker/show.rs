@@ -88,6 +88,7 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
+        self.limit_notes(neighbor, session.source, notes);
         let negotiated = &session.negotiated;
         let offered =
             neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);
@@ -119,7 +120,7 @@ impl std::fmt::Display for Obstacle {
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
             Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
-            Self::OverLimit(family, limit) => write!(f, "sent more than {limit} {family} prefixes: down until reset"),
+            Self::OverLimit(over) => over.fmt(f),
         }
     }
 }
@@ -139,7 +140,7 @@ impl Speaker {
 
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
-        let ranking = self.rib.rank(record);
+        let ranking = self.rib.rank(destination);
         let multipath = self.rib.multipath_len(&ranking.eligible);
         let mut paths = Vec::new();
         for (position, (_, path)) in ranking.eligible.iter().enumerate() {
@@ -253,7 +254,7 @@ impl Speaker {
         }
         let mut attributes = PathAttributes::default();
         sender.exporter.attributes(&best, &told.changes, &mut attributes);
-        let path = *self.rib.destination(destination).paths().first()?;
+        let path = *self.rib.paths(destination).first()?;
         let view = PathView {
             best: true,
             attributes,

@@ -27,10 +27,12 @@ pub use capability::Capability;
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
 pub use nlri::Nlri;
+pub(crate) use nlri::write_prefix;
 pub use notification::Notification;
 pub use open::Open;
 pub use parse::ParsedAttributes;
 pub use update::{AttributeBytes, MpNextHop, Update};
+pub(crate) use write::write_attributes;
 pub use write::{write_end_of_rib, write_reach, write_unreach};
 
 /// The longest message without RFC 8654.

@@ -259,7 +259,7 @@ fn export_policy_sees_the_route_as_it_is_here_and_changes_what_is_told() {
         community: Edit { add: vec![Community(0xFC00_0001)], ..Edit::default() },
         ..policy::Set::default()
     };
-    let matches = Match { local_pref: Some(250), neighbor: Some(vec!["inner".to_owned()]), ..Match::default() };
+    let matches = Match { local_pref: Some(250..=250), neighbor: Some(vec!["inner".to_owned()]), ..Match::default() };
     let rules = vec![Rule { line: 3, matches, set, action: Action::Accept }];
     let settings = gateway()
         .with_policy(Policy { name: "to-left".to_owned(), rules })

@@ -11,7 +11,6 @@ const LATER: &[(&str, &[&str])] = &[
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),
     ("bgp.originate", &["from", "set", "when-reachable"]),
-    ("policy.NAME.set", &["next-hop", "origin"]),
     ("kernel", &["rule", "route"]),
 ];
 

@@ -1,7 +1,9 @@
 //! Enumerations: a word for each value.
 
 use bgpd::policy::{Action, Protocol};
+use bgpd::settings::LimitAction;
 use bgpd::types::Family;
+use bgpd::wire::Origin;
 
 use super::{Value, Written};
 use crate::raw::{Node, Wrongs};
@@ -54,6 +56,11 @@ impl Words for Action {
         &[("accept", Self::Accept), ("reject", Self::Reject), ("next", Self::Next)];
 }
 
+impl Words for LimitAction {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("cease", Self::Cease), ("discard", Self::Discard), ("warn", Self::Warn)];
+}
+
 impl Words for Family {
     const WORDS: &'static [(&'static str, Self)] = &[("ipv4", Self::Ipv4), ("ipv6", Self::Ipv6)];
 }
@@ -61,4 +68,9 @@ impl Words for Family {
 impl Words for Protocol {
     const WORDS: &'static [(&'static str, Self)] =
         &[("bgp", Self::Bgp), ("originate", Self::Originate), ("aggregate", Self::Aggregate)];
+}
+
+impl Words for Origin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("igp", Self::Igp), ("egp", Self::Egp), ("incomplete", Self::Incomplete)];
 }

@@ -1,0 +1,14 @@
+//! Hundreds of gateways in virtual time, in one process: whether all come to the same routes, and what it takes.
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // what was measured
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod memory;
+mod mesh;
+mod reflectors;
+mod report;
+mod site;
+
+use common::{network, settings};
