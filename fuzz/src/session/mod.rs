@@ -26,7 +26,7 @@ const REJECTED: u8 = 3;
 /// Operations of four octets: what, who, and two that say more.
 pub fn session(input: &[u8]) {
     let mut play = Play::new();
-    for operation in input.as_chunks().0.iter().take(200) {
+    for operation in input.as_chunks().0.iter().take(100) {
         play.operate(*operation);
     }
     play.quiet();
@@ -270,7 +270,7 @@ fn passes(number: u8, of: IpNet, internal: bool) -> bool {
 fn not_3() -> Policy {
     let of = prefix(REJECTED);
     let range = PrefixRange { prefix: of, min: of.prefix_len(), max: of.prefix_len() };
-    let matches = Match { prefix: Some(PrefixSet { entries: vec![range] }.into()), ..Match::default() };
+    let matches = Match { prefix: Some(PrefixSet::from_iter([range]).into()), ..Match::default() };
     let rule = |matches, action| Rule { line: 1, matches, set: Set::default(), action };
     Policy {
         name: "not-3".to_owned(),
