@@ -9,6 +9,7 @@ mod commands;
 mod connections;
 mod export;
 mod groups;
+mod memory;
 mod neighbor;
 mod neighbors;
 mod own;
@@ -363,6 +364,11 @@ impl Speaker {
             self.collect_soon(); // what the FIB has let go of
         }
         changes
+    }
+
+    /// Nobody forwards by what is learned here: [`Speaker::poll_fib`] has nothing.
+    pub fn leave_fib(&mut self) {
+        self.rib.leave_fib();
     }
 
     /// When [`Input::Timer`] is due.

@@ -49,7 +49,7 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
-            prefixes.for_each(|prefix| self.announce(source, prefix, set, since));
+            prefixes.for_each(|prefix| self.arrive(source, prefix, Some(set), since));
             return Ok(Vec::new());
         }
         let parsed = &mut scratch.parsed;
@@ -58,9 +58,7 @@ impl Rib {
             return Err(error);
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
-            prefixes.for_each(|prefix| {
-                self.withdraw(source, &prefix);
-            });
+            prefixes.for_each(|prefix| self.withdraw(source, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
@@ -71,7 +69,7 @@ impl Rib {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, &received, prefix, &mut last),
             };
-            self.announce(source, prefix, set, since);
+            self.arrive(source, prefix, Some(set), since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
@@ -116,7 +114,9 @@ impl Rib {
             _ => Forward::Martian,
         };
         let outcome = self.sources[source].share(outcome);
-        self.sets.insert(AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank))
+        let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
+        self.sources[source].set_octets += set.octets();
+        self.sets.insert(set)
     }
 
     /// Asks import policy again about a path that is kept.

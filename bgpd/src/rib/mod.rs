@@ -6,6 +6,7 @@
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
 mod adj_out;
+mod arrivals;
 mod bits;
 mod decision;
 mod destinations;
@@ -15,6 +16,7 @@ mod import;
 mod key;
 mod look;
 mod next_hops;
+mod paths;
 mod select;
 mod sets;
 mod slab;
@@ -25,6 +27,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use self::arrivals::Arrivals;
 use self::destinations::Destinations;
 use self::hash::Seed;
 use self::next_hops::NextHops;
@@ -35,9 +38,10 @@ use crate::wire::{Origin, ParsedAttributes};
 pub(crate) use self::adj_out::{AdjRibOut, Due, NOTHING, Pending};
 pub(crate) use self::bits::Bits;
 pub(crate) use self::decision::Rank;
-pub(crate) use self::destinations::{DestinationId, Path};
+pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
+pub(crate) use self::paths::Path;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
@@ -60,6 +64,8 @@ pub(crate) struct Change {
 struct Touched {
     destination: DestinationId,
     best_before: Option<SetId>,
+    /// The path that came, where that is all that happened.
+    news: Option<SetId>,
 }
 
 /// All routes of a speaker.
@@ -79,6 +85,7 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
+    arrivals: Arrivals,
     scratch: Scratch,
 }
 
@@ -109,6 +116,7 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
+            arrivals: Arrivals::default(),
             scratch: Scratch::default(),
         }
     }

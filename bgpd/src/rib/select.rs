@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::decision::{self, Candidate, Step};
-use super::destinations::Destination;
+use super::destinations::{AGAIN, ANEW, Destination};
 use super::next_hops::Tracked;
-use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId};
+use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId, Touched};
 use crate::types::NextHop;
 use crate::wire::{ParsedAttributes, PathAttributes};
 
@@ -50,9 +50,7 @@ pub(crate) struct Ranking<'a> {
 impl Rib {
     /// The set of the best path.
     pub(crate) fn best(&self, destination: DestinationId) -> Option<SetId> {
-        self.best
-            .contains(destination)
-            .then(|| self.destinations.at(destination).paths().first().map(|path| path.set))?
+        self.best.contains(destination).then(|| self.destinations.paths(destination).first().map(|path| path.set))?
     }
 
     /// For how many destinations a decision is due.
@@ -64,7 +62,7 @@ impl Rib {
     pub(crate) fn decide(&mut self, changes: &mut Vec<Change>) {
         let mut touched = std::mem::take(&mut self.touched);
         for due in touched.drain(..) {
-            let (now, again) = self.select(due.destination);
+            let (now, again) = self.select(&due);
             let had_best = due.best_before.is_some();
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
@@ -102,36 +100,66 @@ impl Rib {
         (parsed.attributes, next_hop)
     }
 
-    /// Puts the paths of a destination in order. What comes back is the best, and whether neighbors hear of it again.
-    fn select(&mut self, id: DestinationId) -> (Option<SetId>, bool) {
-        let destination = self.destinations.at(id);
-        let best = match destination.paths() {
+    /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
+    fn select(&mut self, due: &Touched) -> (Option<SetId>, bool) {
+        let id = due.destination;
+        let flags = self.destinations.at_mut(id).lower();
+        let best = match self.destinations.paths(id) {
             [] => None,
-            [only] => matches!(self.verdict(destination, *only), Verdict::Eligible { .. }).then_some(only.set),
-            _ => {
-                let Ranking { eligible, others } = self.rank(destination);
-                let best = eligible.first().map(|(_, path)| path.set);
-                let order: Vec<Path> =
-                    eligible.iter().map(|(_, path)| *path).chain(others.iter().map(|(path, _)| *path)).collect();
-                self.destinations.at_mut(id).paths_mut().copy_from_slice(&order);
-                best
+            [only] => self.usable(id, *only).map(|_| 0),
+            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
+            _ => self.best_position(id),
+        };
+        match best {
+            Some(position) => {
+                self.best.insert(id);
+                self.destinations.paths_mut(id)[..=position].rotate_right(1);
             }
-        };
-        if best.is_some() {
-            self.best.insert(id)
-        } else {
-            self.best.remove(id)
-        };
-        let record = self.destinations.at_mut(id);
-        record.touched = false;
-        (best, std::mem::take(&mut record.again))
+            None => {
+                self.best.remove(id);
+            }
+        }
+        (best.and_then(|_| self.best(id)), flags & AGAIN != 0)
+    }
+
+    /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
+    /// against the best leaves it in its place, whatever MED it has.
+    fn stays_best(&self, due: &Touched, best: Path, last: Path) -> bool {
+        if due.best_before != Some(best.set) || due.news != Some(last.set) {
+            return false;
+        }
+        let id = due.destination;
+        match (self.usable(id, best), self.usable(id, last)) {
+            (Some(metric), Some(other)) => {
+                decision::compare(&self.candidate(best, metric), &self.candidate(last, other)).0.is_lt()
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Where the best path stands.
+    fn best_position(&self, id: DestinationId) -> Option<usize> {
+        let paths = self.destinations.paths(id).iter().enumerate();
+        let usable =
+            paths.filter_map(|(position, path)| Some((self.candidate(*path, self.usable(id, *path)?), position)));
+        decision::best(usable).map(|(_, position)| position)
+    }
+
+    /// The cost of a path's next hop, where the path may be used.
+    fn usable(&self, id: DestinationId, path: Path) -> Option<u32> {
+        match self.verdict(self.destinations.at(id), path) {
+            Verdict::Eligible { metric } => Some(metric),
+            Verdict::Ineligible(_) | Verdict::Rejected => None,
+        }
     }
 
     /// All paths of a destination, in order.
-    pub(crate) fn rank(&self, destination: &Destination) -> Ranking<'_> {
+    pub(crate) fn rank(&self, id: DestinationId) -> Ranking<'_> {
+        let destination = self.destinations.at(id);
         let mut eligible = Vec::new();
         let mut others = Vec::new();
-        for path in destination.paths() {
+        for path in self.destinations.paths(id) {
             let metric = match self.verdict(destination, *path) {
                 Verdict::Eligible { metric } => metric,
                 verdict => {
@@ -149,14 +177,13 @@ impl Rib {
         Ranking { eligible, others }
     }
 
-    /// The paths of a destination that may be used, in the order of the last decision.
-    pub(crate) fn eligible(&self, destination: &Destination) -> Vec<(Candidate<'_>, Path)> {
-        let paths = destination.paths().iter();
-        let eligible = paths.filter_map(|path| match self.verdict(destination, *path) {
-            Verdict::Eligible { metric } => Some((self.candidate(*path, metric), *path)),
-            Verdict::Ineligible(_) | Verdict::Rejected => None,
-        });
-        eligible.collect()
+    /// The paths of a destination that may be used, in order.
+    pub(crate) fn eligible(&self, id: DestinationId) -> Vec<(Candidate<'_>, Path)> {
+        let paths = self.destinations.paths(id).iter();
+        let mut eligible: Vec<_> =
+            paths.filter_map(|path| Some((self.candidate(*path, self.usable(id, *path)?), *path))).collect();
+        decision::order(&mut eligible);
+        eligible
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {

@@ -150,6 +150,14 @@ impl AttributeSet {
         next_hop
     }
 
+    /// What it takes: 0 for a route of our own.
+    pub(crate) fn octets(&self) -> usize {
+        match &self.content {
+            Content::Received(key) => key.len() + size_of::<Self>(),
+            Content::Own(_) => 0,
+        }
+    }
+
     fn key(&self) -> &[u8] {
         match &self.content {
             Content::Received(key) => key,

@@ -91,6 +91,8 @@ pub(crate) struct Source {
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
+    /// What its attribute sets take.
+    pub(crate) set_octets: usize,
 }
 
 impl Source {
@@ -119,6 +121,7 @@ impl Source {
             received: Bits::default(),
             prefixes: [0; 2],
             accepted: 0,
+            set_octets: 0,
         }
     }
 

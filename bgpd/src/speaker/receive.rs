@@ -30,15 +30,16 @@ impl Speaker {
             match self.message(id, connection, &bytes[used..]) {
                 Ok(0) => {
                     bytes.advance(used);
-                    return;
+                    return self.rib.take_in();
                 }
                 // The rest is for another turn.
                 Ok(length) if self.rib.touched() >= TOUCHED => {
                     bytes.advance(used + length);
-                    return;
+                    return self.rib.take_in();
                 }
                 Ok(length) => used += length,
                 Err(notification) => {
+                    self.rib.take_in();
                     self.step(id, fsm::Event::Malformed { connection, notification });
                     break;
                 }
@@ -53,7 +54,11 @@ impl Speaker {
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
         let Some(length) = wire::frame_length(bytes, context.max_message).map_err(refused)? else { return Ok(0) };
-        match wire::decode(&bytes[..length], &context).map_err(refused)? {
+        let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
+        if !matches!(message, Message::Update(_)) {
+            self.rib.take_in(); // the end of a session finds all that was said in it
+        }
+        match message {
             Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
             Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),
             Message::Notification(notification) => {
@@ -62,6 +67,7 @@ impl Speaker {
             Message::Update(update) => {
                 self.step(id, fsm::Event::Update { connection });
                 self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
+                self.check_memory(id)?;
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
@@ -84,9 +90,10 @@ impl Speaker {
         else {
             return Ok(());
         };
+        let since = self.since();
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
-            self.rib.withdraw(source, &prefix);
+            self.rib.withdraw(source, prefix, since);
         }
         let errors = self.announcements(source, update)?;
         self.report(id, &errors);
@@ -136,6 +143,7 @@ impl Speaker {
     pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
+        self.rib.take_in();
         let source = self.rib.source(source);
         neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
         if neighbor.over_limit.is_some() {

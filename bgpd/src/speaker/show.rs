@@ -139,7 +139,7 @@ impl Speaker {
 
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
-        let ranking = self.rib.rank(record);
+        let ranking = self.rib.rank(destination);
         let multipath = self.rib.multipath_len(&ranking.eligible);
         let mut paths = Vec::new();
         for (position, (_, path)) in ranking.eligible.iter().enumerate() {
@@ -253,7 +253,7 @@ impl Speaker {
         }
         let mut attributes = PathAttributes::default();
         sender.exporter.attributes(&best, &told.changes, &mut attributes);
-        let path = *self.rib.destination(destination).paths().first()?;
+        let path = *self.rib.paths(destination).first()?;
         let view = PathView {
             best: true,
             attributes,

@@ -1,21 +1,26 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod churn;
+mod collision;
 mod corners;
 mod drain;
 mod dynamic;
 mod exchange;
 mod export;
 mod gone;
+mod hold_times;
 mod hostile;
 mod import;
 mod mrt;
-#[allow(dead_code)] // shared with the simulation: each uses a part
-mod network;
 mod own;
-mod raw;
 mod reload;
-mod settings;
+mod schedules;
 mod three;
 mod ways;
+mod wires;
+
+use common::{network, raw, settings};

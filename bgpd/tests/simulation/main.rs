@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // what was measured
 
-mod memory;
+#[path = "../hostile/allocator.rs"]
+#[allow(dead_code)] // shared with the hostile neighbors
+mod allocator;
+#[path = "../common/mod.rs"]
+mod common;
+
 mod mesh;
-#[path = "../pairs/network/mod.rs"]
-#[allow(dead_code)] // shared with the pairs: each uses a part
-mod network;
 mod reflectors;
 mod report;
-#[path = "../pairs/settings.rs"]
-#[allow(dead_code)]
-mod settings;
 mod site;
+
+use common::{network, settings};

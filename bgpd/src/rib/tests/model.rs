@@ -198,7 +198,7 @@ impl Real {
                 assert_eq!(errors, []);
             }
             Step::Withdraw { neighbor, prefix: number } => {
-                self.rib.withdraw(self.sources[usize::from(neighbor)], &prefix(number));
+                self.rib.withdraw(self.sources[usize::from(neighbor)], prefix(number), 0);
             }
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
@@ -221,6 +221,7 @@ impl Real {
                 self.rib.collect(0, usize::MAX, |index| self.out.held(index));
             }
         }
+        self.rib.take_in();
         let mut changes = Vec::new();
         self.rib.decide(&mut changes);
         changes.iter().for_each(|change| self.out.mark(change.destination, change.source));
