@@ -19,6 +19,7 @@ mod mrt;
 mod own;
 mod reload;
 mod schedules;
+mod stations;
 mod three;
 mod ways;
 mod wires;
