@@ -32,6 +32,17 @@ pub struct Settings {
     pub aggregates: Vec<Aggregate>,
     /// Policies by name. The built-in `accept-all` is not among them.
     pub policies: BTreeMap<String, Arc<Policy>>,
+    /// Monitoring stations that hear what each neighbor says (RFC 7854).
+    pub stations: Vec<StationSettings>,
+}
+
+/// A monitoring station.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StationSettings {
+    /// What it is called here.
+    pub name: String,
+    /// HOST:PORT, the host a name or an address.
+    pub address: String,
 }
 
 /// What the AS of a neighbor may be.

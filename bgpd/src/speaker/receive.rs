@@ -58,13 +58,17 @@ impl Speaker {
             self.rib.take_in(); // the end of a session finds all that was said in it
         }
         match message {
-            Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
+            Message::Open(open) => {
+                self.connections.keep_open(connection, 1, &bytes[..length]);
+                self.step(id, fsm::Event::Open { connection, open: &open });
+            }
             Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),
             Message::Notification(notification) => {
                 self.step(id, fsm::Event::Notification { connection, notification: &notification });
             }
             Message::Update(update) => {
                 self.step(id, fsm::Event::Update { connection });
+                self.monitor_update(id, connection, &bytes[..length]);
                 self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
                 self.check_memory(id)?;
             }

@@ -114,7 +114,7 @@ impl Speaker {
     fn perform(&mut self, id: NeighborId, action: fsm::Action) {
         match action {
             fsm::Action::Connect => self.dial(id),
-            fsm::Action::SendOpen { connection, open } => self.send(connection, |out| open.write(out)),
+            fsm::Action::SendOpen { connection, open } => self.send_open(connection, &open),
             fsm::Action::SendKeepalive { connection } => self.send(connection, write_keepalive),
             fsm::Action::Close { connection, notification } => self.close(connection, notification),
             fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
@@ -178,10 +178,12 @@ impl Speaker {
         });
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
         self.connections.mark_writable(connection);
+        self.monitor_up(id);
     }
 
     fn down(&mut self, id: NeighborId, reason: DownReason) {
         let text = self.failed(id, reason.clone());
+        self.monitor_down(id, &reason);
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);

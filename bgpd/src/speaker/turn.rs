@@ -98,6 +98,7 @@ impl Speaker {
             }
         }
         self.close_silent();
+        self.monitor_statistics();
         while let Some(event) = self.refusals.poll(self.now) {
             self.tell(Some(event));
         }
@@ -151,5 +152,6 @@ impl Speaker {
     pub(super) fn stop(&mut self) {
         self.stopped = true;
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+        self.monitor_stop();
     }
 }

@@ -26,6 +26,7 @@ mod refresh;
 mod reload;
 mod roles;
 mod schedules;
+mod stations;
 mod three;
 mod ways;
 mod wires;

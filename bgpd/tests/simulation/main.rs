@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // what was measured
 
+#[path = "../hostile/allocator.rs"]
+#[allow(dead_code)] // shared with the hostile neighbors
+mod allocator;
 #[path = "../common/mod.rs"]
 mod common;
 
-mod memory;
 mod mesh;
 mod reflectors;
 mod report;

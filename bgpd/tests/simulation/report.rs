@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::memory::held_by;
+use crate::allocator::held;
 use crate::network::{Network, Traffic};
 use crate::site::{Site, rest, traffic};
 
@@ -60,4 +60,11 @@ pub(crate) fn print_memory(site: &Site, network: Network) {
     let (gateways, reflectors) = held.split_at(site.gateways);
     let mean = |all: &[usize]| all.iter().sum::<usize>() / all.len().max(1) / 1024;
     println!("  memory: {} KiB a gateway, {} KiB a reflector", mean(gateways), mean(reflectors));
+}
+
+/// Drops a value, and says how many octets it held.
+fn held_by<T>(value: T) -> usize {
+    let before = held();
+    drop(value);
+    (before - held()) as usize
 }

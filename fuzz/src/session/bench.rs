@@ -50,6 +50,7 @@ pub(crate) fn router() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use bgpd::settings::RemoteAs;
 use bgpd::types::{BgpIdentifier, Community, ConnectionId, Families, Family};
 use bgpd::view::SessionState;
 use bgpd::wire::{
-    Capability, Context, MAX_MESSAGE, Message, MpNextHop, Open, PathAttributes, Update, decode, frame_length,
-    write_keepalive, write_reach, write_route_refresh, write_unreach,
+    Capability, Context, MAX_MESSAGE, Message, MpNextHop, Open, PathAttributes, RouteRefresh, Update, decode,
+    frame_length, write_keepalive, write_reach, write_route_refresh, write_unreach,
 };
 use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
@@ -64,6 +64,7 @@ impl Far {
             families: Families::ALL,
             enforce_first_asn: false,
             max_message: MAX_MESSAGE,
+            max_received: MAX_MESSAGE,
         }
     }
 
@@ -144,7 +145,7 @@ impl Far {
 
     pub(crate) fn refresh(&mut self, bench: &mut Bench, family: Family) {
         let mut out = BytesMut::new();
-        write_route_refresh(family, &mut out);
+        write_route_refresh(family, RouteRefresh::REQUEST, &mut out);
         self.say(bench, &out);
     }
 

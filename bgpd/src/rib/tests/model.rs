@@ -89,6 +89,7 @@ fn settings() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 
