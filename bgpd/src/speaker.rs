@@ -14,6 +14,7 @@ mod own;
 mod receive;
 mod refusals;
 mod reload;
+mod retain;
 mod sender;
 mod session;
 mod show;
@@ -70,8 +71,8 @@ pub enum Input<'a> {
     Companions(Vec<(IpAddr, IpAddr)>),
     /// A new desired state, whole.
     Settings(Box<Settings>),
-    /// Cease (6/2 Administrative Shutdown) to everybody, no new sessions.
-    Stop,
+    /// No sessions any more.
+    Stop(Stop),
 }
 
 /// A WireGuard peer, as sessions hang on it.
@@ -83,6 +84,15 @@ pub struct Via {
     pub up: bool,
     /// The interface of its tunnel.
     pub interface: String,
+}
+
+/// How a speaker stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// What was told stays true: neighbors that can shall keep it (RFC 4724 §4.1).
+    Keep,
+    /// It does not: Cease (6/2 Administrative Shutdown) to everybody.
+    Withdraw,
 }
 
 /// What the operator may ask of a neighbor.
@@ -231,8 +241,8 @@ pub struct Speaker {
     began: Instant,
     /// For the jitter of timers.
     seed: u64,
-    /// [`Input::Stop`] came.
-    stopped: bool,
+    /// [`Input::Stop`] came, and what it said.
+    stopped: Option<Stop>,
     /// WireGuard peers, by name.
     vias: BTreeMap<String, Via>,
     /// Of our addresses: the address of the other family on the same link.
@@ -264,7 +274,7 @@ impl Speaker {
             now,
             began: now,
             seed,
-            stopped: false,
+            stopped: None,
             vias: BTreeMap::new(),
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
@@ -304,7 +314,7 @@ impl Speaker {
             Input::Vias(vias) => self.vias(vias),
             Input::Companions(companions) => self.companions(companions),
             Input::Settings(settings) => self.reload(*settings),
-            Input::Stop => self.stop(),
+            Input::Stop(how) => self.stop(how),
         }
         self.turn();
     }
@@ -348,7 +358,7 @@ impl Speaker {
 
     /// At most `max` prefixes whose choice has changed; none after [`Input::Stop`].
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
-        if self.stopped {
+        if self.stopped.is_some() {
             return Vec::new(); // what becomes of what is installed is not the speaker's to say
         }
         let changes = self.rib.poll_fib(max);

@@ -155,6 +155,14 @@ impl Families {
         }
     }
 
+    /// Takes a family out.
+    pub const fn remove(&mut self, family: Family) {
+        match family {
+            Family::Ipv4 => self.ipv4 = false,
+            Family::Ipv6 => self.ipv6 = false,
+        }
+    }
+
     /// What both sets have.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
@@ -214,6 +222,10 @@ pub struct Community(pub u32);
 impl Community {
     /// RFC 8326: the path is about to go.
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xFFFF_0000);
+    /// RFC 9494: kept although its neighbor has been gone for long; the last resort.
+    pub const LLGR_STALE: Self = Self(0xFFFF_0006);
+    /// RFC 9494: not to be kept so long.
+    pub const NO_LLGR: Self = Self(0xFFFF_0007);
     /// RFC 1997: not beyond the confederation.
     pub const NO_EXPORT: Self = Self(0xFFFF_FF01);
     /// RFC 1997: to no neighbor.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bgpd::policy::{Action, PrefixRange};
-use bgpd::settings::{NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
+use bgpd::settings::{GracefulRestartSettings, NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
 use config::settings::{LogFormat, OnStop};
@@ -75,7 +75,7 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\n[[policy.mine]]\naction = 'accept'\n",
+         allow-own-asn = 1\ngraceful-restart = { restart-time = '60s', stale-time = '5m', long-lived-stale-time = '1h' }\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
     let neighbor = &config.bgp.unwrap().speaker.neighbors["far"];
@@ -100,8 +100,29 @@ fn every_key_of_a_session_reaches_its_field() {
         route_reflector_client: false,
         enforce_first_asn: false,
         allow_own_asn: 1,
+        graceful_restart: Some(GracefulRestartSettings {
+            restart_time: Duration::from_secs(60),
+            stale_time: Duration::from_secs(300),
+            long_lived_stale_time: Some(Duration::from_secs(3600)),
+        }),
     };
     assert_eq!(neighbor.session, expected);
+}
+
+#[test]
+fn graceful_restart_is_on_unless_it_is_switched_off() {
+    let session = |written: &str| {
+        let text = format!(
+            "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[bgp]\nselect-deferral = '30s'\n\
+             [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\n{written}\n"
+        );
+        let speaker = taken(&text).bgp.unwrap().speaker;
+        assert_eq!(speaker.select_deferral, Duration::from_secs(30));
+        speaker.neighbors["far"].session.graceful_restart.clone()
+    };
+    assert_eq!(session(""), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = {}"), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = false"), None);
 }
 
 #[test]

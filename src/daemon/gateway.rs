@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
-use bgpd::speaker::{Event, Input, Via};
+use bgpd::speaker::{self, Event, Input, Via};
 use bgpd::types::NextHop;
 use config::Config;
 use config::settings::OnStop;
@@ -379,7 +379,11 @@ impl Gateway {
         systemd::stopping();
         info!(keep_routes = on_stop == OnStop::Keep, "stopping");
         if let Some(bgp) = self.bgp.take() {
-            bgp.stop().await;
+            bgp.stop(match on_stop {
+                OnStop::Keep => speaker::Stop::Keep,
+                OnStop::Withdraw => speaker::Stop::Withdraw,
+            })
+            .await;
         }
         let withdrawn = match on_stop {
             OnStop::Keep => Ok(()),

@@ -1,6 +1,6 @@
 //! What we offer in our OPEN, and what both OPENs agree on (RFC 4271 §4.2 and §6.2, RFC 5492, RFC 6286).
 
-use super::{Ends, Identity, Negotiated};
+use super::{Ends, Identity, Negotiated, Preserved, graceful};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::{Asn, Families, Family, HoldTime};
 use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
@@ -10,10 +10,12 @@ const BAD_BGP_IDENTIFIER: Notification = Notification::new(2, 3);
 const UNACCEPTABLE_HOLD_TIME: Notification = Notification::new(2, 6);
 
 /// Our OPEN on a connection.
-pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends) -> Open {
-    let mut capabilities: Vec<_> = offered_families(session, ends).iter().map(multiprotocol).collect();
+pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends, preserved: Preserved) -> Open {
+    let families = offered_families(session, ends);
+    let mut capabilities: Vec<_> = families.iter().map(multiprotocol).collect();
     capabilities.push(Capability::RouteRefresh);
     capabilities.push(Capability::FourOctetAs(identity.local_asn.get()));
+    capabilities.extend(graceful::offer(session, families, preserved));
     Open {
         asn: identity.local_asn,
         hold_time: session.hold_time.seconds(),
@@ -60,6 +62,7 @@ pub(super) fn negotiate(
         router_id: open.router_id,
         families,
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
+        graceful: graceful::agree(session, open, families),
         capabilities: open.capabilities.clone(),
         local: ends.local,
         remote: ends.remote,

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::shell::STOP_TIME;
 use crate::settings::Settings;
-use crate::speaker::{Event, FibChange, Input, Speaker};
+use crate::speaker::{Event, FibChange, Input, Speaker, Stop};
 use crate::types::ConnectionId;
 
 /// Calls that wait for the thread; when full, the caller waits.
@@ -55,7 +55,7 @@ pub struct Outputs {
 /// What handles ask of the thread.
 enum Request {
     Call(Call),
-    Stop,
+    Stop(Stop),
 }
 
 type Call = Box<dyn FnOnce(&mut shell::Core, Instant) + Send>;
@@ -116,11 +116,11 @@ impl Bgp {
         answered.await.ok()
     }
 
-    /// Ends all sessions (Cease 6/2), waits until the NOTIFICATIONs are out and the connections drained, at most
-    /// two seconds, and joins the thread.
-    pub async fn stop(self) {
+    /// Ends all sessions as [`Input::Stop`] does, waits until the NOTIFICATIONs are out and the connections drained, at
+    /// most two seconds, and joins the thread.
+    pub async fn stop(self, how: Stop) {
         // Fails only where the thread is already gone.
-        let _ = self.requests.send(Request::Stop).await;
+        let _ = self.requests.send(Request::Stop(how)).await;
         self.requests.closed().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

@@ -20,7 +20,7 @@ use super::Request;
 use super::accept::{self, Listener};
 use super::connection::{self, Connection};
 use super::{dial, socket};
-use crate::speaker::{Action, Event, FibChange, Input, Speaker};
+use crate::speaker::{Action, Event, FibChange, Input, Speaker, Stop};
 use crate::types::ConnectionId;
 
 /// How long [`super::Bgp::stop`] waits for connections to drain.
@@ -114,14 +114,15 @@ impl Shell {
         let accepting: Vec<_> =
             (0..self.listeners.len()).map(|index| self.spawn(accept::serve(self.clone(), index))).collect();
         self.settle();
-        loop {
+        let how = loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Call(call)) => {
                         call(&mut self.core.borrow_mut(), Instant::now());
                         self.settle();
                     }
-                    Some(Request::Stop) | None => break,
+                    Some(Request::Stop(how)) => break how,
+                    None => break Stop::Withdraw,
                 },
                 () = self.deadline() => {
                     yield_now().await; // lets sockets go first that the kernel knows to be readable
@@ -134,9 +135,9 @@ impl Shell {
                     return;
                 }
             }
-        }
+        };
         accepting.iter().for_each(|task| task.abort());
-        self.input(Input::Stop);
+        self.input(Input::Stop(how));
         if timeout(STOP_TIME, self.drained()).await.is_err() {
             tracing::warn!("connections were cut that did not drain in time");
         }

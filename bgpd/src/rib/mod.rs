@@ -19,6 +19,7 @@ mod select;
 mod sets;
 mod slab;
 mod source;
+mod stale;
 mod update;
 mod walk;
 

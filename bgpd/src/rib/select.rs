@@ -99,7 +99,10 @@ impl Rib {
         let destination = self.destinations.at(id);
         let best = match destination.paths() {
             [] => None,
-            [only] => matches!(self.verdict(destination, *only), Verdict::Eligible { .. }).then_some(only.set),
+            [only] => match self.verdict(destination, *only) {
+                Verdict::Eligible { .. } => Some(only.set),
+                verdict => self.is_last_resort(*only, &verdict).then_some(only.set),
+            },
             _ => {
                 let Ranking { eligible, others } = self.rank(destination);
                 let best = eligible.first().map(|(_, path)| path.set);
@@ -133,6 +136,10 @@ impl Rib {
             };
             eligible.push((self.candidate(*path, metric), *path));
         }
+        if eligible.is_empty() {
+            let last = others.extract_if(.., |(path, verdict)| self.is_last_resort(*path, verdict));
+            eligible.extend(last.map(|(path, _)| (self.candidate(path, u32::MAX), path)));
+        }
         decision::order(&mut eligible);
         others.sort_by_key(|(path, verdict)| {
             let source = &self.sources[self.sets.at(path.set).source];
@@ -143,12 +150,23 @@ impl Rib {
 
     /// The paths of a destination that may be used, in the order of the last decision.
     pub(crate) fn eligible(&self, destination: &Destination) -> Vec<(Candidate<'_>, Path)> {
-        let paths = destination.paths().iter();
-        let eligible = paths.filter_map(|path| match self.verdict(destination, *path) {
-            Verdict::Eligible { metric } => Some((self.candidate(*path, metric), *path)),
+        let paths = || destination.paths().iter().map(|path| (*path, self.verdict(destination, *path)));
+        let eligible = paths().filter_map(|(path, verdict)| match verdict {
+            Verdict::Eligible { metric } => Some((self.candidate(path, metric), path)),
             Verdict::Ineligible(_) | Verdict::Rejected => None,
         });
-        eligible.collect()
+        let eligible: Vec<_> = eligible.collect();
+        if !eligible.is_empty() {
+            return eligible;
+        }
+        let last = paths().filter(|(path, verdict)| self.is_last_resort(*path, verdict));
+        last.map(|(path, _)| (self.candidate(path, u32::MAX), path)).collect()
+    }
+
+    /// Whether a path is used where no other can be: a dead tunnel, whose neighbor may yet come back in time.
+    fn is_last_resort(&self, path: Path, verdict: &Verdict<'_>) -> bool {
+        let Verdict::Ineligible(Ineligible::Unreachable(next_hop)) = verdict else { return false };
+        self.sources[self.sets.at(path.set).source].waits && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {

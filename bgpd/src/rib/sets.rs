@@ -34,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) changes: Vec<u32>,
     /// The neighbor's paths are about to go (RFC 8326 §4.2); follows the generation.
     pub(crate) draining: bool,
+    /// The neighbor has been gone for long (RFC 9494 §4.2).
+    pub(crate) long_lived: bool,
 }
 
 /// Why a path is kept, but not used.
@@ -54,8 +56,8 @@ pub(crate) enum Rejection {
 /// Between outcomes of one source: the generation stands for the policy.
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
-        (self.generation, self.rejected, self.rule, &self.changes)
-            == (other.generation, other.rejected, other.rule, &other.changes)
+        (self.generation, self.rejected, self.rule, &self.changes, self.long_lived)
+            == (other.generation, other.rejected, other.rule, &other.changes, other.long_lived)
     }
 }
 

@@ -79,6 +79,10 @@ pub(crate) struct Source {
     pub(crate) import: Filter,
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
     pub(crate) gone: bool,
+    /// Its session has ended, and its paths stay until the neighbor is back (RFC 4724 §4.2).
+    pub(crate) waits: bool,
+    /// Families whose stale paths are kept as the last resort (RFC 9494 §4.2).
+    pub(crate) long_lived: Families,
     /// Its paths are about to go (RFC 8326 §4.2).
     pub(crate) draining: bool,
     /// Counts the changes of import policy and of `draining`.
@@ -87,7 +91,11 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
-    /// Of these, by family.
+    /// Of these, what an earlier session said and the neighbor has not yet said again.
+    pub(crate) stale: Bits,
+    /// The same, where it has no more time for it.
+    pub(crate) doomed: Bits,
+    /// Of `received`, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
@@ -113,10 +121,14 @@ impl Source {
             allow_own_asn: 0,
             import: Filter::Everything,
             gone: false,
+            waits: false,
+            long_lived: Families::default(),
             draining: false,
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
+            stale: Bits::default(),
+            doomed: Bits::default(),
             prefixes: [0; 2],
             accepted: 0,
         }

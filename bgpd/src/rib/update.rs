@@ -26,6 +26,7 @@ impl Rib {
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
     pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
+        self.sources[source].refreshed(destination);
         self.put(source, destination, set, since);
     }
 
@@ -82,6 +83,7 @@ impl Rib {
         let accepted = self.sets.at(path.set).is_accepted();
         let source = &mut self.sources[source];
         source.received.remove(destination);
+        source.refreshed(destination);
         source.prefixes[family as usize] -= 1;
         source.accepted -= usize::from(accepted);
         self.release(path.set);

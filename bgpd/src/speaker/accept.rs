@@ -19,7 +19,7 @@ impl Speaker {
         (local, remote): (SocketAddr, SocketAddr),
         interface: Option<&str>,
     ) {
-        if self.stopped {
+        if self.stopped.is_some() {
             return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
         if let Some(id) = self.neighbors.owner(local, remote.ip(), interface) {
@@ -101,7 +101,7 @@ impl Speaker {
         let all = self.neighbors.iter().filter(|(_, neighbor)| of_range(neighbor));
         let idle = all.filter_map(|(id, neighbor)| Some((neighbor.forgotten_at()?, id)));
         let Some((_, id)) = idle.min() else { return false };
-        self.neighbors.remove(id);
+        self.remove(id);
         true
     }
 

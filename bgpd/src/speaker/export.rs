@@ -33,6 +33,8 @@ pub(super) struct Exporter<'a> {
     pub(super) companion: Option<IpAddr>,
     /// The neighbor's address.
     pub(super) remote: IpAddr,
+    /// It knows what LLGR_STALE means.
+    takes_long_lived: bool,
     /// RFC 8326: what it is told is about to go.
     draining: bool,
 }
@@ -77,6 +79,7 @@ impl<'a> Exporter<'a> {
             local,
             companion: companions.get(&local).copied(),
             remote: negotiated.remote.ip(),
+            takes_long_lived: negotiated.graceful.as_ref().is_some_and(|graceful| graceful.takes_long_lived),
             draining: false,
         }
     }
@@ -98,6 +101,7 @@ impl Exporter<'_> {
         best.attributes.communities.iter().all(|community| match *community {
             Community::NO_ADVERTISE => false,
             Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => self.internal,
+            Community::LLGR_STALE => self.takes_long_lived, // RFC 9494 §4.3
             _ => true,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Command;
+use super::retain::Retained;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{AdjRibOut, Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
@@ -37,6 +38,8 @@ pub(super) struct Neighbor {
     /// It sent more prefixes of this family than allowed; down until reset.
     pub(super) over_limit: Option<Family>,
     pub(super) session: Option<Session>,
+    /// What its last session has left.
+    pub(super) retained: Option<Retained>,
     pub(super) last_error: Option<PastError>,
     /// When it is due, as far as [`super::neighbors::Neighbors`] has noted.
     pub(super) deadline: Option<Instant>,
@@ -141,6 +144,7 @@ impl Neighbor {
             admin: AdminState::default(),
             over_limit: None,
             session: None,
+            retained: None,
             last_error: None,
             deadline: None,
         }
@@ -153,7 +157,9 @@ impl Neighbor {
 
     /// Begins anew with the settings as they are now.
     pub(super) fn renew_fsm(&mut self, router: &Settings, seed: u64) {
+        let preserved = self.fsm.preserved;
         self.fsm = new_fsm(&self.settings, router, seed);
+        self.fsm.preserved = preserved;
         self.running = false;
         self.outdated = false;
     }
@@ -172,7 +178,13 @@ impl Neighbor {
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
         let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.over_limit.is_some();
-        (!kept_away).then(|| idle_since + REMEMBERED)
+        let kept_until = self.retained.as_ref().and_then(Retained::ends_at);
+        (!kept_away).then(|| kept_until.max(Some(idle_since + REMEMBERED))).flatten()
+    }
+
+    /// When something that is kept for it has had its time.
+    pub(super) fn retained_until(&self) -> Option<Instant> {
+        self.retained.as_ref().and_then(Retained::next_deadline)
     }
 
     /// The connection that routes flow on.

@@ -90,7 +90,10 @@ impl Speaker {
         }
         let errors = self.announcements(source, update)?;
         self.report(id, &errors);
-        self.enforce_limit(id, source);
+        if let Some(family) = update.end_of_rib() {
+            self.end_of_rib(id, family);
+        }
+        self.enforce_limit(id);
         Ok(())
     }
 
@@ -133,11 +136,15 @@ impl Speaker {
     }
 
     /// RFC 4271 §6.7, RFC 4486 §4.
-    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
+    pub(super) fn enforce_limit(&mut self, id: NeighborId) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
-        let source = self.rib.source(source);
-        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
+        let Some(session) = &neighbor.session else { return };
+        let source = self.rib.source(session.source);
+        // What is stale may be about to go: it does not count.
+        let fresh =
+            |family: &Family| source.prefixes_of(*family).saturating_sub(source.stale.len() + source.doomed.len());
+        neighbor.over_limit = Family::ALL.into_iter().find(|family| fresh(family) > limit as usize);
         if neighbor.over_limit.is_some() {
             self.reconcile(id);
         }

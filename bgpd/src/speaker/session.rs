@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fsm::{self, DownReason, Negotiated};
+use crate::fsm::{self, DownReason, Farewell, Negotiated, Preserved};
 use crate::policy::Protocol;
 use crate::rib::{AdjRibOut, Filter, Source};
 use crate::settings::{PolicyName, Settings};
@@ -11,8 +11,7 @@ use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
-use super::sweep::Sweep;
-use super::{Action, Event, Speaker};
+use super::{Action, Event, Speaker, Stop};
 
 /// Cease subcodes (RFC 4486 §3).
 pub(super) const CEASE: u8 = 6;
@@ -22,7 +21,7 @@ const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
 /// Why a neighbor shall have no session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Obstacle {
-    Stopped,
+    Stopped(Stop),
     Shutdown,
     Disabled(Option<String>),
     TunnelDown(String),
@@ -30,10 +29,23 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What the neighbor is told.
+    /// How the neighbor is left.
+    fn farewell(&self) -> Farewell {
+        let notification = self.notification();
+        match self {
+            // Silence keeps routes with or without N. RFC 8538 §5 has a Hard Reset for all the others.
+            Self::Stopped(Stop::Keep) | Self::TunnelDown(_) => Farewell::Silent(notification),
+            Self::Stopped(Stop::Withdraw) | Self::Shutdown | Self::Disabled(_) | Self::OverLimit(..) => {
+                Farewell::Hard(notification)
+            }
+        }
+    }
+
     fn notification(&self) -> Notification {
         match self {
-            Self::Stopped | Self::Shutdown | Self::Disabled(None) => Notification::new(CEASE, ADMINISTRATIVE_SHUTDOWN),
+            Self::Stopped(_) | Self::Shutdown | Self::Disabled(None) => {
+                Notification::new(CEASE, ADMINISTRATIVE_SHUTDOWN)
+            }
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
@@ -53,8 +65,8 @@ fn maximum_prefixes(family: Family, limit: u32) -> Notification {
 impl Speaker {
     /// Why this neighbor shall have no session now.
     pub(super) fn obstacle(&self, neighbor: &Neighbor) -> Option<Obstacle> {
-        if self.stopped {
-            return Some(Obstacle::Stopped);
+        if let Some(how) = self.stopped {
+            return Some(Obstacle::Stopped(how));
         }
         if neighbor.settings.shutdown {
             return Some(Obstacle::Shutdown);
@@ -72,16 +84,25 @@ impl Speaker {
     /// Starts or stops a neighbor's FSM, as it shall be.
     pub(super) fn reconcile(&mut self, id: NeighborId) {
         let Some(neighbor) = self.neighbors.get(id) else { return };
-        let event = match (self.obstacle(neighbor), neighbor.running) {
+        let obstacle = self.obstacle(neighbor);
+        let event = match (&obstacle, neighbor.running) {
             (None, false) => fsm::Event::Start,
-            (Some(obstacle), true) => fsm::Event::Stop(obstacle.notification()),
-            (None, true) | (Some(_), false) => return,
+            (Some(obstacle), true) => fsm::Event::Stop(obstacle.farewell()),
+            (None, true) | (Some(_), false) => return self.forget_behind(id, obstacle.as_ref()),
         };
         let start = matches!(event, fsm::Event::Start);
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.running = start;
         }
         self.step(id, event);
+        self.forget_behind(id, obstacle.as_ref());
+    }
+
+    /// Nothing is kept for a neighbor that is told to forget us.
+    fn forget_behind(&mut self, id: NeighborId, obstacle: Option<&Obstacle>) {
+        if obstacle.is_some_and(|obstacle| matches!(obstacle.farewell(), Farewell::Hard(_))) {
+            self.forget(id);
+        }
     }
 
     /// One step of a neighbor's FSM, with all that follows.
@@ -148,7 +169,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let internal = negotiated.context.internal;
         let session = &neighbor.settings.session;
-        let source = self.rib.add_source(Source {
+        let source = Source {
             address: negotiated.remote.ip(),
             scope: scope(&negotiated),
             local: negotiated.local,
@@ -161,7 +182,11 @@ impl Speaker {
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
-        });
+        };
+        let source = self.resume(id, source, negotiated.graceful.as_ref());
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        neighbor.fsm.preserved = Preserved { restarted: false, forwarding: true }; // RFC 8538 §4.1: while we run
+        let session = &neighbor.settings.session;
         neighbor.session = Some(Session {
             connection,
             since: self.now,
@@ -172,18 +197,18 @@ impl Speaker {
         });
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
         self.connections.mark_writable(connection);
+        self.update_source(id); // that of an earlier session may be judged by settings of before
     }
 
     fn down(&mut self, id: NeighborId, reason: DownReason) {
         let text = self.failed(id, reason.clone());
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let name = neighbor.name.clone();
         if let Some(session) = neighbor.session.take() {
-            self.rib.source_mut(session.source).gone = true;
-            self.sweeps.push_back(Sweep::flush(session.source));
-            self.collecting = Some(0);
+            self.leave(id, &session, &reason);
         }
         let (sent, notification) = parts(reason);
-        self.events.push_back(Event::SessionDown { neighbor: neighbor.name.clone(), sent, notification, text });
+        self.events.push_back(Event::SessionDown { neighbor: name, sent, notification, text });
     }
 
     /// Keeps the reason for people.
@@ -191,6 +216,8 @@ impl Speaker {
         let text = match &reason {
             DownReason::Sent(notification) => format!("sent {}", notification.text()),
             DownReason::Received(notification) => format!("received {}", notification.text()),
+            DownReason::Left(notification) => format!("left without a NOTIFICATION: {}", notification.text()),
+            DownReason::Replaced => "the neighbor has lost it, and opened another".to_owned(),
             DownReason::Closed => match &self.lost {
                 Some(error) => format!("connection lost: {error}"),
                 None => "the neighbor closed the connection".to_owned(),
@@ -217,7 +244,8 @@ fn parts(reason: DownReason) -> (bool, Option<Notification>) {
     match reason {
         DownReason::Sent(notification) => (true, Some(notification)),
         DownReason::Received(notification) => (false, Some(notification)),
-        DownReason::Closed => (false, None),
+        DownReason::Left(_) => (true, None),
+        DownReason::Closed | DownReason::Replaced => (false, None),
     }
 }
 

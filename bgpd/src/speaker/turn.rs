@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::neighbor::Neighbor;
 use super::refusals::Refusal;
 use super::sweep::Sweep;
-use super::{Event, NextHopState, Speaker, Via};
+use super::{Event, NextHopState, Speaker, Stop, Via};
 use crate::fsm;
 use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
@@ -93,8 +93,9 @@ impl Speaker {
         while let Some(id) = self.neighbors.pop_due(self.now) {
             let is_over = self.neighbors.get(id).and_then(Neighbor::forgotten_at).is_some_and(|at| at <= self.now);
             if is_over {
-                self.neighbors.remove(id);
+                self.remove(id);
             } else {
+                self.age_retained(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
@@ -150,8 +151,8 @@ impl Speaker {
     }
 
     /// Everybody is told, and nobody is let in any more.
-    pub(super) fn stop(&mut self) {
-        self.stopped = true;
+    pub(super) fn stop(&mut self, how: Stop) {
+        self.stopped = Some(how);
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
     }
 }

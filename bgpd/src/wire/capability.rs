@@ -3,11 +3,14 @@
 use bytes::{BufMut, BytesMut};
 
 use super::DecodeError;
+use super::restart::{self, GracefulRestart, LongLivedFamily};
 use crate::types::{Families, Family};
 
 const MULTIPROTOCOL: u8 = 1;
 const ROUTE_REFRESH: u8 = 2;
+const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
+const LONG_LIVED: u8 = 71;
 
 /// A capability.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,8 +24,12 @@ pub enum Capability {
     },
     /// 2 (RFC 2918).
     RouteRefresh,
+    /// 64 (RFC 4724).
+    GracefulRestart(GracefulRestart),
     /// 65 (RFC 6793).
     FourOctetAs(u32),
+    /// 71 (RFC 9494).
+    LongLived(Vec<LongLivedFamily>),
     /// Everything else, kept. Those with a name have a length that their specification allows.
     Other {
         /// Its code.
@@ -59,18 +66,22 @@ impl Capability {
         match self {
             Self::Multiprotocol { .. } => MULTIPROTOCOL,
             Self::RouteRefresh => ROUTE_REFRESH,
+            Self::GracefulRestart(_) => GRACEFUL_RESTART,
             Self::FourOctetAs(_) => FOUR_OCTET_AS,
+            Self::LongLived(_) => LONG_LIVED,
             Self::Other { code, .. } => *code,
         }
     }
 
-    /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `graceful-restart`, `capability 99`.
+    /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `graceful-restart 120s N ipv4:F`, `capability 99`.
     pub fn name(&self) -> String {
         match self {
             Self::Multiprotocol { afi, safi } => match Family::from_afi_safi(*afi, *safi) {
                 Some(family) => format!("multiprotocol {family}"),
                 None => format!("multiprotocol {afi}/{safi}"),
             },
+            Self::GracefulRestart(restart) => restart.to_string(),
+            Self::LongLived(families) => restart::long_lived_name(families),
             _ => match KNOWN.iter().find(|known| known.code == self.code()) {
                 Some(known) => known.name.to_owned(),
                 None => format!("capability {}", self.code()),
@@ -96,6 +107,8 @@ impl Capability {
                 Some(Self::Multiprotocol { afi: u16::from_be_bytes([high, low]), safi })
             }
             (ROUTE_REFRESH, []) => Some(Self::RouteRefresh),
+            (GRACEFUL_RESTART, value) => GracefulRestart::read(value).map(Self::GracefulRestart),
+            (LONG_LIVED, value) => restart::read_long_lived(value).map(Self::LongLived),
             (FOUR_OCTET_AS, &[a, b, c, d]) => Some(Self::FourOctetAs(u32::from_be_bytes([a, b, c, d]))),
             (FOUR_OCTET_AS, _) => return Err(DecodeError::OpenMalformed),
             _ if KNOWN.iter().any(|known| known.code == code && !(known.allows)(value)) => None,
@@ -118,6 +131,8 @@ impl Capability {
                 out.put_u8(4);
                 out.put_u32(*asn);
             }
+            Self::GracefulRestart(restart) => restart.write(out),
+            Self::LongLived(families) => restart::write_long_lived(families, out),
             Self::Other { value, .. } => {
                 let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
                 out.put_u8(length);
@@ -138,17 +153,15 @@ const fn known(code: u8, name: &'static str, allows: fn(&[u8]) -> bool) -> Known
     Known { code, name, allows }
 }
 
-static KNOWN: [Known; 12] = [
+static KNOWN: [Known; 10] = [
     known(MULTIPROTOCOL, "multiprotocol", |value| value.len() == 4),
     known(ROUTE_REFRESH, "route-refresh", <[u8]>::is_empty),
     known(5, "extended-next-hop", |value| value.len() % 6 == 0), // RFC 8950 §4
     known(6, "extended-message", <[u8]>::is_empty),              // RFC 8654 §3
     known(9, "role", |value| value.len() == 1),                  // RFC 9234 §4.1
-    known(64, "graceful-restart", |value| value.len() % 4 == 2), // RFC 4724 §3
     known(FOUR_OCTET_AS, "four-octet-as", |value| value.len() == 4),
     known(69, "add-path", |value| value.len() % 4 == 0), // RFC 7911 §4
     known(70, "enhanced-route-refresh", <[u8]>::is_empty), // RFC 7313 §3.1
-    known(71, "long-lived-graceful-restart", |value| value.len() % 7 == 0), // RFC 9494 §3.1
     known(73, "fqdn", is_fqdn),
     known(75, "software-version", |value| !value.is_empty()),
 ];

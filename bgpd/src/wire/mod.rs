@@ -14,6 +14,7 @@ mod nlri;
 mod notification;
 mod open;
 mod parse;
+mod restart;
 mod update;
 mod write;
 
@@ -30,6 +31,7 @@ pub use nlri::Nlri;
 pub use notification::Notification;
 pub use open::Open;
 pub use parse::ParsedAttributes;
+pub use restart::{GracefulRestart, KeptFamily, LongLivedFamily};
 pub use update::{AttributeBytes, MpNextHop, Update};
 pub use write::{write_end_of_rib, write_reach, write_unreach};
 

@@ -14,6 +14,7 @@ mod network;
 mod own;
 mod raw;
 mod reload;
+mod restart;
 mod settings;
 mod three;
 mod ways;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bgpd::speaker::Input;
 use bgpd::types::{Asn, BgpIdentifier, ConnectionId, Families, Family};
 use bgpd::wire::{self, Capability, Context, Message, MpNextHop, Notification, Open, PathAttributes, Update};
 use bytes::BytesMut;
@@ -20,8 +21,21 @@ pub(crate) struct Raw {
 impl Raw {
     /// Connects to the node from an address, and opens a session with all that this speaker knows.
     pub(crate) fn establish(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
+        Self::establish_with(network, node, from, number, &[])
+    }
+
+    /// The same, with these capabilities besides.
+    pub(crate) fn establish_with(
+        network: &mut Network,
+        node: usize,
+        from: &str,
+        number: u32,
+        more: &[Capability],
+    ) -> Self {
         let mut raw = Self::connect(network, node, from, number);
-        raw.say(network, |out| open(number, from).write(out));
+        let mut open = open(number, from);
+        open.capabilities.extend_from_slice(more);
+        raw.say(network, |out| open.write(out));
         raw.say(network, wire::write_keepalive);
         raw
     }
@@ -91,6 +105,16 @@ impl Raw {
         self.say(network, |out| {
             wire::write_unreach(out, &context, &prefixes);
         });
+    }
+
+    /// It has told all of these families.
+    pub(crate) fn end_of_rib(&mut self, network: &mut Network, families: &[Family]) {
+        self.say(network, |out| families.iter().for_each(|family| wire::write_end_of_rib(out, *family)));
+    }
+
+    /// Its connection breaks.
+    pub(crate) fn lose(&self, network: &mut Network) {
+        network.input(self.node, Input::Closed { connection: self.connection, error: None });
     }
 
     /// Whether the node has closed the connection.

@@ -20,6 +20,8 @@ pub(crate) struct Section {
     pub(crate) many: bool,
     /// The user chooses the keys.
     pub(crate) free: bool,
+    /// `false` may stand in its place.
+    pub(crate) or_false: bool,
     pub(crate) doc: &'static str,
     pub(crate) keys: Vec<KeyLine>,
 }

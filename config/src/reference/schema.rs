@@ -44,7 +44,11 @@ fn children(all: &[Section], path: &str) -> Vec<String> {
 fn inner<'s>(all: &'s [Section], path: &'s str) -> impl Iterator<Item = String> + 's {
     all.iter().filter(move |section| section.parent() == path).map(|section| {
         let one = table(section, all);
-        if section.many { format!("{{\"anyOf\": [{one}, {{\"type\": \"array\", \"items\": {one}}}]}}") } else { one }
+        match (section.many, section.or_false) {
+            (true, _) => format!("{{\"anyOf\": [{one}, {{\"type\": \"array\", \"items\": {one}}}]}}"),
+            (false, true) => format!("{{\"anyOf\": [{one}, {{\"const\": false}}]}}"),
+            (false, false) => one,
+        }
     })
 }
 

@@ -21,7 +21,7 @@ use std::str::FromStr;
 pub(crate) use address::{InterfaceAddress, NeighborAddress};
 pub(crate) use asn::{NeighborAsn, SpeakerAsn};
 pub(crate) use bgp::PathLength;
-pub(crate) use duration::{Interval, IntervalOrNever};
+pub(crate) use duration::{Interval, IntervalOrNever, Seconds};
 pub(crate) use kernel::{ProtocolNumber, Table};
 pub(crate) use list::AtLeastOne;
 pub(crate) use log::LogLevel;

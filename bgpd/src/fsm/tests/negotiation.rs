@@ -21,7 +21,8 @@ fn negotiated(mut bench: Bench) -> super::super::Negotiated {
 
 #[test]
 fn our_open_offers_families_route_refresh_and_four_octet_as() {
-    let session = SessionSettings { families: Some(Families::ALL), ..SessionSettings::default() };
+    let session =
+        SessionSettings { families: Some(Families::ALL), graceful_restart: None, ..SessionSettings::default() };
     let bench = Bench::with(session).open_sent();
     let open = Open {
         asn: asn(64513),
