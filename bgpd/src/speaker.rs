@@ -14,6 +14,7 @@ mod own;
 mod receive;
 mod refusals;
 mod reload;
+mod restart;
 mod retain;
 mod sender;
 mod session;
@@ -23,7 +24,7 @@ mod transmit;
 mod turn;
 mod undecided;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,7 @@ use self::connections::Connections;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
+use self::restart::Restart;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -69,6 +71,8 @@ pub enum Input<'a> {
     /// The global address of the other family on the link of each of our addresses, whole: what a neighbor is told
     /// as next hop of a family that the session's own addresses cannot carry (RFC 2545 §3).
     Companions(Vec<(IpAddr, IpAddr)>),
+    /// Before any connection: another speaker ran here before this one.
+    Restarted(Restarted),
     /// A new desired state, whole.
     Settings(Box<Settings>),
     /// No sessions any more.
@@ -84,6 +88,15 @@ pub struct Via {
     pub up: bool,
     /// The interface of its tunnel.
     pub interface: String,
+}
+
+/// What another speaker has left to this one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Restarted {
+    /// Neighbors that it had sessions with, and that keep routes ([`Event::SessionUp`]).
+    pub neighbors: BTreeSet<String>,
+    /// Packets still take the ways that it knew.
+    pub forwarding: bool,
 }
 
 /// How a speaker stops.
@@ -190,7 +203,11 @@ pub enum Event {
     /// Nobody needs it any more.
     NextHopUnwanted(NextHop),
     /// A session is Established.
-    SessionUp { neighbor: String },
+    SessionUp {
+        neighbor: String,
+        /// Routes outlive the session: after a restart the neighbor is worth waiting for.
+        graceful: bool,
+    },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
     /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
@@ -251,6 +268,7 @@ pub struct Speaker {
     connections: Connections,
     undecided: Undecided,
     refusals: Refusals,
+    restart: Restart,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -281,6 +299,7 @@ impl Speaker {
             connections: Connections::default(),
             undecided: Undecided::default(),
             refusals: Refusals::default(),
+            restart: Restart::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -313,6 +332,7 @@ impl Speaker {
             Input::NextHops(answers) => self.next_hops(answers),
             Input::Vias(vias) => self.vias(vias),
             Input::Companions(companions) => self.companions(companions),
+            Input::Restarted(before) => self.restarted(before),
             Input::Settings(settings) => self.reload(*settings),
             Input::Stop(how) => self.stop(how),
         }
@@ -368,12 +388,22 @@ impl Speaker {
         changes
     }
 
+    /// After [`Input::Restarted`], once: [`Speaker::poll_fib`] has told all that there was to wait for.
+    pub fn poll_fib_complete(&mut self) -> bool {
+        self.fib_complete()
+    }
+
     /// When [`Input::Timer`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         if self.has_work() {
             return Some(self.now);
         }
-        let deadlines = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
+        let deadlines = [
+            self.neighbors.next_deadline(),
+            self.undecided.next_deadline(),
+            self.refusals.next_deadline(),
+            self.restart.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

@@ -182,7 +182,10 @@ impl Shell {
         }
         let full = Full {
             events: pour(&self.outlets.events, || core.speaker.poll_event()),
-            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
+            fib: pour(&self.outlets.fib, || {
+                let batch = core.speaker.poll_fib(FIB_BATCH);
+                (!batch.is_empty() || core.speaker.poll_fib_complete()).then_some(batch)
+            }),
         };
         let before = self.full.replace(full);
         if full.fib && !before.fib || full.events && !before.events {

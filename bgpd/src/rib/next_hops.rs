@@ -186,6 +186,11 @@ impl NextHops {
         used.filter_map(|(id, tracked)| Some((id, tracked.state.as_ref()?)))
     }
 
+    /// Whether the host has yet to speak of any.
+    pub(crate) fn are_unanswered(&self) -> bool {
+        self.records.iter().any(|(_, tracked)| tracked.state.is_none())
+    }
+
     /// A next hop whose number is held.
     pub(crate) fn at(&self, id: NextHopId) -> &Tracked {
         &self.records[id]

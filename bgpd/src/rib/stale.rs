@@ -94,6 +94,11 @@ impl Rib {
         self.next_hops.used_by(source).filter(|(_, state)| state.tunnel && !state.up).map(|(id, _)| id).collect()
     }
 
+    /// Whether paths wait for a word of the host on their next hop.
+    pub(crate) fn waits_for_host(&self) -> bool {
+        self.next_hops.are_unanswered()
+    }
+
     fn may_be_long_lived(&self, source: SourceId, destination: DestinationId) -> bool {
         let Some(path) = self.path_of(source, destination) else { return false };
         let Content::Received(bytes) = &self.sets.at(path.set).content else { return true };

@@ -89,7 +89,8 @@ impl Speaker {
         }
         let name = self.neighbors.free_name(range, local, remote.ip());
         let seed = self.next_seed();
-        let neighbor = Neighbor::dialled_in(name, range, &settings, (local, remote), &self.settings, seed);
+        let mut neighbor = Neighbor::dialled_in(name, range, &settings, (local, remote), &self.settings, seed);
+        neighbor.fsm.preserved = self.restart.preserved();
         let id = self.neighbors.insert(neighbor);
         self.reconcile(id);
         Ok(id)

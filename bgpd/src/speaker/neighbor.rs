@@ -9,7 +9,7 @@ use super::retain::Retained;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{AdjRibOut, Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
-use crate::types::{Asn, ConnectionId, Family};
+use crate::types::{Asn, ConnectionId, Families, Family};
 use crate::wire::Notification;
 
 /// The number of a neighbor; never used twice.
@@ -93,6 +93,8 @@ pub(super) struct Session {
     pub(super) source: SourceId,
     pub(super) export: Filter,
     pub(super) out: AdjRibOut,
+    /// Families of which the neighbor has not yet told all.
+    pub(super) untold: Families,
 }
 
 /// The end of a session.
@@ -185,6 +187,11 @@ impl Neighbor {
     /// When something that is kept for it has had its time.
     pub(super) fn retained_until(&self) -> Option<Instant> {
         self.retained.as_ref().and_then(Retained::next_deadline)
+    }
+
+    /// Itself, where it has a session.
+    pub(super) fn with_session(&self) -> Option<(&Self, &Session)> {
+        Some((self, self.session.as_ref()?))
     }
 
     /// The connection that routes flow on.

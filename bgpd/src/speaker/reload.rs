@@ -169,7 +169,9 @@ impl Speaker {
     /// A neighbor without session is no more.
     pub(super) fn remove(&mut self, id: NeighborId) {
         self.forget(id);
-        self.neighbors.remove(id);
+        if let Some(neighbor) = self.neighbors.remove(id) {
+            self.restart.done_with(&neighbor.name);
+        }
     }
 
     /// Listening sockets know the keys before a connection comes.

@@ -145,6 +145,7 @@ impl Speaker {
 
     /// The neighbor has told all its routes of a family (RFC 4724 §4.2).
     pub(super) fn end_of_rib(&mut self, id: NeighborId, family: Family) {
+        self.told_all(id, family);
         self.end_stale(id, Families::from_iter([family]));
     }
 

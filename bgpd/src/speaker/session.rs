@@ -102,6 +102,9 @@ impl Speaker {
     fn forget_behind(&mut self, id: NeighborId, obstacle: Option<&Obstacle>) {
         if obstacle.is_some_and(|obstacle| matches!(obstacle.farewell(), Farewell::Hard(_))) {
             self.forget(id);
+            if let Some(neighbor) = self.neighbors.get(id) {
+                self.restart.done_with(&neighbor.name);
+            }
         }
     }
 
@@ -183,6 +186,7 @@ impl Speaker {
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
         };
+        let graceful = negotiated.graceful.is_some();
         let source = self.resume(id, source, negotiated.graceful.as_ref());
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         neighbor.fsm.preserved = Preserved { restarted: false, forwarding: true }; // RFC 8538 §4.1: while we run
@@ -193,10 +197,12 @@ impl Speaker {
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
             out: AdjRibOut::new(&self.rib, negotiated.families),
+            untold: negotiated.families,
             negotiated,
         });
-        self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
+        self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone(), graceful });
         self.connections.mark_writable(connection);
+        self.back(id);
         self.update_source(id); // that of an earlier session may be judged by settings of before
     }
 

@@ -74,6 +74,7 @@ impl Speaker {
             self.session_notes(neighbor, session, &mut notes);
         }
         notes.extend(neighbor.retained_note(now));
+        notes.extend(self.restart.note(&neighbor.name, now));
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 
@@ -252,8 +253,7 @@ impl Speaker {
     }
 
     fn session_of(&self, id: NeighborId) -> Option<(&Neighbor, &Session)> {
-        let neighbor = self.neighbors.get(id)?;
-        Some((neighbor, neighbor.session.as_ref()?))
+        self.neighbors.get(id)?.with_session()
     }
 }
 

@@ -47,6 +47,9 @@ impl Speaker {
         let Some(session) = neighbor.session.as_mut().filter(|session| session.connection == connection) else {
             return false;
         };
+        if self.restart.is_deferring() {
+            return false; // RFC 4724 §4.1
+        }
         let mut run = Vec::new();
         let best = match session.out.next(&self.rib, &mut run) {
             Pending::Run(best) => best,

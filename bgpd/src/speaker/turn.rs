@@ -30,6 +30,7 @@ impl Speaker {
         self.own.count(&mut self.rib, since); // what is decided is what is counted
         self.decide(since);
         self.collect();
+        self.end_deferral();
         while let Some(request) = self.rib.poll_request() {
             self.events.push_back(match request {
                 Request::Wanted(next_hop) => Event::NextHopWanted(next_hop),

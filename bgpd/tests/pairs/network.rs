@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bgpd::settings::Settings;
-use bgpd::speaker::{Action, Command, CommandError, Event, FibChoice, Input, NextHopState, Slice};
+use bgpd::speaker::{Action, Command, CommandError, Event, FibChoice, Input, NextHopState, Restarted, Slice};
 use bgpd::types::{ConnectionId, NextHop};
 use bgpd::view::{NeighborView, RouteView, SessionState};
 use bgpd::{Speaker, speaker};
@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) speaker: Speaker,
     pub(crate) address: IpAddr,
     pub(crate) fib: BTreeMap<IpNet, FibChoice>,
+    /// It has heard all that a restarted speaker waits for.
+    pub(crate) fib_complete: bool,
     /// How often the FIB heard of a prefix.
     pub(crate) fib_changes: Vec<IpNet>,
     pub(crate) events: Vec<Event>,
@@ -73,6 +75,19 @@ enum Arrival {
     Closed { node: usize, connection: ConnectionId, error: Option<String> },
 }
 
+impl Arrival {
+    /// Where it arrives.
+    fn node(&self) -> usize {
+        match self {
+            Self::Accepted { node, .. }
+            | Self::Connected { node, .. }
+            | Self::Failed { node, .. }
+            | Self::Bytes { node, .. }
+            | Self::Closed { node, .. } => *node,
+        }
+    }
+}
+
 impl Network {
     /// Speakers by address, none of which has moved.
     pub(crate) fn new(seed: u64, nodes: impl IntoIterator<Item = (IpAddr, Settings)>) -> Self {
@@ -81,6 +96,7 @@ impl Network {
             speaker: Speaker::new(now, settings, seed),
             address,
             fib: BTreeMap::new(),
+            fib_complete: false,
             fib_changes: Vec::new(),
             events: Vec::new(),
             keys: Vec::new(),
@@ -172,6 +188,20 @@ impl Network {
             self.nodes[node].unread.remove(&connection);
             self.input(node, Input::Closed { connection, error: Some("reset by peer".to_owned()) });
         }
+    }
+
+    /// The program of a node crashes, and another follows. The kernel keeps what it has.
+    pub(crate) fn restart(&mut self, node: usize, settings: Settings, before: Restarted) {
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        others.collect::<Vec<_>>().into_iter().for_each(|other| self.cut(node, other));
+        self.arrivals.retain(|_, arrival| arrival.node() != node);
+        self.random(1);
+        let crashed = &mut self.nodes[node];
+        crashed.speaker = Speaker::new(self.now, settings, self.random);
+        crashed.wanted.clear();
+        crashed.writable.clear();
+        crashed.fib_changes.clear();
+        self.input(node, Input::Restarted(before));
     }
 
     /// No new connections between two nodes, or again.
@@ -433,6 +463,7 @@ impl Node {
                 };
             }
         }
+        self.fib_complete |= self.speaker.poll_fib_complete();
     }
 
     /// Everything is on a link, unless a test says otherwise.

@@ -135,7 +135,7 @@ impl Raw {
 
     fn show(&self, message: &Message<'_>) -> Option<String> {
         match message {
-            Message::Open(open) => Some(format!("open {} hold {}", open.asn, open.hold_time)),
+            Message::Open(open) => Some(format!("open {} hold {}{}", open.asn, open.hold_time, restart_of(open))),
             Message::Keepalive => None,
             Message::Notification(notification) => Some(show_notification(notification)),
             Message::RouteRefresh(refresh) => Some(format!("refresh {}", refresh.family.unwrap())),
@@ -181,6 +181,13 @@ pub(crate) fn open(number: u32, id: &str) -> Open {
             .chain([Capability::RouteRefresh, Capability::FourOctetAs(number)])
             .collect(),
     }
+}
+
+/// The capabilities of graceful restart, as people see them.
+fn restart_of(open: &Open) -> String {
+    let is_it =
+        |capability: &&Capability| matches!(capability, Capability::GracefulRestart(_) | Capability::LongLived(_));
+    open.capabilities.iter().filter(is_it).map(|capability| format!(" {}", capability.name())).collect()
 }
 
 /// Attributes with nothing but a path.

@@ -3,6 +3,7 @@
 mod ends;
 mod helper;
 mod long_lived;
+mod own;
 mod tunnel;
 
 use std::time::Duration;
