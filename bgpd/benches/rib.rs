@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bgpd::Speaker;
 use bgpd::settings::{DynamicNeighborSettings, PolicyName, RemoteAs, SessionSettings, Settings};
@@ -41,6 +41,7 @@ fn gateway() -> Settings {
         asn: asn(64512),
         router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap(),
         multipath: 8,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: [("all".to_owned(), dynamic)].into(),
         originate: Vec::new(),

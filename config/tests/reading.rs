@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
 use bgpd::role::Role;
-use bgpd::settings::{LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings};
+use bgpd::settings::{
+    GracefulRestartSettings, LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings,
+};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use bgpd::wire::Origin;
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
@@ -78,7 +80,9 @@ fn every_key_of_a_session_reaches_its_field() {
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
          allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nextended-next-hop = false\n\
-         extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
+         extended-messages = false\n\
+         graceful-restart = { restart-time = '60s', stale-time = '5m', long-lived-stale-time = '1h' }\n\
+         [[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
     let neighbor = &config.bgp.unwrap().speaker.neighbors["far"];
@@ -107,6 +111,11 @@ fn every_key_of_a_session_reaches_its_field() {
         extended_next_hop: false,
         extended_messages: false,
         remove_private_asn: true,
+        graceful_restart: Some(GracefulRestartSettings {
+            restart_time: Duration::from_secs(60),
+            stale_time: Duration::from_secs(300),
+            long_lived_stale_time: Some(Duration::from_secs(3600)),
+        }),
     };
     assert_eq!(neighbor.session, expected);
 }
@@ -123,6 +132,22 @@ fn the_first_as_is_enforced_unless_a_route_server_says_otherwise_or_we_are_the_c
     assert!(enforced("") && enforced("role = 'customer'\n"));
     assert!(!enforced("role = 'rs-client'\n") && !enforced("enforce-first-asn = false\n")); // RFC 7947 §2.2.2.1
     assert!(enforced("role = 'rs-client'\nenforce-first-asn = true\n"));
+}
+
+#[test]
+fn graceful_restart_is_on_unless_it_is_switched_off() {
+    let session = |written: &str| {
+        let text = format!(
+            "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[bgp]\nselect-deferral = '30s'\n\
+             [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\n{written}\n"
+        );
+        let speaker = taken(&text).bgp.unwrap().speaker;
+        assert_eq!(speaker.select_deferral, Duration::from_secs(30));
+        speaker.neighbors["far"].session.graceful_restart.clone()
+    };
+    assert_eq!(session(""), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = {}"), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = false"), None);
 }
 
 #[test]

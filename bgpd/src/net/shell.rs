@@ -20,7 +20,7 @@ use super::Request;
 use super::accept::{self, Listener};
 use super::connection::{self, Connection};
 use super::{dial, socket};
-use crate::speaker::{Action, Event, FibChange, Input, Speaker};
+use crate::speaker::{Action, Event, FibChange, Input, Speaker, Stop};
 use crate::types::ConnectionId;
 
 /// How long [`super::Bgp::stop`] waits for connections to drain.
@@ -114,14 +114,15 @@ impl Shell {
         let accepting: Vec<_> =
             (0..self.listeners.len()).map(|index| self.spawn(accept::serve(self.clone(), index))).collect();
         self.settle();
-        loop {
+        let how = loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Call(call)) => {
                         call(&mut self.core.borrow_mut(), Instant::now());
                         self.settle();
                     }
-                    Some(Request::Stop) | None => break,
+                    Some(Request::Stop(how)) => break how,
+                    None => break Stop::Withdraw,
                 },
                 () = self.deadline() => {
                     yield_now().await; // lets sockets go first that the kernel knows to be readable
@@ -134,9 +135,9 @@ impl Shell {
                     return;
                 }
             }
-        }
+        };
         accepting.iter().for_each(|task| task.abort());
-        self.input(Input::Stop);
+        self.input(Input::Stop(how));
         if timeout(STOP_TIME, self.drained()).await.is_err() {
             tracing::warn!("connections were cut that did not drain in time");
         }
@@ -181,7 +182,10 @@ impl Shell {
         }
         let full = Full {
             events: pour(&self.outlets.events, || core.speaker.poll_event()),
-            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
+            fib: pour(&self.outlets.fib, || {
+                let batch = core.speaker.poll_fib(FIB_BATCH);
+                (!batch.is_empty() || core.speaker.poll_fib_complete()).then_some(batch)
+            }),
         };
         let before = self.full.replace(full);
         if full.fib && !before.fib || full.events && !before.events {

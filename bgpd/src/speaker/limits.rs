@@ -87,7 +87,7 @@ impl Speaker {
         let source = self.rib.source(source);
         let mut texts = Vec::new();
         for family in Family::ALL {
-            let (prefixes, discarded) = (source.prefixes_of(family), source.discarded[family as usize] > 0);
+            let (prefixes, discarded) = (source.fresh_prefixes_of(family), source.discarded[family as usize] > 0);
             let told = &mut neighbor.limits.told[family as usize];
             let level = limit.level(prefixes, discarded, *told);
             if level > *told {

@@ -85,9 +85,6 @@ impl Speaker {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
         let Some(session) = session else { return Ok(()) };
         let source = session.source;
-        if let Some(family) = update.end_of_rib() {
-            session.refresh.heard.insert(family);
-        }
         let since = self.since();
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
@@ -95,6 +92,10 @@ impl Speaker {
         }
         let errors = self.announcements(source, update)?;
         self.report(id, &errors);
+        if let Some(family) = update.end_of_rib() {
+            self.rib.take_in(); // what has arrived is told again
+            self.end_of_rib(id, family);
+        }
         self.enforce_limit(id, source);
         Ok(())
     }

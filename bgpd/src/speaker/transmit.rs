@@ -45,6 +45,9 @@ impl Speaker {
     fn transmit_group(&mut self, id: NeighborId, connection: ConnectionId, out: &mut BytesMut, waited: bool) -> bool {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
         let Some(group) = session.map(|session| session.group) else { return false };
+        if self.restart.is_deferring() {
+            return false; // RFC 4724 §4.1
+        }
         if waited && out.len() >= ENOUGH {
             return true;
         }

@@ -24,6 +24,7 @@ mod own;
 mod policy;
 mod refresh;
 mod reload;
+mod restart;
 mod roles;
 mod schedules;
 mod stations;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgpd::speaker::{Command, Input, Monitoring};
+use bgpd::speaker::{Command, Input, Monitoring, Stop};
 use bytes::BytesMut;
 
 use crate::common::bmp;
@@ -124,7 +124,7 @@ fn the_end_of_a_session_says_who_ended_it() {
     assert!(heard.last().unwrap().ends_with(" 4"), "{heard:?}");
 
     two(&mut network);
-    network.input(GATEWAY, Input::Stop);
+    network.input(GATEWAY, Input::Stop(Stop::Withdraw));
     let (heard, end) = listen(&mut network);
     assert_eq!(end, Monitoring::Over);
     let [.., down, termination] = heard.as_slice() else { panic!("{heard:?}") };
