@@ -533,8 +533,7 @@ fn after_a_restart_the_kernel_keeps_its_routes_until_all_neighbors_have_told_the
     let other = route("10.244.2.0/24", hops(&[(Some("192.168.2.21"), LAN)]));
     let untold = route("10.244.3.0/24", Target::Discard);
     let tunnel = route("10.20.0.0/16", hops(&[(None, WG)]));
-    let mut bench =
-        Bench::usual_with(Settings { restarted: true, ..settings() }, vec![same, other, untold, tunnel]);
+    let mut bench = Bench::usual_with(Settings { restarted: true, ..settings() }, vec![same, other, untold, tunnel]);
     bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
     bench.want("10.244.2.0/24", Some(choice(&["192.168.2.22"])));
     assert_eq!(bench.work(), None);
