@@ -18,18 +18,20 @@ use crate::types::{Families, Family};
 pub(super) struct Restart {
     /// What the first OPEN to each neighbor says.
     preserved: Preserved,
-    phase: Phase,
+    /// `None`: as any speaker.
+    waiting: Option<Waiting>,
 }
 
-#[derive(Debug, Default)]
-enum Phase {
-    /// These neighbors are waited for, but no longer than this (Selection_Deferral_Timer).
-    Deferring { awaited: BTreeSet<String>, until: Instant },
-    /// The FIB has not yet heard all.
-    Telling,
-    /// As any speaker.
-    #[default]
-    Over,
+#[derive(Debug)]
+struct Waiting {
+    /// Neighbors of before that have not told all.
+    untold: BTreeSet<String>,
+    /// Of these, those that have restarted as we have, and may be waiting for us: they are told first.
+    restarted: BTreeSet<String>,
+    /// Nobody is waited for any longer (Selection_Deferral_Timer); `None`: that has passed.
+    until: Option<Instant>,
+    /// Neighbors are told, and only the FIB still waits.
+    announcing: bool,
 }
 
 impl Restart {
@@ -40,33 +42,26 @@ impl Restart {
 
     /// Nobody is told anything yet.
     pub(super) fn is_deferring(&self) -> bool {
-        matches!(self.phase, Phase::Deferring { .. })
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.announcing)
     }
 
-    /// When waiting ends; `None` also where nobody is waited for any more, and the host's answers are.
+    /// When waiting ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Deferring { until, .. } => Some(*until),
-            Phase::Telling | Phase::Over => None,
-        }
+        self.waiting.as_ref()?.until
     }
 
     /// A neighbor is not waited for any more.
     pub(super) fn done_with(&mut self, neighbor: &str) {
-        if let Phase::Deferring { awaited, .. } = &mut self.phase {
-            awaited.remove(neighbor);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.untold.remove(neighbor);
         }
     }
 
     /// For people: who is waited for.
     pub(super) fn note(&self, neighbor: &str, now: Instant) -> Option<String> {
-        match &self.phase {
-            Phase::Deferring { awaited, until } if awaited.contains(neighbor) => {
-                let left = until.saturating_duration_since(now).as_secs();
-                Some(format!("waited for since our restart, for {left} s more"))
-            }
-            _ => None,
-        }
+        let waiting = self.waiting.as_ref().filter(|waiting| waiting.untold.contains(neighbor))?;
+        let left = waiting.until?.saturating_duration_since(now).as_secs();
+        Some(format!("waited for since our restart, for {left} s more"))
     }
 }
 
@@ -77,17 +72,24 @@ impl Speaker {
         for (_, neighbor) in self.neighbors.iter_mut() {
             neighbor.fsm.preserved = preserved;
         }
-        let until = self.now + self.settings.select_deferral;
-        let awaited = before.neighbors.into_iter().filter(|name| is_wanted(name, &self.settings)).collect();
-        self.restart = Restart { preserved, phase: Phase::Deferring { awaited, until } };
+        let until = Some(self.now + self.settings.select_deferral);
+        let untold = before.neighbors.into_iter().filter(|name| is_wanted(name, &self.settings)).collect();
+        let waiting = Waiting { untold, restarted: BTreeSet::new(), until, announcing: false };
+        self.restart = Restart { preserved, waiting: Some(waiting) };
     }
 
     /// A neighbor is back: it is waited for while it has something to tell and does not wait for us.
     pub(super) fn back(&mut self, id: NeighborId) {
         let Some((neighbor, session)) = self.neighbors.get(id).and_then(Neighbor::with_session) else { return };
-        // RFC 4724 §4.1: not for those without the capability, nor for those that have restarted themselves.
-        if session.negotiated.graceful.as_ref().is_none_or(|graceful| graceful.restarted) {
-            self.restart.done_with(&neighbor.name);
+        // RFC 4724 §4.1
+        match &session.negotiated.graceful {
+            None => self.restart.done_with(&neighbor.name),
+            Some(graceful) if graceful.restarted => {
+                if let Some(waiting) = &mut self.restart.waiting {
+                    waiting.restarted.insert(neighbor.name.clone());
+                }
+            }
+            Some(_) => {}
         }
     }
 
@@ -103,12 +105,17 @@ impl Speaker {
 
     /// Everybody is told, once all is decided that is to be waited for.
     pub(super) fn end_deferral(&mut self) {
-        let Phase::Deferring { awaited, until } = &self.restart.phase else { return };
-        let all_told = awaited.is_empty() && self.sweeps.is_empty() && !self.rib.waits_for_host();
-        if !all_told && self.now < *until {
+        let all_decided = self.all_decided();
+        let Some(waiting) = &mut self.restart.waiting else { return };
+        if waiting.until.is_some_and(|until| until <= self.now) {
+            waiting.until = None;
+            waiting.untold.clear();
+        }
+        let may_tell = waiting.until.is_none() || all_decided && waiting.untold.is_subset(&waiting.restarted);
+        if waiting.announcing || !may_tell {
             return;
         }
-        self.restart.phase = Phase::Telling;
+        waiting.announcing = true;
         for (_, neighbor) in self.neighbors.iter() {
             if let Some(session) = &neighbor.session {
                 self.connections.mark_writable(session.connection);
@@ -118,11 +125,18 @@ impl Speaker {
 
     /// Whether the FIB has just heard the last of what the wait was for.
     pub(super) fn fib_complete(&mut self) -> bool {
-        let complete = matches!(self.restart.phase, Phase::Telling) && !self.rib.has_fib_work();
+        let Some(waiting) = &self.restart.waiting else { return false };
+        let all_told = waiting.untold.is_empty() && (waiting.until.is_none() || self.all_decided());
+        let complete = waiting.announcing && all_told && !self.rib.has_fib_work();
         if complete {
-            self.restart.phase = Phase::Over;
+            self.restart.waiting = None;
         }
         complete
+    }
+
+    /// Nothing that has been told is still on its way through the RIB, or waits for the host.
+    fn all_decided(&self) -> bool {
+        self.sweeps.is_empty() && !self.rib.waits_for_host()
     }
 }
 

@@ -208,12 +208,12 @@ impl Speaker {
             let set = self.rib.set(path.set);
             let mut parsed = ParsedAttributes::default();
             let next_hop = set.received(self.rib.source(set.source), &mut parsed);
-            let verdict = self.rib.verdict(record, path);
+            let best = self.rib.best(destination) == Some(path.set);
             PathView {
-                best: self.rib.best(destination) == Some(path.set),
-                not_best: match verdict {
-                    Verdict::Ineligible(why) => Some(why.to_string()),
-                    Verdict::Eligible { .. } | Verdict::Rejected => None,
+                best,
+                not_best: match self.rib.verdict(record, path) {
+                    Verdict::Ineligible(why) if !best => Some(why.to_string()), // the last resort is
+                    _ => None,
                 },
                 attributes: parsed.attributes,
                 next_hop: next_hop.map(|next_hop| next_hop.address),

@@ -100,7 +100,7 @@ fn a_neighbor_of_before_that_stays_away_is_waited_for_until_the_deferral_ends() 
 #[test]
 fn who_was_not_up_before_is_not_waited_for() {
     type Step = fn(&mut Network);
-    let cases: [(&[&str], Step); 6] = [
+    let cases: [(&[&str], Step); 5] = [
         (&["left"], |_| {}),
         (&["left", "unknown", "range/10.7.0.1"], |_| {}),
         (&["left", "right"], |network| network.command(GATEWAY, "right", Command::Disable(None))),
@@ -108,11 +108,6 @@ fn who_was_not_up_before_is_not_waited_for() {
             let mut settings = both_keep();
             settings.neighbors.remove("right");
             network.reload(GATEWAY, settings);
-        }),
-        // It has restarted itself, and waits for us.
-        (&["left", "right"], |network| {
-            let restarted = Capability::GracefulRestart(GracefulRestart { restarted: true, ..restart() });
-            Raw::establish_with(network, GATEWAY, "10.0.0.12", 64514, &[restarted]);
         }),
         // It keeps nothing, and has no End-of-RIB.
         (&["left", "right"], |network| {
@@ -130,6 +125,24 @@ fn who_was_not_up_before_is_not_waited_for() {
         assert_eq!(routes_heard(&mut network, &mut left).len(), 3, "{neighbors:?}");
         assert!(network.nodes[GATEWAY].fib_complete);
     }
+}
+
+#[test]
+fn a_neighbor_that_has_restarted_itself_is_told_first_and_the_kernel_waits_for_what_it_tells() {
+    let mut network = restarted(&["left", "right"]);
+    let mut left = left(&mut network);
+    let has_restarted = Capability::GracefulRestart(GracefulRestart { restarted: true, ..restart() });
+    let mut right = Raw::establish_with(&mut network, GATEWAY, "10.0.0.12", 64514, &[has_restarted]);
+    network.run_for(SECOND);
+    assert_eq!(routes_heard(&mut network, &mut left), [""; 0]);
+    left.end_of_rib(&mut network, &Family::ALL);
+    network.run_for(SECOND);
+    assert_eq!(routes_heard(&mut network, &mut left).len(), 3);
+    assert_eq!(routes_heard(&mut network, &mut right).len(), 3);
+    assert!(!network.nodes[GATEWAY].fib_complete, "what the kernel has of it would go, and come again");
+    right.end_of_rib(&mut network, &Family::ALL);
+    network.run_for(SECOND);
+    assert!(network.nodes[GATEWAY].fib_complete);
 }
 
 #[test]
