@@ -78,6 +78,7 @@ impl Speaker {
         let sender = Sender { exporter, context: &negotiated.context, rib: &self.rib, own: &self.own };
         for _ in 0..RUNS {
             match group.out.next(&self.rib, &mut writing.run) {
+                Pending::Run(_) if writing.run.is_empty() => {}
                 Pending::Run(best) => sender.send(best, group, writing),
                 Pending::EndOfRib(families) => {
                     writing.end_of_rib(families); // RFC 4724 §2

@@ -1,5 +1,5 @@
 //! A speaker, and what its neighbors see of it, for the benches.
-#![allow(dead_code)] // each bench uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each bench uses its part
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
