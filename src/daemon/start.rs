@@ -61,7 +61,11 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         Err(error) => warn!("{error:#}"),
     }
     let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
-    let fib = Fib::new(fib_settings(&config, device.as_ref(), &own), found);
+    let fib_settings = fib_settings(&config, device.as_ref(), &own);
+    if let Some(bgp) = bgp.as_ref().filter(|_| !fib_settings.programs()) {
+        bgp.call(|speaker, _| speaker.leave_fib()).await; // a route reflector: its table is kept once
+    }
+    let fib = Fib::new(fib_settings, found);
     tokio::spawn(systemd::watchdog(handle));
     systemd::ready();
     info!(

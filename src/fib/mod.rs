@@ -47,6 +47,16 @@ pub struct Settings {
     pub tunnel: Option<TunnelSettings>,
 }
 
+/// Why there are no kernel routes.
+const SWITCHED_OFF: &str = "kernel routes are switched off (install = false)";
+
+impl Settings {
+    /// Whether there is anything to bring routes to. Else nobody needs to tell the FIB of any.
+    pub fn programs(&self) -> bool {
+        self.install || self.tunnel.is_some()
+    }
+}
+
 /// The tunnel as the FIB sees it.
 #[derive(Clone, Debug)]
 pub struct TunnelSettings {

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use wgd::settings::PublicKey;
 use wgd::table::Group;
 
-use super::Settings;
 use super::next_hops::{NextHops, Way};
+use super::{SWITCHED_OFF, Settings};
 use crate::kernel::{Hop, Route, Target};
 
 /// The speaker's choice for a family, shared by all destinations that have it.
@@ -148,8 +148,7 @@ impl Choice {
             Wanted { tunnel, kernel: body.map(Arc::new), problem }
         } else {
             // The tunnel's table is not the kernel: it follows all the same.
-            let why = "kernel routes are switched off (install = false)".to_owned();
-            Wanted { tunnel, kernel: None, problem: Some(Problem::NotNow(why)) }
+            Wanted { tunnel, kernel: None, problem: Some(Problem::NotNow(SWITCHED_OFF.to_owned())) }
         }
     }
 

@@ -627,6 +627,16 @@ fn without_kernel_routes_the_tunnel_still_follows() {
 }
 
 #[test]
+fn without_kernel_routes_and_tunnel_every_route_says_why_it_is_not_installed() {
+    let settings = Settings { install: false, tunnel: None, ..settings() };
+    assert!(!settings.programs());
+    let bench = Bench::usual_with(settings, Vec::new());
+    let why = "kernel routes are switched off (install = false)".to_owned();
+    assert_eq!(bench.state("10.20.0.0/16"), (State::Pending, Some(why)));
+    assert!(bench.fib.routes(None, 10).is_empty());
+}
+
+#[test]
 fn what_the_speaker_keeps_out_is_no_route_but_its_packets_may_arrive() {
     let mut bench = Bench::usual();
     let choice = FibChoice {

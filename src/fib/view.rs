@@ -9,7 +9,7 @@ use wgd::settings::PublicKey;
 use wgd::table::Group;
 
 use super::entry::Entry;
-use super::{Fib, Place, RouteView, State};
+use super::{Fib, Place, RouteView, SWITCHED_OFF, State};
 use crate::kernel::Target;
 
 impl Fib {
@@ -25,7 +25,18 @@ impl Fib {
     /// One destination.
     pub fn route(&self, prefix: &IpNet) -> Option<RouteView> {
         let place = self.entries.place(*prefix);
-        self.entries.get(&place).map(|entry| self.view(&place, entry))
+        match self.entries.get(&place) {
+            Some(entry) => Some(self.view(&place, entry)),
+            None => (!self.settings.programs()).then(|| RouteView {
+                prefix: place.prefix,
+                table: place.table,
+                hops: Vec::new(),
+                discard: false,
+                state: State::Pending,
+                error: Some(SWITCHED_OFF.to_owned()),
+                tunnel: None,
+            }),
+        }
     }
 
     /// Counts by state.

@@ -1,17 +1,25 @@
 //! Sets of small numbers: which destinations a neighbor sent, was told, is still to be told.
 //!
-//! One bit a destination, so that what waits for a slow reader is bounded, and a second level of one bit a word, so
-//! that one member among a million is found in a few loads.
+//! One bit a destination, so that what waits for a slow reader is bounded, in pages that are there only where a member
+//! is: hundreds of neighbors with a few routes each cost little beside a large table. One member among a million is
+//! found in a few loads.
 
 const WORD: u32 = u64::BITS;
+/// Words in a page.
+const PAGE: usize = 64;
 
 /// A set of `u32`, walked in ascending order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bits {
-    words: Vec<u64>,
-    /// One bit for each word that is not zero.
-    summary: Vec<u64>,
+    pages: Vec<Option<Box<Page>>>,
     len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    words: [u64; PAGE],
+    /// One bit for each word that is not zero.
+    summary: u64,
 }
 
 impl Bits {
@@ -32,29 +40,31 @@ impl Bits {
 
     /// `true` if it was not there before.
     pub(crate) fn insert(&mut self, member: u32) -> bool {
-        let index = member / WORD;
-        if index as usize >= self.words.len() {
-            self.words.resize(index as usize + 1, 0);
-            self.summary.resize((index / WORD) as usize + 1, 0);
+        let (page, word) = place(member / WORD);
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
         }
-        let word = &mut self.words[index as usize];
-        let new = *word & bit(member) == 0;
-        *word |= bit(member);
-        self.summary[(index / WORD) as usize] |= bit(index);
+        let page = self.pages[page].get_or_insert_with(|| Box::new(Page { words: [0; PAGE], summary: 0 }));
+        let new = page.words[word] & bit(member) == 0;
+        page.words[word] |= bit(member);
+        page.summary |= 1 << word;
         self.len += usize::from(new);
         new
     }
 
     /// `true` if it was there.
     pub(crate) fn remove(&mut self, member: u32) -> bool {
-        if !self.contains(member) {
+        let (index, word) = place(member / WORD);
+        let Some(Some(page)) = self.pages.get_mut(index) else { return false };
+        if page.words[word] & bit(member) == 0 {
             return false;
         }
-        let index = member / WORD;
-        let word = &mut self.words[index as usize];
-        *word &= !bit(member);
-        if *word == 0 {
-            self.summary[(index / WORD) as usize] &= !bit(index);
+        page.words[word] &= !bit(member);
+        if page.words[word] == 0 {
+            page.summary &= !(1 << word);
+            if page.summary == 0 {
+                self.pages[index] = None;
+            }
         }
         self.len -= 1;
         true
@@ -62,16 +72,17 @@ impl Bits {
 
     /// Puts in all members of another set.
     pub(crate) fn insert_all(&mut self, other: &Self) {
-        if self.words.len() < other.words.len() {
-            self.words.resize(other.words.len(), 0);
-            self.summary.resize(other.summary.len(), 0);
+        if self.pages.len() < other.pages.len() {
+            self.pages.resize_with(other.pages.len(), || None);
         }
-        for (word, more) in self.words.iter_mut().zip(&other.words) {
-            self.len += (more & !*word).count_ones() as usize;
-            *word |= more;
-        }
-        for (word, more) in self.summary.iter_mut().zip(&other.summary) {
-            *word |= more;
+        for (page, more) in self.pages.iter_mut().zip(&other.pages) {
+            let (Some(more), known) = (more, &mut *page) else { continue };
+            let page = known.get_or_insert_with(|| Box::new(Page { words: [0; PAGE], summary: 0 }));
+            for (word, more) in page.words.iter_mut().zip(&more.words) {
+                self.len += (more & !*word).count_ones() as usize;
+                *word |= more;
+            }
+            page.summary |= more.summary;
         }
     }
 
@@ -91,24 +102,38 @@ impl Bits {
         std::iter::successors(self.next(0), |last| self.next(last.checked_add(1)?))
     }
 
+    /// How many members are not below `from`.
+    pub(crate) fn count_from(&self, from: u32) -> usize {
+        let (first, word) = place(from / WORD);
+        let pages = self.pages.iter().enumerate().skip(first).filter_map(|(index, page)| Some((index, page.as_ref()?)));
+        let ones = |words: &[u64]| words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+        let all: usize = pages.map(|(index, page)| ones(&page.words[if index == first { word } else { 0 }..])).sum();
+        all - (self.word(from / WORD) & !(u64::MAX << (from % WORD))).count_ones() as usize
+    }
+
     /// The members `64 * index` to `64 * index + 63` as bits, the lowest first.
     pub(crate) fn word(&self, index: u32) -> u64 {
-        self.words.get(index as usize).copied().unwrap_or(0)
+        let (page, word) = place(index);
+        match self.pages.get(page) {
+            Some(Some(page)) => page.words[word],
+            _ => 0,
+        }
     }
 
     /// The first word from `from` on that is not zero.
     fn next_word(&self, from: u32) -> Option<u32> {
-        let mut index = from / WORD;
-        let mut mask = u64::MAX << (from % WORD);
-        loop {
-            let found = self.summary.get(index as usize)? & mask;
-            if found != 0 {
-                return Some(index * WORD + found.trailing_zeros());
-            }
-            index += 1;
-            mask = u64::MAX;
-        }
+        let (first, word) = place(from);
+        let pages = self.pages.get(first..)?.iter().zip(first..);
+        pages.filter_map(|(page, index)| Some((page.as_ref()?, index))).find_map(|(page, index)| {
+            let found = if index == first { page.summary & (u64::MAX << word) } else { page.summary };
+            (found != 0).then(|| (index * PAGE) as u32 + found.trailing_zeros())
+        })
     }
+}
+
+/// Page and word of a word's number.
+const fn place(index: u32) -> (usize, usize) {
+    (index as usize / PAGE, index as usize % PAGE)
 }
 
 const fn bit(member: u32) -> u64 {
@@ -139,6 +164,7 @@ mod tests {
             prop_assert!(bits.iter().eq(model.iter().copied()));
             for from in [0, 1, 63, 64, 65, 4095, 4096, 8999, u32::MAX] {
                 prop_assert_eq!(bits.next(from), model.range(from..).next().copied());
+                prop_assert_eq!(bits.count_from(from), model.range(from..).count());
             }
         }
 

@@ -135,6 +135,20 @@ fn decided(order: Ordering, step: Step) -> Option<(Ordering, Step)> {
 /// A path with what the decision looks at.
 pub(crate) type Ranked<'a, T> = (Candidate<'a>, T);
 
+/// The first of what [`order`] makes of the paths.
+pub(crate) fn best<'a, T>(paths: impl Iterator<Item = Ranked<'a, T>>) -> Option<Ranked<'a, T>> {
+    // The best of each AS, where MED counts.
+    let mut heads: Vec<Ranked<'a, T>> = Vec::new();
+    for path in paths {
+        match heads.iter_mut().find(|head| head.0.rank.neighbor_as == path.0.rank.neighbor_as) {
+            Some(head) if compare(&path.0, &head.0).0.is_lt() => *head = path,
+            Some(_) => {}
+            None => heads.push(path),
+        }
+    }
+    heads.into_iter().min_by(|left, right| compare(&left.0, &right.0).0)
+}
+
 /// Puts paths in order, the best first. The result does not depend on the order before.
 pub(crate) fn order<T>(paths: &mut Vec<Ranked<'_, T>>) {
     let same_med = paths.windows(2).all(|pair| pair[0].0.rank.med == pair[1].0.rank.med);

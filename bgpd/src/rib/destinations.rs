@@ -5,88 +5,59 @@
 
 use ipnet::IpNet;
 
-use super::SetId;
 use super::hash::{Index, Seed};
+use super::paths::{Blocks, Path};
 use super::slab::Slab;
 
 /// The number of a destination.
 pub(crate) type DestinationId = u32;
-
-/// One neighbor's path to a destination: what it carries, and since when.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Path {
-    /// The attribute set, which also knows the source.
-    pub(crate) set: SetId,
-    /// Seconds since the speaker began.
-    pub(crate) since: u32,
-}
 
 /// A prefix with everything that is known of it.
 #[derive(Debug)]
 pub(crate) struct Destination {
     /// The prefix, host bits cleared.
     pub(crate) prefix: IpNet,
-    /// A decision is due.
-    pub(crate) touched: bool,
-    /// Neighbors hear of the decision even where the best path stays.
-    pub(crate) again: bool,
+    flags: u8,
     paths: Paths,
+    /// The one path; of more, the number of their block, and how many.
+    path: Path,
 }
 
-/// Nearly every prefix has one path only.
-#[derive(Debug)]
+/// How many paths there are. Nearly every prefix has one only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Paths {
     None,
-    One(Path),
-    /// Boxed so that the record stays small.
-    #[expect(clippy::box_collection, reason = "a thin pointer: the record is made for one path")]
-    Many(Box<Vec<Path>>),
+    One,
+    Many,
 }
+
+/// A decision is due.
+pub(super) const TOUCHED: u8 = 1;
+/// More than one path has changed since the last decision, or what is known of a next hop.
+pub(super) const ANEW: u8 = 2;
+/// Neighbors hear of the decision even where the best path stays.
+pub(super) const AGAIN: u8 = 4;
 
 impl Destination {
     fn new(prefix: IpNet) -> Self {
-        Self { prefix, touched: false, again: false, paths: Paths::None }
+        Self { prefix, flags: 0, paths: Paths::None, path: Path::default() }
     }
 
-    /// All paths: after a decision the best comes first.
-    pub(crate) fn paths(&self) -> &[Path] {
-        match &self.paths {
-            Paths::None => &[],
-            Paths::One(path) => std::slice::from_ref(path),
-            Paths::Many(paths) => paths,
-        }
+    /// Sets flags; what they were.
+    pub(super) fn raise(&mut self, flags: u8) -> u8 {
+        let before = self.flags;
+        self.flags |= flags;
+        before
     }
 
-    /// As [`Destination::paths`], to be put in order.
-    pub(crate) fn paths_mut(&mut self) -> &mut [Path] {
-        match &mut self.paths {
-            Paths::None => &mut [],
-            Paths::One(path) => std::slice::from_mut(path),
-            Paths::Many(paths) => paths,
-        }
+    /// Clears all flags; what they were.
+    pub(super) fn lower(&mut self) -> u8 {
+        std::mem::take(&mut self.flags)
     }
 
-    /// Adds a path at the end.
-    pub(crate) fn push(&mut self, path: Path) {
-        match &mut self.paths {
-            Paths::None => self.paths = Paths::One(path),
-            Paths::One(first) => self.paths = Paths::Many(Box::new(vec![*first, path])),
-            Paths::Many(paths) => paths.push(path),
-        }
-    }
-
-    /// Takes the path at `position` out; the order of the others stays.
-    pub(crate) fn remove(&mut self, position: usize) {
-        match &mut self.paths {
-            Paths::None => {}
-            Paths::One(_) => self.paths = Paths::None,
-            Paths::Many(paths) => {
-                paths.remove(position);
-                if let [last] = paths.as_slice() {
-                    self.paths = Paths::One(*last);
-                }
-            }
-        }
+    /// Whether there is no path.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.paths == Paths::None
     }
 }
 
@@ -94,14 +65,17 @@ impl Destination {
 #[derive(Debug)]
 pub(crate) struct Destinations {
     records: Slab<Destination>,
+    blocks: Blocks,
     index: Index,
     seed: Seed,
+    /// For [`Destinations::remove_all`].
+    over: Vec<(u64, DestinationId)>,
 }
 
 impl Destinations {
     /// None yet. The seed keeps neighbors from choosing prefixes that collide.
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { records: Slab::default(), index: Index::default(), seed }
+        Self { records: Slab::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
     }
 
     /// The number of a prefix.
@@ -120,11 +94,73 @@ impl Destinations {
         id
     }
 
-    /// Forgets a destination; its number is free.
-    pub(crate) fn remove(&mut self, id: DestinationId) {
-        if let Some(destination) = self.records.remove(id) {
-            self.index.remove(self.seed.prefix(&destination.prefix), id);
+    /// All paths: after a decision the best comes first.
+    pub(crate) fn paths(&self, id: DestinationId) -> &[Path] {
+        let record = &self.records[id];
+        match record.paths {
+            Paths::None => &[],
+            Paths::One => std::slice::from_ref(&record.path),
+            Paths::Many => self.blocks.get(record.path.set, record.path.since as usize),
         }
+    }
+
+    /// As [`Destinations::paths`], to be put in order.
+    pub(crate) fn paths_mut(&mut self, id: DestinationId) -> &mut [Path] {
+        let record = &mut self.records[id];
+        match record.paths {
+            Paths::None => &mut [],
+            Paths::One => std::slice::from_mut(&mut record.path),
+            Paths::Many => self.blocks.get_mut(record.path.set, record.path.since as usize),
+        }
+    }
+
+    /// Adds a path at the end.
+    pub(crate) fn push_path(&mut self, id: DestinationId, path: Path) {
+        let record = &mut self.records[id];
+        match record.paths {
+            Paths::None => (record.paths, record.path) = (Paths::One, path),
+            Paths::One => {
+                let set = self.blocks.insert(&[record.path, path]);
+                (record.paths, record.path) = (Paths::Many, Path { set, since: 2 });
+            }
+            Paths::Many => {
+                record.path.set = self.blocks.push(record.path.set, record.path.since as usize, path);
+                record.path.since += 1;
+            }
+        }
+    }
+
+    /// Takes the path at `position` out; the order of the others stays.
+    pub(crate) fn remove_path(&mut self, id: DestinationId, position: usize) {
+        let record = &mut self.records[id];
+        match (record.paths, record.path.since as usize) {
+            (Paths::None, _) => {}
+            (Paths::One, _) => record.paths = Paths::None,
+            (Paths::Many, 2) => {
+                let last = self.blocks.get(record.path.set, 2)[1 - position];
+                self.blocks.free(record.path.set, 2);
+                (record.paths, record.path) = (Paths::One, last);
+            }
+            (Paths::Many, len) => {
+                record.path.set = self.blocks.remove(record.path.set, len, position);
+                record.path.since -= 1;
+            }
+        }
+    }
+
+    /// Forgets destinations that have no paths; their numbers are free. All are looked up before the first goes, so that
+    /// the cache misses overlap.
+    pub(crate) fn remove_all(&mut self, over: impl Iterator<Item = DestinationId>) {
+        let mut found = std::mem::take(&mut self.over);
+        found.extend(over.filter_map(|id| {
+            let hash = self.seed.prefix(&self.records.get(id)?.prefix);
+            Some((hash, self.index.find(hash, |found| found == id)?))
+        }));
+        for (hash, id) in found.drain(..) {
+            self.records.remove(id);
+            self.index.remove(hash, id);
+        }
+        self.over = found;
     }
 
     /// Whether the number is somebody's.
@@ -155,20 +191,21 @@ mod tests {
 
     #[test]
     fn a_record_stays_within_its_memory() {
-        assert!(size_of::<Option<Destination>>() <= 40, "{} octets a prefix", size_of::<Option<Destination>>());
+        assert!(size_of::<Option<Destination>>() <= 28, "{} octets a prefix", size_of::<Option<Destination>>());
     }
 
     #[test]
     fn paths_keep_their_order_when_one_goes() {
-        let mut destination = Destination::new("10.0.0.0/8".parse().unwrap());
+        let mut destinations = Destinations::new(Seed::new(3));
+        let id = destinations.find_or_insert("10.0.0.0/8".parse().unwrap());
         let path = |set| Path { set, since: 0 };
-        (0..3).for_each(|set| destination.push(path(set)));
-        destination.remove(1);
-        assert_eq!(destination.paths(), [path(0), path(2)]);
-        destination.remove(0);
-        assert_eq!(destination.paths(), [path(2)]);
-        destination.remove(0);
-        assert_eq!(destination.paths(), []);
+        (0..3).for_each(|set| destinations.push_path(id, path(set)));
+        destinations.remove_path(id, 1);
+        assert_eq!(destinations.paths(id), [path(0), path(2)]);
+        destinations.remove_path(id, 0);
+        assert_eq!(destinations.paths(id), [path(2)]);
+        destinations.remove_path(id, 0);
+        assert_eq!(destinations.paths(id), []);
     }
 
     #[test]
@@ -180,7 +217,7 @@ mod tests {
         assert_ne!(destinations.find_or_insert(long), id);
         assert_ne!(destinations.find_or_insert(other), id);
         assert_eq!(destinations.find_or_insert(short), id);
-        destinations.remove(id);
+        destinations.remove_all([id].into_iter());
         assert_eq!(destinations.find(&short), None);
         assert_eq!(destinations.iter().count(), 2);
     }

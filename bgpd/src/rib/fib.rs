@@ -15,11 +15,15 @@ pub(super) struct Queue {
     told: Bits,
     /// Where the walk over the dirty ones stands: those at the front must not starve the others.
     cursor: DestinationId,
+    /// Nobody listens.
+    unheard: bool,
 }
 
 impl Queue {
     pub(super) fn mark(&mut self, destination: DestinationId) {
-        self.dirty.insert(destination);
+        if !self.unheard {
+            self.dirty.insert(destination);
+        }
     }
 
     /// Destinations `64 * index …` that may not be forgotten yet.
@@ -55,17 +59,28 @@ impl Rib {
     /// How many equal paths are installed from now on: every choice may be another.
     pub(crate) fn set_multipath(&mut self, multipath: u8) {
         self.multipath = usize::from(multipath);
-        self.fib.dirty.insert_all(&self.best);
+        if !self.fib.unheard {
+            self.fib.dirty.insert_all(&self.best);
+        }
+    }
+
+    /// Nobody hears of choices.
+    pub(crate) fn leave_fib(&mut self) {
+        self.fib = Queue { unheard: true, ..Queue::default() };
     }
 
     /// What the FIB shall have for a destination.
     fn choice(&self, id: DestinationId) -> Option<FibChoice> {
         self.best(id)?;
         let destination = self.destinations.at(id);
-        let eligible = self.eligible(destination);
+        let eligible = self.eligible(id);
         let (_, best) = eligible.first()?;
         let mut choice = match self.sets.at(best.set).own() {
             Some(own) => self.own_choice(own, *best, &eligible)?,
+            None if self.sets.at(best.set).discard => {
+                let accepted = self.next_hops_of(eligible.iter().map(|(_, path)| *path));
+                FibChoice { discard: true, accepted, ..FibChoice::default() }
+            }
             None => self.learned_choice(&eligible),
         };
         if let Some(reason) = never_installed(&destination.prefix) {

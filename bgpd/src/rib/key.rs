@@ -17,15 +17,6 @@ pub(crate) struct Key<'a> {
     attributes: AttributeBytes<'a>,
 }
 
-/// A set read again.
-#[derive(Clone, Debug)]
-pub(crate) struct Received {
-    /// Attributes, and what was wrong with them.
-    pub(crate) parsed: ParsedAttributes,
-    /// Where the path leads; `None`: the neighbor did not say.
-    pub(crate) next_hop: Option<NextHop>,
-}
-
 impl<'a> Key<'a> {
     /// Of NLRI in an UPDATE.
     pub(crate) fn new(family: Family, next_hop: Option<MpNextHop>, attributes: AttributeBytes<'a>) -> Self {
@@ -70,14 +61,14 @@ impl<'a> Key<'a> {
         Some(Self { family, next_hop, attributes: AttributeBytes::from_key(attributes) })
     }
 
-    /// Reads the attributes as the neighbor's session has agreed.
-    pub(crate) fn parse(&self, source: &Source) -> Received {
-        let parsed = self.attributes.parse(&source.context);
-        let next_hop = match self.next_hop {
+    /// Reads the attributes as the neighbor's session has agreed, over what is in `parsed`. What comes back is where the
+    /// path leads; `None`: the neighbor did not say.
+    pub(crate) fn parse(&self, source: &Source, parsed: &mut ParsedAttributes) -> Option<NextHop> {
+        self.attributes.parse_into(&source.context, parsed);
+        match self.next_hop {
             None => parsed.next_hop.map(|address| NextHop::from(IpAddr::V4(address))),
             Some(next_hop) => Some(effective(next_hop, source.scope)),
-        };
-        Received { parsed, next_hop }
+        }
     }
 }
 

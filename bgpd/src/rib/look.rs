@@ -17,6 +17,11 @@ impl Rib {
         self.destinations.at(id)
     }
 
+    /// Its paths: after a decision the best comes first.
+    pub(crate) fn paths(&self, id: DestinationId) -> &[Path] {
+        self.destinations.paths(id)
+    }
+
     /// The prefix of a destination.
     pub(crate) fn prefix(&self, destination: DestinationId) -> IpNet {
         self.destinations.at(destination).prefix
@@ -40,7 +45,7 @@ impl Rib {
     /// The path of `source`.
     pub(crate) fn path_of(&self, source: SourceId, destination: DestinationId) -> Option<Path> {
         let position = self.position(source, destination)?;
-        Some(self.destinations.at(destination).paths()[position])
+        Some(self.destinations.paths(destination)[position])
     }
 
     /// ORIGIN of the best path.

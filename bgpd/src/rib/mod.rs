@@ -6,6 +6,7 @@
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
 mod adj_out;
+mod arrivals;
 mod bits;
 mod decision;
 mod destinations;
@@ -15,6 +16,8 @@ mod import;
 mod key;
 mod look;
 mod next_hops;
+mod paths;
+mod refresh;
 mod select;
 mod sets;
 mod slab;
@@ -25,19 +28,22 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use self::bits::Bits;
+use self::arrivals::Arrivals;
 use self::destinations::Destinations;
 use self::hash::Seed;
 use self::next_hops::NextHops;
 use self::sets::Sets;
 use self::slab::Slab;
-use crate::wire::Origin;
+use crate::wire::{Origin, ParsedAttributes};
 
-pub(crate) use self::adj_out::{AdjRibOut, Pending};
+pub(crate) use self::adj_out::{AdjRibOut, Due, NOTHING, Pending};
+pub(crate) use self::bits::Bits;
 pub(crate) use self::decision::Rank;
-pub(crate) use self::destinations::{DestinationId, Path};
-pub(crate) use self::key::{Key, Received, is_martian};
+pub(crate) use self::destinations::DestinationId;
+pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
+pub(crate) use self::paths::Path;
+pub(crate) use self::refresh::Stale;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
@@ -47,6 +53,8 @@ pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
 pub(crate) struct Change {
     /// The destination.
     pub(crate) destination: DestinationId,
+    /// Whose the best path was before; `None`: there was none.
+    pub(crate) source: Option<SourceId>,
     /// ORIGIN of the best path before; `None`: there was none.
     pub(crate) before: Option<Origin>,
     /// ORIGIN of the best path now.
@@ -58,6 +66,8 @@ pub(crate) struct Change {
 struct Touched {
     destination: DestinationId,
     best_before: Option<SetId>,
+    /// The path that came, where that is all that happened.
+    news: Option<SetId>,
 }
 
 /// All routes of a speaker.
@@ -77,8 +87,15 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
-    /// For keys.
-    scratch: Vec<u8>,
+    arrivals: Arrivals,
+    scratch: Scratch,
+}
+
+/// Memory of the last UPDATE, for the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    key: Vec<u8>,
+    parsed: ParsedAttributes,
 }
 
 impl Rib {
@@ -101,7 +118,8 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
-            scratch: Vec::new(),
+            arrivals: Arrivals::default(),
+            scratch: Scratch::default(),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use super::decision::{self, Candidate, Step};
-use super::destinations::Destination;
+use super::destinations::{AGAIN, ANEW, Destination};
 use super::next_hops::Tracked;
-use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId};
+use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId, Touched};
+use crate::types::NextHop;
+use crate::wire::{ParsedAttributes, PathAttributes};
 
 /// Whether a path may be used.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +50,7 @@ pub(crate) struct Ranking<'a> {
 impl Rib {
     /// The set of the best path.
     pub(crate) fn best(&self, destination: DestinationId) -> Option<SetId> {
-        self.best
-            .contains(destination)
-            .then(|| self.destinations.at(destination).paths().first().map(|path| path.set))?
+        self.best.contains(destination).then(|| self.destinations.paths(destination).first().map(|path| path.set))?
     }
 
     /// For how many destinations a decision is due.
@@ -62,17 +62,18 @@ impl Rib {
     pub(crate) fn decide(&mut self, changes: &mut Vec<Change>) {
         let mut touched = std::mem::take(&mut self.touched);
         for due in touched.drain(..) {
-            let (now, again) = self.select(due.destination);
+            let (now, again) = self.select(&due);
             let had_best = due.best_before.is_some();
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
             }
             if again && had_best || !self.is_same(due.best_before, now) {
-                let origin = |set: Option<SetId>| set.map(|set| self.sets.at(set).rank.origin);
+                let before = due.best_before.map(|set| self.sets.at(set));
                 changes.push(Change {
                     destination: due.destination,
-                    before: origin(due.best_before),
-                    now: origin(now),
+                    source: before.map(|set| set.source),
+                    before: before.map(|set| set.rank.origin),
+                    now: now.map(|set| self.sets.at(set).rank.origin),
                 });
             }
         }
@@ -87,43 +88,78 @@ impl Rib {
                 let (before, now) = (self.sets.at(before), self.sets.at(now));
                 // Bytes that policy was asked about again.
                 let same_bytes = before.source == now.source && before.content == now.content;
-                same_bytes
-                    && before.attributes(&self.sources[before.source]) == now.attributes(&self.sources[now.source])
+                same_bytes && self.attributes(before) == self.attributes(now)
             }
             _ => before == now,
         }
     }
 
-    /// Puts the paths of a destination in order. What comes back is the best, and whether neighbors hear of it again.
-    fn select(&mut self, id: DestinationId) -> (Option<SetId>, bool) {
-        let destination = self.destinations.at(id);
-        let best = match destination.paths() {
+    fn attributes(&self, set: &AttributeSet) -> (PathAttributes, Option<NextHop>) {
+        let mut parsed = ParsedAttributes::default();
+        let next_hop = set.attributes(&self.sources[set.source], &mut parsed);
+        (parsed.attributes, next_hop)
+    }
+
+    /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
+    fn select(&mut self, due: &Touched) -> (Option<SetId>, bool) {
+        let id = due.destination;
+        let flags = self.destinations.at_mut(id).lower();
+        let best = match self.destinations.paths(id) {
             [] => None,
-            [only] => matches!(self.verdict(destination, *only), Verdict::Eligible { .. }).then_some(only.set),
-            _ => {
-                let Ranking { eligible, others } = self.rank(destination);
-                let best = eligible.first().map(|(_, path)| path.set);
-                let order: Vec<Path> =
-                    eligible.iter().map(|(_, path)| *path).chain(others.iter().map(|(path, _)| *path)).collect();
-                self.destinations.at_mut(id).paths_mut().copy_from_slice(&order);
-                best
+            [only] => self.usable(id, *only).map(|_| 0),
+            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
+            _ => self.best_position(id),
+        };
+        match best {
+            Some(position) => {
+                self.best.insert(id);
+                self.destinations.paths_mut(id)[..=position].rotate_right(1);
             }
-        };
-        if best.is_some() {
-            self.best.insert(id)
-        } else {
-            self.best.remove(id)
-        };
-        let record = self.destinations.at_mut(id);
-        record.touched = false;
-        (best, std::mem::take(&mut record.again))
+            None => {
+                self.best.remove(id);
+            }
+        }
+        (best.and_then(|_| self.best(id)), flags & AGAIN != 0)
+    }
+
+    /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
+    /// against the best leaves it in its place, whatever MED it has.
+    fn stays_best(&self, due: &Touched, best: Path, last: Path) -> bool {
+        if due.best_before != Some(best.set) || due.news != Some(last.set) {
+            return false;
+        }
+        let id = due.destination;
+        match (self.usable(id, best), self.usable(id, last)) {
+            (Some(metric), Some(other)) => {
+                decision::compare(&self.candidate(best, metric), &self.candidate(last, other)).0.is_lt()
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Where the best path stands.
+    fn best_position(&self, id: DestinationId) -> Option<usize> {
+        let paths = self.destinations.paths(id).iter().enumerate();
+        let usable =
+            paths.filter_map(|(position, path)| Some((self.candidate(*path, self.usable(id, *path)?), position)));
+        decision::best(usable).map(|(_, position)| position)
+    }
+
+    /// The cost of a path's next hop, where the path may be used.
+    fn usable(&self, id: DestinationId, path: Path) -> Option<u32> {
+        match self.verdict(self.destinations.at(id), path) {
+            Verdict::Eligible { metric } => Some(metric),
+            Verdict::Ineligible(_) | Verdict::Rejected => None,
+        }
     }
 
     /// All paths of a destination, in order.
-    pub(crate) fn rank(&self, destination: &Destination) -> Ranking<'_> {
+    pub(crate) fn rank(&self, id: DestinationId) -> Ranking<'_> {
+        let destination = self.destinations.at(id);
         let mut eligible = Vec::new();
         let mut others = Vec::new();
-        for path in destination.paths() {
+        for path in self.destinations.paths(id) {
             let metric = match self.verdict(destination, *path) {
                 Verdict::Eligible { metric } => metric,
                 verdict => {
@@ -141,14 +177,13 @@ impl Rib {
         Ranking { eligible, others }
     }
 
-    /// The paths of a destination that may be used, in the order of the last decision.
-    pub(crate) fn eligible(&self, destination: &Destination) -> Vec<(Candidate<'_>, Path)> {
-        let paths = destination.paths().iter();
-        let eligible = paths.filter_map(|path| match self.verdict(destination, *path) {
-            Verdict::Eligible { metric } => Some((self.candidate(*path, metric), *path)),
-            Verdict::Ineligible(_) | Verdict::Rejected => None,
-        });
-        eligible.collect()
+    /// The paths of a destination that may be used, in order.
+    pub(crate) fn eligible(&self, id: DestinationId) -> Vec<(Candidate<'_>, Path)> {
+        let paths = self.destinations.paths(id).iter();
+        let mut eligible: Vec<_> =
+            paths.filter_map(|path| Some((self.candidate(*path, self.usable(id, *path)?), *path))).collect();
+        decision::order(&mut eligible);
+        eligible
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
@@ -194,7 +229,8 @@ impl Rib {
         if !state.up {
             return Some(Ineligible::Unreachable(next_hop));
         }
-        if source.is_external() && !source.multihop && !state.connected && !state.tunnel {
+        let chosen_here = set.outcome.next_hop.is_some();
+        if source.is_external() && !source.multihop && !chosen_here && !state.connected && !state.tunnel {
             return Some(Ineligible::OffLink(next_hop));
         }
         (!next_hop.admits(&destination.prefix)).then_some(Ineligible::Ceiling(next_hop))
@@ -247,6 +283,7 @@ impl fmt::Display for Outcome {
             (Some(Rejection::OwnAs), _) => f.write_str("our own AS is in AS_PATH"),
             (Some(Rejection::OwnOriginatorId), _) => f.write_str("ORIGINATOR_ID is our own"),
             (Some(Rejection::OwnClusterId), _) => f.write_str("our cluster is in CLUSTER_LIST"),
+            (Some(Rejection::Leak), _) => f.write_str("a route leak: OTC keeps it from coming this way (RFC 9234)"),
             (Some(Rejection::NoPolicy), _) => f.write_str("no import policy (RFC 8212)"),
             (Some(Rejection::Policy), Some(rule)) => write!(f, "rejected by rule {} of policy {policy}", rule + 1),
             (Some(Rejection::Policy), None) => write!(f, "no rule of policy {policy} matches"),

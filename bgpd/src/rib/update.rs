@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::destinations::{AGAIN, ANEW, TOUCHED};
 use super::next_hops::Answered;
 use super::{DestinationId, Forward, Path, Request, Rib, SetId, Source, SourceId, Touched};
 use crate::speaker::NextHopState;
@@ -24,35 +25,53 @@ impl Rib {
     }
 
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
-    pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
+    pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
-        self.put(source, destination, set, since);
+        self.renew(source, destination, set, since);
     }
 
     /// As [`Rib::announce`], by number.
-    pub(crate) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+    pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        self.refreshed(source, destination);
+        self.put(source, destination, set, since);
+    }
+
+    /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
+    pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        let Some(most) = self.sources[source].most else { return true };
+        self.take_in(); // what has arrived counts
+        let family = Family::of(prefix);
+        if self.sources[source].prefixes_of(family) < most as usize {
+            return true;
+        }
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
+        self.sources[source].discarded[family as usize] += u64::from(known.is_none());
+        known.is_some()
+    }
+
+    /// As [`Rib::renew`], where it is not the neighbor that says so.
+    pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);
-        let before = position.map(|position| self.destinations.at(destination).paths()[position].set);
+        let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
         }
-        self.touch(destination, false);
+        self.touch_by(destination, position.is_none().then_some(set));
         self.sets.hold(set);
         if let Forward::To(next_hop) = self.sets.at(set).forward {
             self.next_hops.note(next_hop, destination);
         }
         let path = Path { set, since };
-        let record = self.destinations.at_mut(destination);
         match position {
-            Some(position) => record.paths_mut()[position] = path,
-            None => record.push(path),
-        }
-        if position.is_none() {
-            let family = Family::of(&record.prefix);
-            self.empty.remove(destination);
-            let source = &mut self.sources[source];
-            source.received.insert(destination);
-            source.prefixes[family as usize] += 1;
+            Some(position) => self.destinations.paths_mut(destination)[position] = path,
+            None => {
+                self.destinations.push_path(destination, path);
+                let family = Family::of(&self.destinations.at(destination).prefix);
+                self.empty.remove(destination);
+                let source = &mut self.sources[source];
+                source.received.insert(destination);
+                source.prefixes[family as usize] += 1;
+            }
         }
         let accepted_before = before.is_some_and(|before| self.sets.at(before).is_accepted());
         let accepted_now = self.sets.at(set).is_accepted();
@@ -63,19 +82,21 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away; `false`: there was none.
-    pub(crate) fn withdraw(&mut self, source: SourceId, prefix: &IpNet) -> bool {
-        self.destinations.find(prefix).is_some_and(|destination| self.take(source, destination))
+    /// Takes the path of `source` away.
+    pub(crate) fn retract(&mut self, source: SourceId, prefix: &IpNet) {
+        if let Some(destination) = self.destinations.find(prefix) {
+            self.take(source, destination);
+        }
     }
 
-    /// As [`Rib::withdraw`], by number.
+    /// As [`Rib::retract`], by number.
     pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) -> bool {
         let Some(position) = self.position(source, destination) else { return false };
         self.touch(destination, false);
-        let record = self.destinations.at_mut(destination);
-        let path = record.paths()[position];
-        record.remove(position);
-        if record.paths().is_empty() {
+        let path = self.destinations.paths(destination)[position];
+        self.destinations.remove_path(destination, position);
+        let record = self.destinations.at(destination);
+        if record.is_empty() {
             self.empty.insert(destination);
         }
         let family = Family::of(&record.prefix);
@@ -97,17 +118,29 @@ impl Rib {
 
     /// Makes a decision due. `again`: neighbors hear of the destination even where the best path stays.
     pub(crate) fn touch(&mut self, destination: DestinationId, again: bool) {
+        self.touch_by(destination, None);
+        if again {
+            self.destinations.at_mut(destination).raise(AGAIN);
+        }
+    }
+
+    /// Makes a decision due, because of a path that came, or for another reason.
+    fn touch_by(&mut self, destination: DestinationId, news: Option<SetId>) {
         let best_before = self.best(destination);
         let record = self.destinations.at_mut(destination);
-        record.again |= again;
-        if !std::mem::replace(&mut record.touched, true) {
-            self.touched.push(Touched { destination, best_before });
+        if record.raise(TOUCHED) & TOUCHED == 0 {
+            self.touched.push(Touched { destination, best_before, news });
+        } else {
+            record.raise(ANEW);
         }
     }
 
     /// Where the path of `source` stands.
     pub(super) fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
-        self.destinations.at(destination).paths().iter().position(|path| self.sets.at(path.set).source == source)
+        if !self.sources[source].received.contains(destination) {
+            return None; // without a look at the others' paths
+        }
+        self.destinations.paths(destination).iter().position(|path| self.sets.at(path.set).source == source)
     }
 
     /// The next thing to ask of the host.
@@ -124,9 +157,11 @@ impl Rib {
     /// Forgets sets without paths, and next hops without sets.
     pub(super) fn forget_released(&mut self) {
         for set in self.released.drain(..) {
-            if let Some(set) = self.sets.forget_unused(set)
-                && let Forward::To(next_hop) = set.forward
-            {
+            let Some(set) = self.sets.forget_unused(set) else { continue };
+            if let Some(source) = self.sources.get_mut(set.source) {
+                source.set_octets -= set.octets();
+            }
+            if let Forward::To(next_hop) = set.forward {
                 self.next_hops.release(next_hop, set.source);
             }
         }
@@ -157,10 +192,11 @@ impl Rib {
         while let Some(empty) = next.filter(|_| looked_at < limit) {
             let index = empty / u64::BITS;
             let free = self.empty.word(index) & !(self.fib.held(index) | held(index));
-            for bit in (0..u64::BITS).filter(|bit| free >> bit & 1 == 1) {
-                self.empty.remove(index * u64::BITS + bit);
-                self.destinations.remove(index * u64::BITS + bit);
-            }
+            let over = (0..u64::BITS).filter(|bit| free >> bit & 1 == 1).map(|bit| index * u64::BITS + bit);
+            self.destinations.remove_all(over.clone());
+            over.for_each(|destination| {
+                self.empty.remove(destination);
+            });
             looked_at += u64::BITS as usize;
             next = self.empty.next((index + 1).checked_mul(u64::BITS)?);
         }

@@ -11,7 +11,7 @@ use crate::types::Family;
 impl Rib {
     /// The destinations of the Loc-RIB in a slice, by prefix.
     pub(crate) fn slice(&self, slice: &Slice) -> Vec<DestinationId> {
-        let with_paths = self.destinations.iter().filter(|(_, destination)| !destination.paths().is_empty());
+        let with_paths = self.destinations.iter().filter(|(_, destination)| !destination.is_empty());
         first(slice, with_paths.map(|(id, destination)| (destination.prefix, id)))
     }
 

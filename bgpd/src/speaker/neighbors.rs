@@ -106,17 +106,13 @@ impl Neighbors {
         self.all.iter().map(|(id, neighbor)| (*id, neighbor))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (NeighborId, &mut Neighbor)> {
-        self.all.iter_mut().map(|(id, neighbor)| (*id, neighbor))
-    }
-
     pub(super) fn ids(&self) -> Vec<NeighborId> {
         self.all.keys().copied().collect()
     }
 
     /// By name.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = &Neighbor> {
-        self.names.values().filter_map(|id| self.all.get(id))
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (NeighborId, &Neighbor)> {
+        self.names.values().filter_map(|id| Some((*id, self.all.get(id)?)))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -137,7 +133,7 @@ impl Neighbors {
     /// hold timers move with every message.
     pub(super) fn schedule(&mut self, id: NeighborId) {
         let Some(neighbor) = self.all.get_mut(&id) else { return };
-        let Some(due) = neighbor.fsm.next_timeout().into_iter().chain(neighbor.forgotten_at()).min() else { return };
+        let Some(due) = neighbor.next_timeout() else { return };
         if neighbor.deadline.is_none_or(|deadline| due < deadline) {
             if let Some(deadline) = neighbor.deadline.replace(due) {
                 self.deadlines.remove(&(deadline, id));

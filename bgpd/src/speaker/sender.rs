@@ -1,167 +1,266 @@
-//! One neighbor's routes: which of them it hears of, in which UPDATEs.
+//! What an update group hears of its routes: which of them, in which UPDATEs, and who of the group.
 
 use bytes::BytesMut;
 use ipnet::IpNet;
 
 use super::export::{Best, Exporter};
+use super::groups::{Audience, Group, Member};
 use super::own::OwnRoutes;
-use crate::rib::{AdjRibOut, DestinationId, Rib, SetId, SourceId};
-use crate::types::Family;
-use crate::wire::{self, Context, MpNextHop, PathAttributes};
+use crate::policy::Inquiry;
+use crate::rib::{Due, NOTHING, Rib, SetId};
+use crate::types::{Families, Family};
+use crate::wire::{self, Context, MpNextHop, ParsedAttributes, PathAttributes};
 
-/// One neighbor's view of the RIB.
+/// One group's view of the RIB.
 pub(super) struct Sender<'a> {
     pub(super) exporter: Exporter<'a>,
     pub(super) context: &'a Context,
     pub(super) rib: &'a Rib,
     pub(super) own: &'a OwnRoutes,
-    /// What the neighbor itself announces.
-    pub(super) source: SourceId,
+}
+
+/// What is being written, with the memory of what was written before.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    /// The destinations to write about.
+    pub(super) run: Vec<Due>,
+    /// Messages, whole.
+    pub(super) bytes: BytesMut,
+    /// Prefixes that had no room in an UPDATE.
+    pub(super) too_long: Vec<IpNet>,
+    /// Who hears what, up to which octet.
+    segments: Vec<(Audience, usize)>,
+    /// The best path as it stands in the Loc-RIB.
+    best: ParsedAttributes,
+    /// As it is told.
+    told: PathAttributes,
+    batches: Vec<Batch>,
+    withdrawn: Vec<Due>,
+    prefixes: Vec<IpNet>,
 }
 
 /// Destinations that leave with the same attributes.
 #[derive(Debug)]
 struct Batch {
     family: Family,
-    next_hop: MpNextHop,
-    attributes: PathAttributes,
-    /// Rules of the export policy whose `set` made them so.
-    changes: Vec<u32>,
-    routes: Vec<(DestinationId, IpNet)>,
+    told: Told,
+    routes: Vec<Due>,
 }
 
-impl<'a> Sender<'a> {
-    /// The best path with this set, if this neighbor may hear of it.
-    pub(super) fn best(&self, set: SetId) -> Option<Best<'a>> {
-        let best = Best::new(self.rib, set);
-        // Never back to where it came from.
-        (best.set.source != self.source && self.exporter.may_tell(&best)).then_some(best)
-    }
+/// How a prefix is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Told {
+    pub(super) next_hop: MpNextHop,
+    /// The next hop is another's, who may be of the group.
+    pub(super) kept: bool,
+    /// Rules of the export policy whose `set` changes the attributes.
+    pub(super) changes: Vec<u32>,
+}
 
+impl Sender<'_> {
     /// Whether a prefix may be told at all.
     pub(super) fn carries(&self, prefix: &IpNet) -> bool {
         self.context.families.contains(Family::of(prefix)) && !self.own.is_suppressed(prefix)
     }
 
-    /// How a prefix is told: its next hop, and the rules of export policy that change it.
-    pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<(MpNextHop, Vec<u32>)> {
-        let next_hop = self.exporter.next_hop(best, Family::of(&prefix))?;
-        Some((next_hop, self.exporter.evaluate(best, prefix)?))
+    /// How a prefix is told; `None`: it is not.
+    pub(super) fn judge(&self, best: &Best<'_>, inquiry: Option<&mut Inquiry<'_>>, prefix: IpNet) -> Option<Told> {
+        let changes = self.exporter.evaluate(best, inquiry, prefix)?;
+        let (next_hop, kept) = self.exporter.next_hop(best, Family::of(&prefix), &changes)?;
+        Some(Told { next_hop, kept, changes })
     }
 
-    /// Tells of destinations whose best path has this set, or that have none. What had no room in an UPDATE is returned.
-    pub(super) fn send(
-        &self,
-        set: Option<SetId>,
-        run: &[DestinationId],
-        adj: &mut AdjRibOut,
-        out: &mut BytesMut,
-    ) -> Vec<IpNet> {
-        if set.is_some_and(|set| self.rib.is_gone(set)) {
-            return Vec::new(); // what was told stays told until the sweep comes by
-        }
-        let best = set.and_then(|set| self.best(set));
-        let mut batches = Batches::new(self, best.as_ref());
-        let mut withdrawn = Vec::new();
-        for &destination in run {
-            if !batches.take(destination) && adj.told.remove(destination) {
-                withdrawn.push(self.rib.prefix(destination));
+    /// Tells a group of the run's destinations, whose best path has this set, or which have none.
+    pub(super) fn send(&self, set: Option<SetId>, group: &mut Group, writing: &mut Writing) {
+        let mut parsed = std::mem::take(&mut writing.best);
+        let best = set.map(|set| Best::new(self.rib, set, &mut parsed)).filter(|best| self.exporter.may_tell(best));
+        self.sort_out(best.as_ref(), writing);
+        if let Some(best) = &best {
+            let mut batches = std::mem::take(&mut writing.batches);
+            for batch in batches.iter_mut().take_while(|batch| !batch.routes.is_empty()) {
+                self.exporter.attributes(best, &batch.told.changes, &mut writing.told);
+                self.announce(best, batch, group, writing);
+                batch.routes.clear();
             }
+            writing.batches = batches;
         }
-        let mut too_long = Vec::new();
-        for batch in batches.all {
-            self.write_batch(&batch, adj, out, &mut too_long);
-        }
-        for (destination, prefix) in &too_long {
-            if adj.told.remove(*destination) {
-                withdrawn.push(*prefix); // RFC 8654 §4: what the neighbor has is no longer true
-            }
-        }
-        self.write_withdrawn(withdrawn, out);
-        too_long.into_iter().map(|(_, prefix)| prefix).collect()
+        writing.best = parsed;
+        self.withdraw(group, writing);
     }
 
-    fn write_batch(
-        &self,
-        batch: &Batch,
-        adj: &mut AdjRibOut,
-        out: &mut BytesMut,
-        too_long: &mut Vec<(DestinationId, IpNet)>,
-    ) {
-        let prefixes: Vec<IpNet> = batch.routes.iter().map(|(_, prefix)| *prefix).collect();
+    /// Puts each destination of the run where it goes: with those that leave alike, or with those that are withdrawn.
+    fn sort_out(&self, best: Option<&Best<'_>>, writing: &mut Writing) {
+        let Writing { run, batches, withdrawn, .. } = writing;
+        let looks_at_prefix = self.exporter.filter.looks_at_prefix();
+        let mut inquiry = best.and_then(|best| self.exporter.filter.ask(best.attributes));
+        // By family: where the last route went, where that is where all go.
+        let mut same: [Option<Option<usize>>; 2] = [None; 2];
+        for due in run.drain(..) {
+            let prefix = self.rib.prefix(due.destination);
+            let family = Family::of(&prefix);
+            let place = match (best, same[family as usize]) {
+                (None, _) => None,
+                _ if !self.carries(&prefix) => None,
+                (Some(_), Some(place)) => place,
+                (Some(best), None) => {
+                    let place = self.judge(best, inquiry.as_mut(), prefix).map(|told| place(batches, family, told));
+                    if !looks_at_prefix {
+                        same[family as usize] = Some(place);
+                    }
+                    place
+                }
+            };
+            match place {
+                Some(place) => batches[place].routes.push(due),
+                None if due.told != NOTHING => withdrawn.push(due),
+                None => {}
+            }
+        }
+    }
+
+    fn announce(&self, best: &Best<'_>, batch: &Batch, group: &mut Group, writing: &mut Writing) {
+        let source = best.set.source;
+        let not_at = batch.told.kept.then_some(batch.told.next_hop.address);
+        let audience = Audience { except: source, not_at, ..Audience::EVERYBODY };
+        let heard = group.has(audience);
+        writing.prefixes.clear();
+        writing.prefixes.extend(batch.routes.iter().map(|due| self.rib.prefix(due.destination)));
         let mut at = 0;
-        while at < prefixes.len() {
-            let written = wire::write_reach(out, self.context, &batch.attributes, batch.next_hop, &prefixes[at..]);
+        let mut news = 0;
+        while at < batch.routes.len() {
+            let rest = &writing.prefixes[at..];
+            let written = match heard {
+                false => rest.len(),
+                true => wire::write_reach(&mut writing.bytes, self.context, &writing.told, batch.told.next_hop, rest),
+            };
             if written == 0 {
-                too_long.push(batch.routes[at]);
+                writing.too_long.push(writing.prefixes[at]);
+                // RFC 8654 §4: what the neighbors have is no longer true.
+                writing.withdrawn.extend(Some(batch.routes[at]).filter(|due| due.told != NOTHING));
                 at += 1;
             }
-            for (destination, _) in &batch.routes[at..at + written] {
-                adj.told.insert(*destination);
+            for due in &batch.routes[at..at + written] {
+                group.out.told.insert(due.destination);
+                news += isize::from(due.told != source);
+                if due.told != NOTHING && due.told != source {
+                    group.count_own(due.told, -1);
+                }
             }
             at += written;
         }
+        writing.end_segment(audience);
+        group.count_own(source, news);
+        self.take_back(best, batch, group, writing, not_at);
     }
 
-    fn write_withdrawn(&self, mut prefixes: Vec<IpNet>, out: &mut BytesMut) {
-        prefixes.sort_unstable_by_key(Family::of);
-        for prefixes in prefixes.chunk_by(|left, right| Family::of(left) == Family::of(right)) {
+    /// Members that are not told what the others are, but may have been told before: who announces the path itself, and
+    /// who is its next hop.
+    fn take_back(
+        &self,
+        best: &Best<'_>,
+        batch: &Batch,
+        group: &Group,
+        writing: &mut Writing,
+        not_at: Option<std::net::IpAddr>,
+    ) {
+        let source = best.set.source;
+        let left_out = group.members.iter().filter(|member| member.source == source || not_at == Some(member.address));
+        for member in left_out {
+            let was_told = |due: &&Due| due.told != NOTHING && due.told != member.source;
+            writing.prefixes.clear();
+            let routes = batch.routes.iter().filter(was_told);
+            writing.prefixes.extend(routes.map(|due| self.rib.prefix(due.destination)));
+            self.write_withdrawn(Audience { only: member.source, ..Audience::EVERYBODY }, writing);
+        }
+    }
+
+    /// Withdraws from everybody but those whose paths were told.
+    fn withdraw(&self, group: &mut Group, writing: &mut Writing) {
+        let mut withdrawn = std::mem::take(&mut writing.withdrawn);
+        withdrawn.sort_by_key(|due| due.told);
+        for dues in withdrawn.chunk_by(|left, right| left.told == right.told) {
+            let told = dues[0].told;
+            writing.prefixes.clear();
+            for due in dues {
+                group.out.told.remove(due.destination);
+                writing.prefixes.push(self.rib.prefix(due.destination));
+            }
+            group.count_own(told, -(dues.len() as isize)); // as many as a window at most
+            let audience = Audience { except: told, ..Audience::EVERYBODY };
+            if group.has(audience) {
+                self.write_withdrawn(audience, writing);
+            }
+        }
+        withdrawn.clear();
+        writing.withdrawn = withdrawn;
+    }
+
+    /// Withdraws the prefixes that are noted.
+    fn write_withdrawn(&self, audience: Audience, writing: &mut Writing) {
+        writing.prefixes.sort_by_key(Family::of);
+        for prefixes in writing.prefixes.chunk_by(|left, right| Family::of(left) == Family::of(right)) {
             let mut at = 0;
             while at < prefixes.len() {
                 // A prefix alone always fits in a message.
-                at += wire::write_unreach(out, self.context, &prefixes[at..]).max(1);
+                at += wire::write_unreach(&mut writing.bytes, self.context, &prefixes[at..]).max(1);
             }
         }
+        writing.end_segment(audience);
     }
 }
 
-/// The routes of a run, by what they leave with.
-struct Batches<'a> {
-    sender: &'a Sender<'a>,
-    best: Option<&'a Best<'a>>,
-    all: Vec<Batch>,
-    /// By family: where the last route went, where that is where all go.
-    same: [Option<Option<usize>>; 2],
+/// The batch of routes that are told so, a new one if there is none.
+fn place(batches: &mut Vec<Batch>, family: Family, told: Told) -> usize {
+    let is_it = |batch: &Batch| batch.routes.is_empty() || batch.family == family && batch.told == told;
+    let place = batches.iter().position(is_it).unwrap_or(batches.len());
+    match batches.get_mut(place) {
+        Some(batch) if batch.routes.is_empty() => (batch.family, batch.told) = (family, told),
+        Some(_) => {}
+        None => batches.push(Batch { family, told, routes: Vec::new() }),
+    }
+    place
 }
 
-impl<'a> Batches<'a> {
-    fn new(sender: &'a Sender<'a>, best: Option<&'a Best<'a>>) -> Self {
-        Self { sender, best, all: Vec::new(), same: [None; 2] }
+impl Writing {
+    /// What was written since the last segment is for these.
+    fn end_segment(&mut self, audience: Audience) {
+        let end = self.bytes.len();
+        let begin = self.segments.last().map_or(0, |(_, end)| *end);
+        match self.segments.last_mut() {
+            _ if begin == end => {}
+            Some((last, until)) if *last == audience => *until = end,
+            _ => self.segments.push((audience, end)),
+        }
     }
 
-    /// Takes a route in; `false`: it is not to be told.
-    fn take(&mut self, destination: DestinationId) -> bool {
-        let Some(best) = self.best else { return false };
-        let prefix = self.sender.rib.prefix(destination);
-        if !self.sender.carries(&prefix) {
-            return false;
+    /// Everything of the beginning is told.
+    pub(super) fn end_of_rib(&mut self, families: Families) {
+        families.iter().for_each(|family| wire::write_end_of_rib(&mut self.bytes, family));
+        self.end_segment(Audience::EVERYBODY);
+    }
+
+    /// A refresh begins or ends, for a neighbor that wants to know (RFC 7313 §4.1).
+    pub(super) fn mark_refresh(&mut self, families: Families, subtype: u8, context: &Context) {
+        if context.enhanced_refresh {
+            families.iter().for_each(|family| wire::write_route_refresh(family, subtype, &mut self.bytes));
+            self.end_segment(Audience::EVERYBODY);
         }
-        let family = Family::of(&prefix);
-        let place = match self.same[family as usize] {
-            Some(place) => place,
-            None => {
-                let place = self
-                    .sender
-                    .judge(best, prefix)
-                    .map(|(next_hop, changes)| self.place(best, family, next_hop, changes));
-                if !self.sender.exporter.filter.looks_at_prefix() {
-                    self.same[family as usize] = Some(place);
-                }
-                place
+    }
+
+    /// Appends what a member hears.
+    pub(super) fn copy_for(&self, member: &Member, out: &mut BytesMut) {
+        let mut begin = 0;
+        for (audience, end) in &self.segments {
+            if audience.hears(member) {
+                out.extend_from_slice(&self.bytes[begin..*end]);
             }
-        };
-        if let Some(place) = place {
-            self.all[place].routes.push((destination, prefix));
+            begin = *end;
         }
-        place.is_some()
     }
 
-    fn place(&mut self, best: &Best<'_>, family: Family, next_hop: MpNextHop, changes: Vec<u32>) -> usize {
-        let known = self.all.iter().position(|batch| batch.family == family && batch.changes == changes);
-        known.unwrap_or_else(|| {
-            let attributes = self.sender.exporter.attributes(best, &changes);
-            self.all.push(Batch { family, next_hop, attributes, changes, routes: Vec::new() });
-            self.all.len() - 1
-        })
+    /// Everybody has it.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.segments.clear();
     }
 }

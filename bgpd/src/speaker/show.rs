@@ -13,23 +13,25 @@ use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source
 use crate::settings::RemoteAs;
 use crate::types::Families;
 use crate::view::{LastError, NeighborView, PathView, PolicyView, RouteView};
-use crate::wire::Capability;
+use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
 /// Neighbors.
 impl Speaker {
     pub(super) fn neighbor_views(&self, now: Instant) -> Vec<NeighborView> {
-        self.neighbors.by_name().map(|neighbor| self.neighbor_view(now, neighbor)).collect()
+        self.neighbors.by_name().map(|(id, neighbor)| self.neighbor_view(now, id, neighbor)).collect()
     }
 
     pub(super) fn find_view(&self, now: Instant, neighbor: &str) -> Option<NeighborView> {
-        Some(self.neighbor_view(now, self.neighbors.get(self.neighbors.find(neighbor)?)?))
+        let id = self.neighbors.find(neighbor)?;
+        Some(self.neighbor_view(now, id, self.neighbors.get(id)?))
     }
 
-    fn neighbor_view(&self, now: Instant, neighbor: &Neighbor) -> NeighborView {
+    fn neighbor_view(&self, now: Instant, id: NeighborId, neighbor: &Neighbor) -> NeighborView {
         let settings = &neighbor.settings;
         let session = neighbor.session.as_ref();
         let negotiated = session.map(|session| &session.negotiated);
         let source = session.map(|session| self.rib.source(session.source));
+        let group = session.and_then(|session| Some((id, self.groups.get(session.group)?)));
         let configured = match &settings.asn {
             RemoteAs::OneOf(asns) if asns.len() == 1 => asns.first().copied(),
             RemoteAs::Internal => Some(neighbor.local_asn(&self.settings)),
@@ -46,8 +48,8 @@ impl Speaker {
             families: negotiated.map_or_else(Families::default, |negotiated| negotiated.families),
             received: source.map_or(0, |source| source.received.len()),
             accepted: source.map_or(0, |source| source.accepted),
-            advertised: session.map_or(0, |session| session.out.told.len()),
-            pending: session.map_or(0, |session| session.out.pending() + self.unswept()),
+            advertised: group.map_or(0, |(id, group)| group.advertised(id)),
+            pending: group.map_or(0, |(_, group)| group.out.pending(&self.rib) + self.unswept()),
             connection: session.map(|session| session.connection),
             draining: neighbor.admin.is_draining(),
             hold_time: negotiated.map(|negotiated| negotiated.hold_time),
@@ -86,6 +88,7 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
+        self.limit_notes(neighbor, session.source, notes);
         let negotiated = &session.negotiated;
         let offered =
             neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);
@@ -101,7 +104,8 @@ impl Speaker {
         }
     }
 
-    fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
+    /// How a neighbor is told of routes.
+    pub(super) fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
         let Neighbor { settings, admin, .. } = neighbor;
         Exporter::new(&session.negotiated, &session.export, &settings.session, &self.settings, &self.companions)
             .draining(admin.is_draining())
@@ -116,7 +120,7 @@ impl std::fmt::Display for Obstacle {
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
             Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
-            Self::OverLimit(family, limit) => write!(f, "sent more than {limit} {family} prefixes: down until reset"),
+            Self::OverLimit(over) => over.fmt(f),
         }
     }
 }
@@ -136,7 +140,7 @@ impl Speaker {
 
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
-        let ranking = self.rib.rank(record);
+        let ranking = self.rib.rank(destination);
         let multipath = self.rib.multipath_len(&ranking.eligible);
         let mut paths = Vec::new();
         for (position, (_, path)) in ranking.eligible.iter().enumerate() {
@@ -155,7 +159,8 @@ impl Speaker {
     /// As in the Loc-RIB.
     fn path_view(&self, now: Instant, path: Path) -> PathView {
         let set = self.rib.set(path.set);
-        let (attributes, next_hop) = set.attributes(self.rib.source(set.source));
+        let mut parsed = ParsedAttributes::default();
+        let next_hop = set.attributes(self.rib.source(set.source), &mut parsed);
         let (neighbor, neighbor_address) = self.origin_of(set);
         PathView {
             neighbor,
@@ -163,7 +168,7 @@ impl Speaker {
             best: false,
             multipath: false,
             not_best: None,
-            attributes,
+            attributes: parsed.attributes,
             next_hop: next_hop.map(|next_hop| next_hop.address),
             wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
             age: self.age(now, path),
@@ -197,7 +202,8 @@ impl Speaker {
         let record = self.rib.destination(destination);
         let paths = self.rib.path_of(session.source, destination).into_iter().map(|path| {
             let set = self.rib.set(path.set);
-            let (attributes, next_hop) = set.received(self.rib.source(set.source));
+            let mut parsed = ParsedAttributes::default();
+            let next_hop = set.received(self.rib.source(set.source), &mut parsed);
             let verdict = self.rib.verdict(record, path);
             PathView {
                 best: self.rib.best(destination) == Some(path.set),
@@ -205,7 +211,7 @@ impl Speaker {
                     Verdict::Ineligible(why) => Some(why.to_string()),
                     Verdict::Eligible { .. } | Verdict::Rejected => None,
                 },
-                attributes,
+                attributes: parsed.attributes,
                 next_hop: next_hop.map(|next_hop| next_hop.address),
                 rejected: set.outcome.rejected.is_some().then(|| set.outcome.to_string()),
                 ..self.path_view(now, path)
@@ -218,7 +224,10 @@ impl Speaker {
         let Some((neighbor, session)) = self.session_of(self.neighbors.find(neighbor)?) else {
             return Some(Vec::new());
         };
-        let destinations = self.rib.slice_of(slice, session.out.told.iter());
+        let Some(group) = self.groups.get(session.group) else { return Some(Vec::new()) };
+        let is_own = |set| self.rib.set(set).source == session.source;
+        let told = group.out.told.iter().filter(|id| !self.rib.best(*id).is_some_and(is_own));
+        let destinations = self.rib.slice_of(slice, told);
         Some(destinations.into_iter().filter_map(|id| self.advertised_view(now, neighbor, session, id)).collect())
     }
 
@@ -232,16 +241,25 @@ impl Speaker {
     ) -> Option<RouteView> {
         let exporter = self.exporter(neighbor, session);
         let context = &session.negotiated.context;
-        let sender = Sender { exporter, context, rib: &self.rib, own: &self.own, source: session.source };
-        let set = self.rib.best(destination)?;
-        let best: Best<'_> = sender.best(set)?;
+        let sender = Sender { exporter, context, rib: &self.rib, own: &self.own };
+        let mut parsed = ParsedAttributes::default();
+        let best = Best::new(&self.rib, self.rib.best(destination)?, &mut parsed);
+        if best.set.source == session.source || !sender.exporter.may_tell(&best) {
+            return None;
+        }
         let prefix = self.rib.prefix(destination);
-        let (next_hop, changes) = sender.judge(&best, prefix).filter(|_| sender.carries(&prefix))?;
-        let path = *self.rib.destination(destination).paths().first()?;
+        let mut inquiry = sender.exporter.filter.ask(best.attributes);
+        let told = sender.judge(&best, inquiry.as_mut(), prefix).filter(|_| sender.carries(&prefix))?;
+        if told.kept && told.next_hop.address == session.negotiated.remote.ip() {
+            return None;
+        }
+        let mut attributes = PathAttributes::default();
+        sender.exporter.attributes(&best, &told.changes, &mut attributes);
+        let path = *self.rib.paths(destination).first()?;
         let view = PathView {
             best: true,
-            attributes: sender.exporter.attributes(&best, &changes),
-            next_hop: Some(next_hop.address),
+            attributes,
+            next_hop: Some(told.next_hop.address),
             policy: None,
             ..self.path_view(now, path)
         };

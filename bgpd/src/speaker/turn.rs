@@ -50,15 +50,14 @@ impl Speaker {
         }
     }
 
-    /// Every session has these to send.
+    /// Every update group has these to send.
     fn announce(&mut self, changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
-        for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = &mut neighbor.session else { continue };
-            changes.iter().for_each(|change| session.out.mark(change.destination));
-            self.connections.mark_writable(session.connection);
+        for group in self.groups.iter_mut() {
+            changes.iter().for_each(|change| group.out.mark(change.destination, change.source));
+            group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
         }
     }
 
@@ -72,9 +71,7 @@ impl Speaker {
     /// Forgets destinations that nobody needs any more.
     fn collect(&mut self) {
         let Some(from) = self.collecting else { return };
-        let sessions = || self.neighbors.iter().filter_map(|(_, neighbor)| neighbor.session.as_ref());
-        self.collecting =
-            self.rib.collect(from, FORGET, |index| sessions().fold(0, |held, session| held | session.out.held(index)));
+        self.collecting = self.rib.collect(from, FORGET, |index| self.groups.held(index));
     }
 
     /// Seconds since the speaker began.
@@ -95,10 +92,13 @@ impl Speaker {
             if is_over {
                 self.neighbors.remove(id);
             } else {
+                self.lift_limit(id);
+                self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
         self.close_silent();
+        self.monitor_statistics();
         while let Some(event) = self.refusals.poll(self.now) {
             self.tell(Some(event));
         }
@@ -111,7 +111,7 @@ impl Speaker {
     }
 
     /// What neighbors do wrong is not kept without bound, when nobody hears.
-    fn tell(&mut self, refused: Option<Event>) {
+    pub(super) fn tell(&mut self, refused: Option<Event>) {
         if self.events.len() < EVENTS {
             self.events.extend(refused);
         }
@@ -139,12 +139,11 @@ impl Speaker {
     /// Our addresses of the other family.
     pub(super) fn companions(&mut self, companions: Vec<(IpAddr, IpAddr)>) {
         let before = std::mem::replace(&mut self.companions, companions.into_iter().collect());
-        for (_, neighbor) in self.neighbors.iter_mut() {
-            let Some(session) = &mut neighbor.session else { continue };
-            let local = session.negotiated.local.ip();
-            if before.get(&local) != self.companions.get(&local) {
-                session.out.mark_all(&self.rib);
-                self.connections.mark_writable(session.connection);
+        for id in self.neighbors.ids() {
+            let session = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
+            let local = session.map(|session| session.negotiated.local.ip());
+            if local.is_some_and(|local| before.get(&local) != self.companions.get(&local)) {
+                self.resend(id);
             }
         }
     }
@@ -153,5 +152,6 @@ impl Speaker {
     pub(super) fn stop(&mut self) {
         self.stopped = true;
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+        self.monitor_stop();
     }
 }

@@ -15,53 +15,38 @@ const AS_SEQUENCE: u8 = 2;
 const AS_CONFED_SEQUENCE: u8 = 3;
 const AS_CONFED_SET: u8 = 4;
 
-/// AS_PATH: segments, the nearest first.
+/// AS_PATH: the numbers, the nearest first. AS_SETs never pass the decoder (RFC 9774), and where one AS_SEQUENCE ends and
+/// the next begins says nothing, so that the numbers are all there is.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct AsPath {
-    /// The segments, none empty.
-    pub segments: Vec<Segment>,
-}
-
-/// One segment.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Segment {
-    /// Its kind.
-    pub kind: SegmentKind,
-    /// 1 to 255 numbers.
+    /// The numbers.
     pub asns: Vec<Asn>,
-}
-
-/// What a segment is. AS_SETs never pass the decoder (RFC 9774).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum SegmentKind {
-    /// AS_SEQUENCE.
-    Sequence,
 }
 
 impl AsPath {
     /// The numbers, the nearest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Asn> {
-        self.segments.iter().flat_map(|segment| segment.asns.iter().copied())
+        self.asns.iter().copied()
     }
 
     /// What the decision compares (RFC 4271 §9.1.2.2 a).
     pub fn length(&self) -> u32 {
-        self.segments.iter().map(|segment| segment.asns.len() as u32).sum()
+        self.asns.len() as u32
     }
 
     /// The AS that the route came from last; `None`: it began in the neighbor's AS (or ours).
     pub fn first(&self) -> Option<Asn> {
-        self.iter().next()
+        self.asns.first().copied()
     }
 
     /// The AS where the route began.
     pub fn origin_asn(&self) -> Option<Asn> {
-        self.iter().next_back()
+        self.asns.last().copied()
     }
 
     /// Whether an AS stands anywhere in it.
     pub fn contains(&self, asn: Asn) -> bool {
-        self.iter().any(|found| found == asn)
+        self.asns.contains(&asn)
     }
 
     /// How often an AS stands in it.
@@ -71,51 +56,39 @@ impl AsPath {
 
     /// Puts an AS before all others, so many times.
     pub fn prepend(&mut self, asn: Asn, times: u8) {
-        let mut times = usize::from(times);
-        if let Some(first) = self.segments.first_mut() {
-            let fitting = times.min(SEGMENT_MAX.saturating_sub(first.asns.len()));
-            first.asns.splice(..0, std::iter::repeat_n(asn, fitting));
-            times -= fitting;
-        }
-        if times > 0 {
-            // RFC 4271 §5.1.2 b: a segment that is full gets one before it.
-            self.segments.insert(0, Segment { kind: SegmentKind::Sequence, asns: vec![asn; times] });
-        }
+        self.asns.splice(..0, std::iter::repeat_n(asn, usize::from(times)));
     }
 
     /// What an OLD speaker sent, with the numbers that it could not read put back (RFC 6793 §4.2.3).
-    pub(super) fn merge(self, as4_path: Self) -> Self {
-        match self.length().checked_sub(as4_path.length()) {
-            None => self,
-            Some(0) => as4_path,
-            Some(leading) => self.iter().take(leading as usize).chain(as4_path.iter()).collect(),
+    pub(super) fn merge(&mut self, as4_path: &Self) {
+        if let Some(leading) = self.asns.len().checked_sub(as4_path.asns.len()) {
+            self.asns.truncate(leading);
+            self.asns.extend_from_slice(&as4_path.asns);
         }
     }
 
     /// Octets on the wire, with so many an AS number.
     pub(super) fn encoded_len(&self, width: AsnWidth) -> usize {
-        self.runs().map(|run| 2 + run.len() * width.octets()).sum()
+        2 * self.asns.len().div_ceil(SEGMENT_MAX) + self.asns.len() * width.octets()
     }
 
-    /// Appends the segments.
+    /// Appends it as segments.
     pub(super) fn write(&self, width: AsnWidth, out: &mut BytesMut) {
-        for run in self.runs() {
-            out.put_u8(AS_SEQUENCE);
-            out.put_u8(run.len() as u8); // at most SEGMENT_MAX
-            run.iter().for_each(|asn| width.write(*asn, out));
+        for segment in self.asns.chunks(SEGMENT_MAX) {
+            out.put_slice(&[AS_SEQUENCE, segment.len() as u8]); // at most SEGMENT_MAX
+            segment.iter().for_each(|asn| width.write(*asn, out));
         }
     }
 
-    /// Reads AS_PATH.
-    pub(super) fn read(bytes: &[u8], width: AsnWidth) -> Result<Self, AttrFault> {
-        let mut path = Self::default();
+    /// Reads AS_PATH over what is there.
+    pub(super) fn read(&mut self, bytes: &[u8], width: AsnWidth) -> Result<(), AttrFault> {
+        self.asns.clear();
         for_each_segment(bytes, width, |kind, numbers| match kind {
-            AS_SEQUENCE => path.push_sequence(numbers, width),
+            AS_SEQUENCE => self.push_sequence(numbers, width),
             AS_SET | AS_CONFED_SET => Err(AttrFault::AsSet), // RFC 9774 §3
             AS_CONFED_SEQUENCE => Err(AttrFault::Confederation),
             found => Err(AttrFault::SegmentType { found }),
-        })?;
-        Ok(path)
+        })
     }
 
     /// Reads AS4_PATH (RFC 6793 §6): one number at least; confederation segments are dropped.
@@ -134,22 +107,20 @@ impl AsPath {
     }
 
     fn push_sequence(&mut self, numbers: &[u8], width: AsnWidth) -> Result<(), AttrFault> {
-        let asns = numbers.chunks_exact(width.octets()).map(read_asn).collect::<Result<_, _>>()?;
-        self.segments.push(Segment { kind: SegmentKind::Sequence, asns });
-        Ok(())
-    }
-
-    /// The segments' numbers in runs that fit a segment.
-    fn runs(&self) -> impl Iterator<Item = &[Asn]> {
-        self.segments.iter().flat_map(|segment| segment.asns.chunks(SEGMENT_MAX))
+        let asn = |number| Asn::new(number).ok_or(AttrFault::ZeroAsn); // RFC 7607 §2
+        let (fours, twos) = (numbers.as_chunks().0, numbers.as_chunks().0);
+        match width {
+            AsnWidth::Four => fours.iter().try_for_each(|octets| Ok(self.asns.push(asn(u32::from_be_bytes(*octets))?))),
+            AsnWidth::Two => {
+                twos.iter().try_for_each(|octets| Ok(self.asns.push(asn(u16::from_be_bytes(*octets).into())?)))
+            }
+        }
     }
 }
 
 impl FromIterator<Asn> for AsPath {
     fn from_iter<I: IntoIterator<Item = Asn>>(asns: I) -> Self {
-        let asns: Vec<Asn> = asns.into_iter().collect();
-        let segment = |run: &[Asn]| Segment { kind: SegmentKind::Sequence, asns: run.to_vec() };
-        Self { segments: asns.chunks(SEGMENT_MAX).map(segment).collect() }
+        Self { asns: asns.into_iter().collect() }
     }
 }
 

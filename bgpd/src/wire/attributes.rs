@@ -7,7 +7,7 @@ use super::{AsPath, AttrCode};
 use crate::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
 /// Everything a path carries except its next hop, which the session decides about (RFC 4271 §5.1.3).
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Debug, Default, Eq, Hash, PartialEq)]
 pub struct PathAttributes {
     /// ORIGIN.
     pub origin: Origin,
@@ -31,13 +31,65 @@ pub struct PathAttributes {
     pub extended_communities: Vec<ExtendedCommunity>,
     /// LARGE_COMMUNITY (RFC 8092), sorted, without repetition.
     pub large_communities: Vec<LargeCommunity>,
+    /// OTC (RFC 9234): the AS, as it came, beyond which the route goes to customers only.
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that this speaker does not know, by code.
     pub unknown: Vec<UnknownAttribute>,
     /// Which of the others passed through a speaker that does not know them.
     pub partial: PartialBits,
 }
 
+impl Clone for PathAttributes {
+    fn clone(&self) -> Self {
+        let mut clone = Self::default();
+        clone.clone_from(self);
+        clone
+    }
+
+    /// With the memory that is there.
+    fn clone_from(&mut self, source: &Self) {
+        let Self { origin, as_path, med, local_pref, atomic_aggregate, aggregator, communities, .. } = source;
+        let Self { originator_id, cluster_list, extended_communities, large_communities, .. } = source;
+        let Self { only_to_customer, unknown, partial, .. } = source;
+        self.origin = *origin;
+        self.as_path.asns.clone_from(&as_path.asns);
+        self.med = *med;
+        self.local_pref = *local_pref;
+        self.atomic_aggregate = *atomic_aggregate;
+        self.aggregator = *aggregator;
+        self.communities.clone_from(communities);
+        self.originator_id = *originator_id;
+        self.cluster_list.clone_from(cluster_list);
+        self.extended_communities.clone_from(extended_communities);
+        self.large_communities.clone_from(large_communities);
+        self.only_to_customer = *only_to_customer;
+        self.unknown.clone_from(unknown);
+        self.partial = *partial;
+    }
+}
+
 impl PathAttributes {
+    /// Back to [`PathAttributes::default`]; memory is kept for the next.
+    pub fn clear(&mut self) {
+        let Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, .. } =
+            std::mem::take(self);
+        *self = Self {
+            as_path,
+            communities,
+            cluster_list,
+            extended_communities,
+            large_communities,
+            unknown,
+            ..Self::default()
+        };
+        self.as_path.asns.clear();
+        self.communities.clear();
+        self.cluster_list.clear();
+        self.extended_communities.clear();
+        self.large_communities.clear();
+        self.unknown.clear();
+    }
+
     /// Puts a community in its place among the others, where it is not there yet.
     pub fn add_community(&mut self, community: Community) {
         if let Err(place) = self.communities.binary_search(&community) {

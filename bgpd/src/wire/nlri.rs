@@ -57,13 +57,21 @@ pub(super) const fn octets(length: u8) -> usize {
 }
 
 /// Appends one prefix.
-pub(super) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
+pub(crate) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
     let length = prefix.prefix_len();
-    out.put_u8(length);
+    let end = out.len() + 1 + octets(length);
+    // All octets of the address, and back: a copy of a fixed length is a store.
     match prefix {
-        IpNet::V4(net) => out.put_slice(&net.network().octets()[..octets(length)]),
-        IpNet::V6(net) => out.put_slice(&net.network().octets()[..octets(length)]),
+        IpNet::V4(net) => {
+            let [a, b, c, d] = net.network().octets();
+            out.put_slice(&[length, a, b, c, d]);
+        }
+        IpNet::V6(net) => {
+            out.put_u8(length);
+            out.put_slice(&net.network().octets());
+        }
     }
+    out.truncate(end);
 }
 
 const fn max_length(family: Family) -> u8 {

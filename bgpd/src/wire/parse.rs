@@ -11,7 +11,7 @@ use super::{
 use crate::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
 /// What came of reading path attributes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ParsedAttributes {
     /// Meaningful unless [`ParsedAttributes::treatment`] is stronger than attribute discard.
     pub attributes: PathAttributes,
@@ -48,14 +48,25 @@ impl AttributeBytes<'_> {
     /// Reads them. What the message announces says which of them must be there (RFC 7606 §3(d)). Missing LOCAL_PREF
     /// from an internal neighbor is an error; LOCAL_PREF from an external one is dropped.
     pub fn parse(&self, context: &Context) -> ParsedAttributes {
-        let mut reader = Reader::new(context);
+        let mut parsed = ParsedAttributes::default();
+        self.parse_into(context, &mut parsed);
+        parsed
+    }
+
+    /// As [`AttributeBytes::parse`], over what is there and with its memory.
+    pub fn parse_into(&self, context: &Context, parsed: &mut ParsedAttributes) {
+        parsed.attributes.clear();
+        parsed.next_hop = None;
+        parsed.errors.clear();
+        parsed.announces = self.has_nlri || self.has_mp_nlri;
+        let mut reader = Reader::new(context, parsed);
         for item in RawAttributes::new(self.bytes) {
             match item {
                 Ok(attribute) => reader.take(&attribute),
-                Err(rest) => reader.errors.push(overrun(rest)),
+                Err(rest) => reader.parsed.errors.push(overrun(rest)),
             }
         }
-        reader.finish(self.has_nlri, self.has_mp_nlri)
+        reader.finish(self.has_nlri);
     }
 }
 
@@ -69,29 +80,16 @@ struct Reader<'a> {
     context: &'a Context,
     /// One bit a code.
     seen: [u64; 4],
-    attributes: PathAttributes,
-    next_hop: Option<Ipv4Addr>,
-    as_path: Option<AsPath>,
-    /// AS_PATH as it came: its first number is judged last, when AS4_PATH is known.
-    as_path_bytes: &'a [u8],
+    parsed: &'a mut ParsedAttributes,
+    /// AS_PATH as it came, once it is read: its first number is judged last, when AS4_PATH is known.
+    as_path: Option<&'a [u8]>,
     as4_path: Option<AsPath>,
     as4_aggregator: Option<Aggregator>,
-    errors: Vec<AttrError>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(context: &'a Context) -> Self {
-        Self {
-            context,
-            seen: [0; 4],
-            attributes: PathAttributes::default(),
-            next_hop: None,
-            as_path: None,
-            as_path_bytes: &[],
-            as4_path: None,
-            as4_aggregator: None,
-            errors: Vec::new(),
-        }
+    fn new(context: &'a Context, parsed: &'a mut ParsedAttributes) -> Self {
+        Self { context, seen: [0; 4], parsed, as_path: None, as4_path: None, as4_aggregator: None }
     }
 
     fn take(&mut self, attribute: &RawAttribute<'a>) {
@@ -99,9 +97,9 @@ impl<'a> Reader<'a> {
             return;
         }
         if !self.mark_seen(attribute.code) {
-            self.errors.push(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
+            self.parsed.errors.push(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
         } else if let Err(fault) = self.read(attribute) {
-            self.errors.push(attribute.error(fault));
+            self.parsed.errors.push(attribute.error(fault));
         }
     }
 
@@ -128,21 +126,17 @@ impl<'a> Reader<'a> {
         self.seen[usize::from(code.0 / 64)] & 1 << (code.0 % 64) != 0
     }
 
-    fn width(&self) -> AsnWidth {
-        if self.context.four_octet_as { AsnWidth::Four } else { AsnWidth::Two }
-    }
-
     fn read(&mut self, attribute: &RawAttribute<'a>) -> Result<(), AttrFault> {
         let Some(row) = descriptor(attribute.code) else { return self.read_unknown(attribute) };
         if !attribute.flags_are(row.flags) {
             return Err(AttrFault::Flags { found: attribute.flags }); // RFC 7606 §3(c)
         }
-        if !row.length.allows(attribute.value.len(), self.width().octets()) {
+        if !row.length.allows(attribute.value.len(), width(self.context).octets()) {
             return Err(AttrFault::Length { found: attribute.value.len() });
         }
         self.read_value(attribute)?;
         if attribute.flags & PARTIAL != 0 && attribute.code.keeps_partial() {
-            self.attributes.partial.insert(attribute.code);
+            self.parsed.attributes.partial.insert(attribute.code);
         }
         Ok(())
     }
@@ -150,24 +144,28 @@ impl<'a> Reader<'a> {
     /// The value of a known attribute whose length is right.
     fn read_value(&mut self, attribute: &RawAttribute<'a>) -> Result<(), AttrFault> {
         let value = attribute.value;
+        let attributes = &mut self.parsed.attributes;
         match attribute.code {
-            AttrCode::ORIGIN => self.attributes.origin = read_origin(value)?,
+            AttrCode::ORIGIN => attributes.origin = read_origin(value)?,
             AttrCode::AS_PATH => {
-                self.as_path = Some(AsPath::read(value, self.width())?);
-                self.as_path_bytes = attribute.whole;
+                attributes.as_path.read(value, width(self.context))?;
+                self.as_path = Some(attribute.whole);
             }
-            AttrCode::NEXT_HOP => self.next_hop = addresses(value).next(),
-            AttrCode::MULTI_EXIT_DISC => self.attributes.med = numbers(value).next(),
-            AttrCode::LOCAL_PREF => self.attributes.local_pref = numbers(value).next(),
-            AttrCode::ATOMIC_AGGREGATE => self.attributes.atomic_aggregate = true,
-            AttrCode::AGGREGATOR => self.attributes.aggregator = Some(read_aggregator(value)?),
-            AttrCode::COMMUNITIES => self.attributes.communities = set(numbers(value).map(Community)),
-            AttrCode::ORIGINATOR_ID => self.attributes.originator_id = addresses(value).next(),
-            AttrCode::CLUSTER_LIST => self.attributes.cluster_list = addresses(value).collect(),
-            AttrCode::EXTENDED_COMMUNITIES => self.attributes.extended_communities = set(extended_communities(value)),
+            AttrCode::NEXT_HOP => self.parsed.next_hop = addresses(value).next(),
+            AttrCode::MULTI_EXIT_DISC => attributes.med = numbers(value).next(),
+            AttrCode::LOCAL_PREF => attributes.local_pref = numbers(value).next(),
+            AttrCode::ATOMIC_AGGREGATE => attributes.atomic_aggregate = true,
+            AttrCode::AGGREGATOR => attributes.aggregator = Some(read_aggregator(value)?),
+            AttrCode::COMMUNITIES => fill(&mut attributes.communities, numbers(value).map(Community)),
+            AttrCode::ORIGINATOR_ID => attributes.originator_id = addresses(value).next(),
+            AttrCode::CLUSTER_LIST => attributes.cluster_list.extend(addresses(value)),
+            AttrCode::EXTENDED_COMMUNITIES => {
+                fill(&mut attributes.extended_communities, extended_communities(value));
+            }
             AttrCode::AS4_PATH => self.as4_path = Some(AsPath::read_as4(value)?),
             AttrCode::AS4_AGGREGATOR => self.as4_aggregator = Some(read_aggregator(value)?),
-            AttrCode::LARGE_COMMUNITY => self.attributes.large_communities = set(large_communities(value)),
+            AttrCode::ONLY_TO_CUSTOMER => attributes.only_to_customer = numbers(value).next(),
+            AttrCode::LARGE_COMMUNITY => fill(&mut attributes.large_communities, large_communities(value)),
             _ => {} // MP_REACH_NLRI and MP_UNREACH_NLRI: read when the UPDATE was
         }
         Ok(())
@@ -179,33 +177,31 @@ impl<'a> Reader<'a> {
         }
         if attribute.flags & TRANSITIVE != 0 {
             let unknown = UnknownAttribute { code: attribute.code.0, value: attribute.value.to_vec() };
-            self.attributes.unknown.push(unknown); // RFC 4271 §5: kept; without Transitive: quietly ignored
+            self.parsed.attributes.unknown.push(unknown); // RFC 4271 §5: kept; without Transitive: quietly ignored
         }
         Ok(())
     }
 
-    fn finish(mut self, has_nlri: bool, has_mp_nlri: bool) -> ParsedAttributes {
-        let announces = has_nlri || has_mp_nlri;
+    fn finish(mut self, has_nlri: bool) {
         self.merge_four_octet_numbers();
-        if announces {
+        if self.parsed.announces {
             self.check_mandatory(has_nlri);
             self.check_first_asn();
         }
-        self.attributes.as_path = self.as_path.unwrap_or_default();
-        self.attributes.unknown.sort_unstable_by_key(|attribute| attribute.code);
-        ParsedAttributes { attributes: self.attributes, next_hop: self.next_hop, errors: self.errors, announces }
+        self.parsed.attributes.unknown.sort_unstable_by_key(|attribute| attribute.code);
     }
 
     /// RFC 6793 §4.2.3.
     fn merge_four_octet_numbers(&mut self) {
-        if let (Some(aggregator), Some(as4_aggregator)) = (&mut self.attributes.aggregator, self.as4_aggregator) {
+        let attributes = &mut self.parsed.attributes;
+        if let (Some(aggregator), Some(as4_aggregator)) = (&mut attributes.aggregator, self.as4_aggregator) {
             if aggregator.asn != Asn::TRANS {
                 return; // somebody who reads two octets wrote it since
             }
             *aggregator = as4_aggregator;
         }
-        if let Some(as4_path) = self.as4_path.take() {
-            self.as_path = self.as_path.take().map(|path| path.merge(as4_path));
+        if let (Some(_), Some(as4_path)) = (self.as_path, &self.as4_path) {
+            attributes.as_path.merge(as4_path);
         }
     }
 
@@ -219,23 +215,31 @@ impl<'a> Reader<'a> {
         ];
         for (code, needed) in mandatory {
             if needed && !self.has_seen(code) {
-                self.errors.push(AttrError::without_bytes(code, AttrFault::Missing));
+                self.parsed.errors.push(AttrError::without_bytes(code, AttrFault::Missing));
             }
         }
     }
 
     /// RFC 4271 §6.3, RFC 7606 §7.2.
     fn check_first_asn(&mut self) {
-        let Some(path) = self.as_path.as_ref().filter(|_| self.context.enforce_first_asn && !self.context.internal)
-        else {
+        let Some(as_path) = self.as_path.filter(|_| self.context.enforce_first_asn && !self.context.internal) else {
             return;
         };
-        let found = path.first();
+        let found = self.parsed.attributes.as_path.first();
         if found != Some(self.context.remote_asn) {
-            let attribute = self.as_path_bytes.to_vec();
-            self.errors.push(AttrError { code: AttrCode::AS_PATH, fault: AttrFault::FirstAsn { found }, attribute });
+            let attribute = as_path.to_vec();
+            self.parsed.errors.push(AttrError {
+                code: AttrCode::AS_PATH,
+                fault: AttrFault::FirstAsn { found },
+                attribute,
+            });
         }
     }
+}
+
+/// How many octets an AS number has on the session.
+const fn width(context: &Context) -> AsnWidth {
+    if context.four_octet_as { AsnWidth::Four } else { AsnWidth::Two }
 }
 
 fn read_origin(value: &[u8]) -> Result<Origin, AttrFault> {
@@ -273,9 +277,8 @@ fn large_communities(value: &[u8]) -> impl Iterator<Item = LargeCommunity> {
 }
 
 /// Sorted, without repetition.
-fn set<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut items: Vec<T> = items.collect();
-    items.sort_unstable();
-    items.dedup();
-    items
+fn fill<T: Ord>(set: &mut Vec<T>, items: impl Iterator<Item = T>) {
+    set.extend(items);
+    set.sort_unstable();
+    set.dedup();
 }

@@ -95,7 +95,7 @@ pub struct Path {
     pub communities: Vec<String>,
     /// LARGE_COMMUNITY (RFC 8092), `64513:1:2`.
     pub large_communities: Vec<String>,
-    /// EXTENDED COMMUNITIES (RFC 4360), eight octets in hexadecimal.
+    /// EXTENDED COMMUNITIES (RFC 4360): `rt:A:B`, `ro:A:B`, or eight octets in hexadecimal.
     pub extended_communities: Vec<String>,
     /// The identifier of RFC 7911; null without ADD-PATH.
     pub path_id: Option<u32>,
@@ -201,8 +201,7 @@ impl From<&RouteView> for AdvertisedRoute {
 impl From<&PathView> for Path {
     fn from(view: &PathView) -> Self {
         let attributes = &view.attributes;
-        let as_path: Vec<u32> =
-            attributes.as_path.segments.iter().flat_map(|segment| &segment.asns).map(|asn| asn.get()).collect();
+        let as_path: Vec<u32> = attributes.as_path.iter().map(|asn| asn.get()).collect();
         Self {
             neighbor: view.neighbor.clone(),
             neighbor_address: view.neighbor_address,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bgpd::types::{Asn, BgpIdentifier, Community, ExtendedCommunity, Families, LargeCommunity};
 use bgpd::view::{self, NeighborView, PathView, PolicyView, RouteView};
-use bgpd::wire::{AsPath, Notification, Origin, PathAttributes, Segment, SegmentKind};
+use bgpd::wire::{AsPath, Notification, Origin, PathAttributes};
 use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +38,7 @@ fn path() -> PathView {
         not_best: None,
         attributes: PathAttributes {
             origin: Origin::Incomplete,
-            as_path: AsPath { segments: vec![Segment { kind: SegmentKind::Sequence, asns }] },
+            as_path: AsPath { asns },
             local_pref: Some(200),
             communities: vec![Community(64513 << 16 | 100)],
             large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
@@ -79,7 +79,7 @@ fn a_route_is_shown_with_every_field() {
             "stale": false, "as_path": [64512, 4_200_000_000_u32], "as_path_text": "64512 4200000000",
             "origin": "incomplete", "next_hop": "169.254.64.2", "local_pref": 200, "med": null,
             "communities": ["64513:100"], "large_communities": ["1:2:3"],
-            "extended_communities": ["0x0002fc0000000064"], "path_id": null, "age_seconds": 61,
+            "extended_communities": ["rt:64512:100"], "path_id": null, "age_seconds": 61,
             "policy": {"name": "from-home", "rule": 1, "line": 42}, "wireguard_peer": "homelab",
         }],
     });

@@ -201,6 +201,16 @@ proptest! {
         let left_sessions: Vec<_> = left.iter().map(|(number, why)| (session(&sorted, *number), *why)).collect();
         let right_sessions: Vec<_> = right.iter().map(|(number, why)| (session(&shuffled, *number), *why)).collect();
         prop_assert_eq!(left_sessions, right_sessions);
+        let numbered = || (0..).zip(&shuffled).map(|(number, known)| (known.candidate(), number));
+        prop_assert_eq!(decision::best(numbered()).map(|(_, number)| number), right.first().map(|(number, _)| *number));
+        // One after the other: who loses against the best changes nothing.
+        let mut best = 0;
+        for (arrived, path) in shuffled.iter().enumerate() {
+            if decision::compare(&path.candidate(), &shuffled[best].candidate()).0.is_lt() {
+                best = decision::best(numbered().take(arrived + 1)).map_or(0, |(_, number)| number);
+            }
+        }
+        prop_assert_eq!(Some(best), right.first().map(|(number, _)| *number));
         for (position, (number, why)) in left.iter().enumerate() {
             prop_assert_eq!(why.is_none(), position == 0);
             // Within an AS no later path beats an earlier one.

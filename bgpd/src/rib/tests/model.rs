@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use crate::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set};
-use crate::rib::{AdjRibOut, Answered, Filter, Key, Pending, Rib, Source, SourceId};
+use crate::policy::{Action, Match, Policy, PrefixRange, Protocol, Rule, Set};
+use crate::rib::{AdjRibOut, Answered, Due, Filter, Key, NOTHING, Pending, Rib, Source, SourceId};
 use crate::settings::Settings;
 use crate::speaker::NextHopState;
 use crate::types::{Asn, BgpIdentifier, Families, Family, NextHop};
@@ -89,6 +89,7 @@ fn settings() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 
@@ -108,7 +109,7 @@ fn filter(number: u8) -> Filter {
         1 => return Filter::Nothing,
         2 => Rule {
             line: 1,
-            matches: Match { prefix: Some(Arc::new(PrefixSet { entries: even.collect() })), ..Match::default() },
+            matches: Match { prefix: Some(Arc::new(even.collect())), ..Match::default() },
             set: Set::default(),
             action: Action::Accept,
         },
@@ -184,7 +185,7 @@ impl Real {
     fn new() -> Self {
         let mut rib = Rib::new(1, 8);
         let sources = (0..NEIGHBORS).map(|number| rib.add_source(source(number))).collect();
-        let out = AdjRibOut::new(&rib, Families::IPV4);
+        let out = AdjRibOut::new(Families::IPV4);
         Self { rib, sources, out, told: BTreeMap::new() }
     }
 
@@ -198,7 +199,7 @@ impl Real {
                 assert_eq!(errors, []);
             }
             Step::Withdraw { neighbor, prefix: number } => {
-                self.rib.withdraw(self.sources[usize::from(neighbor)], &prefix(number));
+                self.rib.withdraw(self.sources[usize::from(neighbor)], prefix(number), 0);
             }
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
@@ -221,9 +222,10 @@ impl Real {
                 self.rib.collect(0, usize::MAX, |index| self.out.held(index));
             }
         }
+        self.rib.take_in();
         let mut changes = Vec::new();
         self.rib.decide(&mut changes);
-        changes.iter().for_each(|change| self.out.mark(change.destination));
+        changes.iter().for_each(|change| self.out.mark(change.destination, change.source));
     }
 
     fn answer(&mut self, hop: u8, up: bool, admits: Option<u8>) {
@@ -255,10 +257,13 @@ impl Real {
         let mut run = Vec::new();
         let set = match self.out.next(&self.rib, &mut run) {
             Pending::Nothing => return false,
-            Pending::EndOfRib(_) => return true,
+            Pending::EndOfRib(_) | Pending::BeginOfRefresh(_) | Pending::EndOfRefresh(_) => return true,
             Pending::Run(set) => set,
         };
-        for destination in run {
+        for Due { destination, told } in run {
+            let told_before =
+                self.told.get(&self.rib.prefix(destination)).map(|neighbor| self.sources[usize::from(*neighbor)]);
+            assert_eq!(told, told_before.unwrap_or(NOTHING), "whose path was told last");
             match set {
                 Some(set) => {
                     let neighbor = self.rib.source(self.rib.set(set).source).names[0].parse().unwrap();

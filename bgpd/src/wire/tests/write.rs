@@ -94,7 +94,7 @@ fn withdrawals_are_packed_the_same_way() {
 
 #[test]
 fn an_extended_message_holds_more() {
-    let context = Context { max_message: 65535, ..external() };
+    let context = Context { max_message: 65535, max_received: 65535, ..external() };
     let mut out = BytesMut::new();
     let count = write_reach(&mut out, &context, &attributes(), v4(), &many(Family::Ipv4, 20_000));
     assert!(count > 16_000 && out.len() > 65_530, "{count} in {}", out.len());
@@ -155,11 +155,14 @@ fn attributes_stand_in_the_order_of_their_codes() {
         cluster_list: vec![Ipv4Addr::new(5, 6, 7, 8)],
         extended_communities: vec![ExtendedCommunity(9)],
         large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
-        unknown: vec![UnknownAttribute { code: 25, value: vec![] }, UnknownAttribute { code: 99, value: vec![1] }],
+        only_to_customer: Some(64512),
+        unknown: [(25, vec![]), (33, vec![]), (99, vec![1])]
+            .map(|(code, value)| UnknownAttribute { code, value })
+            .to_vec(),
         partial: PartialBits::default(),
     };
     let (_, frame) = reach(&full, v4(), &[net("10.0.0.0/8")]);
-    let expected: [&[u8]; 14] = [
+    let expected: [&[u8]; 16] = [
         &[0x40, 1, 1, 2],
         AS_PATH,
         NEXT_HOP,
@@ -173,6 +176,8 @@ fn attributes_stand_in_the_order_of_their_codes() {
         &[0xC0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
         &[0xE0, 25, 0], // Partial
         &[0xC0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+        &[0xE0, 33, 0],
+        &[0xC0, 35, 4, 0, 0, 0xFC, 0],
         &[0xE0, 99, 1, 1],
     ];
     assert_eq!(frame, announcing(&expected));
@@ -180,11 +185,12 @@ fn attributes_stand_in_the_order_of_their_codes() {
 
 #[test]
 fn a_partial_bit_is_never_taken_back() {
-    let received: [&[u8]; 4] = [
+    let received: [&[u8]; 5] = [
         &[0xE0, 7, 8, 0, 0, 0, 7, 1, 1, 1, 1],
         &[0xE0, 8, 4, 0, 0, 0, 1],
         &[0xE0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
         &[0xE0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+        &[0xE0, 35, 4, 0, 0, 0xFC, 0],
     ];
     for attribute in received {
         let frame = announcing(&[ORIGIN, AS_PATH, NEXT_HOP, attribute]);
@@ -235,15 +241,13 @@ fn an_empty_path_has_no_ends() {
 }
 
 #[test]
-fn prepending_fills_the_first_segment_and_opens_another() {
+fn prepending_puts_a_number_before_all_others() {
     let mut prepended = path(&[7]);
     prepended.prepend(asn(8), 0);
     assert_eq!(prepended, path(&[7]));
     prepended.prepend(asn(8), 2);
     assert_eq!(prepended, path(&[8, 8, 7]));
     prepended.prepend(asn(9), 255);
-    let lengths: Vec<usize> = prepended.segments.iter().map(|segment| segment.asns.len()).collect();
-    assert_eq!(lengths, [3, 255]); // RFC 4271 §5.1.2 b
     assert_eq!(prepended.length(), 258);
     assert_eq!(prepended.origin_asn(), Some(asn(7)));
 
@@ -253,10 +257,10 @@ fn prepending_fills_the_first_segment_and_opens_another() {
 }
 
 #[test]
-fn a_segment_beyond_255_is_written_as_two() {
-    let long = Segment { kind: SegmentKind::Sequence, asns: vec![asn(64512); 300] };
-    let attributes = PathAttributes { as_path: AsPath { segments: vec![long] }, ..Default::default() };
+fn a_path_beyond_255_numbers_is_written_as_two_segments() {
+    let attributes = PathAttributes { as_path: path(&[64512; 300]), ..Default::default() };
     let (_, frame) = reach(&attributes, v4(), &[net("10.0.0.0/8")]);
-    let read = parse(&frame, &external()).attributes.as_path;
-    assert_eq!(read.segments.iter().map(|segment| segment.asns.len()).collect::<Vec<_>>(), [255, 45]);
+    assert_eq!(parse(&frame, &external()).attributes.as_path, attributes.as_path);
+    let as_path = frame.windows(2).position(|octets| octets == [2, 255]).unwrap(); // RFC 4271 §5.1.2 b
+    assert_eq!(frame[as_path + 2 + 255 * 4..][..2], [2, 45]);
 }
