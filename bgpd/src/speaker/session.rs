@@ -119,6 +119,7 @@ impl Speaker {
             fsm::Action::Close { connection, notification } => self.close(connection, notification),
             fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
             fsm::Action::Down { reason } => self.down(id, reason),
+            fsm::Action::Failed { reason: DownReason::Closed } => self.note_failure(id, self.text(&DownReason::Closed)),
             fsm::Action::Failed { reason } => {
                 self.failed(id, reason);
             }
@@ -195,16 +196,20 @@ impl Speaker {
         self.events.push_back(Event::SessionDown { neighbor: neighbor.name.clone(), sent, notification, text });
     }
 
-    /// Keeps the reason for people.
-    fn failed(&mut self, id: NeighborId, reason: DownReason) -> String {
-        let text = match &reason {
+    fn text(&self, reason: &DownReason) -> String {
+        match reason {
             DownReason::Sent(notification) => format!("sent {}", notification.text()),
             DownReason::Received(notification) => format!("received {}", notification.text()),
             DownReason::Closed => match &self.lost {
                 Some(error) => format!("connection lost: {error}"),
                 None => "the neighbor closed the connection".to_owned(),
             },
-        };
+        }
+    }
+
+    /// Keeps the reason for people.
+    fn failed(&mut self, id: NeighborId, reason: DownReason) -> String {
+        let text = self.text(&reason);
         let (sent, notification) = parts(reason);
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.last_error = Some(PastError { sent, notification, text: text.clone(), at: self.now });
@@ -212,7 +217,7 @@ impl Speaker {
         text
     }
 
-    /// A dial that failed; a NOTIFICATION says more, so one that is kept stays.
+    /// A try that came to nothing without a word; a NOTIFICATION says more, so one that is kept stays.
     pub(super) fn note_failure(&mut self, id: NeighborId, text: String) {
         if let Some(neighbor) = self.neighbors.get_mut(id)
             && neighbor.last_error.as_ref().is_none_or(|error| error.notification.is_none())
