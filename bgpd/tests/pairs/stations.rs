@@ -35,7 +35,7 @@ fn listen(network: &mut Network) -> (Vec<String>, Monitoring) {
             end => {
                 let mut octets = out.to_vec();
                 let lines = bmp::read(&mut octets);
-                assert_eq!(octets, [], "a message is not whole");
+                assert!(octets.is_empty(), "a message is not whole");
                 return (lines, end);
             }
         }
