@@ -86,7 +86,7 @@ impl Reader {
         count > 0
     }
 
-    fn to_the_end(&mut self) -> &[String] {
+    fn read_all(&mut self) -> &[String] {
         while self.read() {}
         assert!(self.octets.is_empty(), "the last message is not whole");
         &self.lines
@@ -115,10 +115,10 @@ async fn stations_come_and_go_with_the_settings_and_hear_of_the_end() {
     second.until(&["up 127.0.0.1/64600/192.0.2.2"]);
     second.until(&["+10.1.0.0/16 via 127.0.0.1 [64600]"]);
     second.until(&["end of ipv4"]);
-    first.to_the_end();
+    first.read_all();
 
     bgp.stop().await;
-    let [.., down, termination] = second.to_the_end() else { panic!("{:#?}", second.lines) };
+    let [.., down, termination] = second.read_all() else { panic!("{:#?}", second.lines) };
     assert!(down.ends_with(" 1 Cease/Administrative Shutdown"), "{down}");
     assert_eq!(termination, "termination 1=[0, 0]");
     far.stop().await;
