@@ -9,6 +9,7 @@ pub mod fsm;
 pub mod mrt;
 pub mod policy;
 mod rib;
+pub mod role;
 pub mod settings;
 pub mod speaker;
 pub mod types;

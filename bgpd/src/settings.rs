@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::policy::Policy;
+use crate::role::Role;
 use crate::types::{Asn, BgpIdentifier, Families, HoldTime};
 
 /// A whole speaker.
@@ -118,8 +119,8 @@ pub struct SessionSettings {
     pub ttl_security: Option<u8>,
     /// TTL of an external session that is not directly connected; absent: 1, and next hops must be on the shared subnet.
     pub ebgp_multihop: Option<u8>,
-    /// How many prefixes of one family are accepted before Cease 6/1.
-    pub max_prefixes: Option<u32>,
+    /// How many prefixes of one family the neighbor may send.
+    pub max_prefixes: Option<PrefixLimit>,
     /// What next hop we announce.
     pub next_hop_self: NextHopSelf,
     /// RFC 4456: an internal neighbor to which internal routes are reflected.
@@ -128,6 +129,14 @@ pub struct SessionSettings {
     pub enforce_first_asn: bool,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_own_asn: u8,
+    /// What we are to an external neighbor (RFC 9234).
+    pub role: Option<Role>,
+    /// IPv4 routes over IPv6 next hops, where the neighbor has them too (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
+    pub extended_messages: bool,
+    /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
+    pub remove_private_asn: bool,
 }
 
 impl Default for SessionSettings {
@@ -150,8 +159,43 @@ impl Default for SessionSettings {
             route_reflector_client: false,
             enforce_first_asn: true,
             allow_own_asn: 0,
+            role: None,
+            extended_next_hop: true,
+            extended_messages: true,
+            remove_private_asn: false,
         }
     }
+}
+
+/// A limit of prefixes, for each family.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PrefixLimit {
+    /// So many are allowed, 1 at least.
+    pub limit: u32,
+    /// People are warned from so many percent of it on, 1 to 100.
+    pub warning: u8,
+    /// What happens with more.
+    pub action: LimitAction,
+    /// A session that ended because of it comes back after this time; absent: when it is reset.
+    pub restart_after: Option<Duration>,
+}
+
+impl PrefixLimit {
+    /// What a limit is where nothing else is said.
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, warning: 80, action: LimitAction::Cease, restart_after: None }
+    }
+}
+
+/// What happens when there are more prefixes than allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LimitAction {
+    /// The session ends (Cease 6/1).
+    Cease,
+    /// Those beyond are not taken.
+    Discard,
+    /// People are told.
+    Warn,
 }
 
 /// When we announce ourselves as next hop.

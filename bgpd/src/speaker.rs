@@ -9,11 +9,13 @@ mod commands;
 mod connections;
 mod export;
 mod groups;
+mod limits;
 mod memory;
 mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod refresh;
 mod refusals;
 mod reload;
 mod sender;
@@ -194,6 +196,8 @@ pub enum Event {
     SessionUp { neighbor: String },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
+    /// A neighbor has sent as many prefixes as people want to hear of, or more than allowed.
+    Limit { neighbor: String, text: String },
     /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
     Refused { neighbor: Option<String>, remote: IpAddr, text: String },
 }

@@ -54,7 +54,7 @@ impl Rib {
         found.extend(waiting.iter().map(|arrival| self.destinations.find(&arrival.prefix)));
         for (Arrival { prefix, set }, found) in waiting.drain(..).zip(found.drain(..)) {
             match (found, set) {
-                (Some(destination), Some(set)) => self.put(source, destination, set, since),
+                (Some(destination), Some(set)) => self.renew(source, destination, set, since),
                 (Some(destination), None) => {
                     self.take(source, destination);
                 }

@@ -8,8 +8,9 @@ use super::{
     AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Rejection, Rib, Scratch,
     SetId, Source, SourceId, is_martian,
 };
-use crate::policy::{LEAST_LOCAL_PREF, Route};
-use crate::types::{Community, NextHop};
+use crate::policy::{Inquiry, LEAST_LOCAL_PREF, NewNextHop, Route};
+use crate::role::Role;
+use crate::types::{Community, Family, NextHop};
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 
 /// A path as it came.
@@ -49,7 +50,11 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
-            prefixes.for_each(|prefix| self.arrive(source, prefix, Some(set), since));
+            prefixes.for_each(|prefix| {
+                if self.has_room(source, &prefix) {
+                    self.arrive(source, prefix, Some(set), since);
+                }
+            });
             return Ok(Vec::new());
         }
         let parsed = &mut scratch.parsed;
@@ -62,12 +67,17 @@ impl Rib {
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
-        let looks_at_prefix = self.sources[source].import.looks_at_prefix();
+        let import = self.sources[source].import.clone();
+        let looks_at_prefix = import.looks_at_prefix();
+        let mut inquiry = import.ask(received.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
+            if !self.has_room(source, &prefix) {
+                continue; // before there is a set for it, which nothing would carry
+            }
             let set = match last {
                 Some((_, set)) if !looks_at_prefix => set,
-                _ => self.judged(source, &received, prefix, &mut last),
+                _ => self.judged(source, &received, (prefix, inquiry.as_mut()), &mut last),
             };
             self.arrive(source, prefix, Some(set), since);
         }
@@ -79,10 +89,10 @@ impl Rib {
         &mut self,
         source: SourceId,
         received: &Received<'_>,
-        prefix: IpNet,
+        (prefix, inquiry): (IpNet, Option<&mut Inquiry<'_>>),
         last: &mut Option<(Outcome, SetId)>,
     ) -> SetId {
-        let outcome = self.sources[source].judge(received, prefix);
+        let outcome = self.sources[source].judge(received, prefix, inquiry);
         let set = match last {
             Some((known, set)) if *known == outcome => *set,
             _ => self.set_of(source, received, &outcome),
@@ -106,15 +116,17 @@ impl Rib {
             return set;
         }
         let rank = self.sources[source].rank(received.attributes, outcome);
-        let forward = match received.next_hop {
+        let forward = match outcome.next_hop.map(NextHop::from).or(received.next_hop) {
             _ if outcome.rejected.is_some() => Forward::Nowhere,
             Some(next_hop) if !is_martian(&next_hop, &self.sources[source]) => {
                 Forward::To(self.next_hops.hold(next_hop, source))
             }
             _ => Forward::Martian,
         };
+        let discard = self.sources[source].discards(received.attributes, outcome);
         let outcome = self.sources[source].share(outcome);
         let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
+        let set = set.discarding(discard);
         self.sources[source].set_octets += set.octets();
         self.sets.insert(set)
     }
@@ -127,7 +139,10 @@ impl Rib {
         let mut parsed = std::mem::take(&mut self.scratch.parsed);
         let next_hop = key.parse(&self.sources[source], &mut parsed);
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
-        let outcome = self.sources[source].judge(&received, self.destinations.at(destination).prefix);
+        let import = self.sources[source].import.clone();
+        let mut inquiry = import.ask(received.attributes);
+        let prefix = self.destinations.at(destination).prefix;
+        let outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
         let set = self.set_of(source, &received, &outcome);
         self.put(source, destination, set, path.since);
         self.scratch.parsed = parsed;
@@ -172,18 +187,18 @@ impl Source {
         self.generation += 1;
     }
 
-    /// What becomes of a path.
-    fn judge(&self, received: &Received<'_>, prefix: IpNet) -> Outcome {
+    /// What becomes of a path. `inquiry`: of its policy, where it has one, about its attributes.
+    fn judge(&self, received: &Received<'_>, prefix: IpNet, inquiry: Option<&mut Inquiry<'_>>) -> Outcome {
         let attributes = received.attributes;
         let draining = self.draining && self.is_external();
         let outcome = Outcome { generation: self.generation, draining, ..Outcome::default() };
         if let Some(loop_found) = self.find_loop(attributes) {
             return Outcome { rejected: Some(loop_found), ..outcome };
         }
-        let policy = match &self.import {
-            Filter::Nothing => return Outcome { rejected: Some(Rejection::NoPolicy), ..outcome },
-            Filter::Everything => return outcome,
-            Filter::Policy(policy) => policy,
+        let (policy, inquiry) = match (&self.import, inquiry) {
+            (Filter::Nothing, _) => return Outcome { rejected: Some(Rejection::NoPolicy), ..outcome },
+            (Filter::Policy(policy), Some(inquiry)) => (policy, inquiry),
+            (Filter::Everything | Filter::Policy(_), _) => return outcome,
         };
         let route = Route {
             prefix,
@@ -192,12 +207,17 @@ impl Source {
             next_hop: received.next_hop.map(|next_hop| next_hop.address),
             asn: self.local_asn,
         };
-        let answer = policy.evaluate(&route, attributes);
+        let answer = inquiry.evaluate(&route);
         let rejected = (!answer.accepted).then_some(Rejection::Policy);
-        Outcome { rejected, policy: Some(Arc::clone(policy)), rule: answer.rule, changes: answer.changes, ..outcome }
+        let next_hop = match policy.next_hop(&answer.changes, Family::of(&prefix)) {
+            Some(NewNextHop::Address(address)) => Some(address),
+            Some(NewNextHop::Ourselves) | None => None,
+        };
+        let policy = Some(Arc::clone(policy));
+        Outcome { rejected, policy, rule: answer.rule, changes: answer.changes, next_hop, ..outcome }
     }
 
-    /// Whether the route was here before.
+    /// Whether the route was here before, or must not come from there.
     fn find_loop(&self, attributes: &PathAttributes) -> Option<Rejection> {
         let ours = attributes.as_path.iter().filter(|asn| *asn == self.asn || *asn == self.local_asn);
         if ours.count() > usize::from(self.allow_own_asn) {
@@ -207,7 +227,11 @@ impl Source {
         if attributes.originator_id == Some(us) {
             return Some(Rejection::OwnOriginatorId); // RFC 4456 §8
         }
-        attributes.cluster_list.contains(&us).then_some(Rejection::OwnClusterId) // RFC 4456 §8
+        if attributes.cluster_list.contains(&us) {
+            return Some(Rejection::OwnClusterId); // RFC 4456 §8
+        }
+        let leaked = self.role.is_some_and(|role| role.is_leak(attributes.only_to_customer, self.context.remote_asn));
+        leaked.then_some(Rejection::Leak)
     }
 
     /// What the decision looks at, after import policy.
@@ -226,12 +250,29 @@ impl Source {
         if let Some(policy) = &outcome.policy {
             policy.apply(&outcome.changes, self.local_asn, attributes);
         }
+        if self.role.is_some_and(Role::marks_received) {
+            attributes.only_to_customer.get_or_insert(self.context.remote_asn.get()); // RFC 9234 §5
+        }
         if outcome.draining {
             attributes.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
+        }
+        if self.is_external() && attributes.communities.contains(&Community::BLACKHOLE) {
+            attributes.add_community(Community::NO_EXPORT); // RFC 7999 §3.2
         }
         if self.is_leaving(attributes) {
             attributes.local_pref = Some(LEAST_LOCAL_PREF);
         }
+    }
+
+    /// Whether packets are to be dropped: the path carries BLACKHOLE, and import policy asks for it.
+    fn discards(&self, attributes: &PathAttributes, outcome: &Outcome) -> bool {
+        let Some(policy) = &outcome.policy else { return false };
+        if !policy.asks_for_blackhole(outcome.rule, &outcome.changes) {
+            return false;
+        }
+        let mut changed = attributes.clone();
+        self.apply(outcome, &mut changed);
+        changed.communities.contains(&Community::BLACKHOLE)
     }
 
     /// RFC 8326 §4.1: an external neighbor says that the path is about to go.

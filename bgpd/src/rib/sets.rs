@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) rule: Option<u32>,
     /// The rules of it whose `set` applies.
     pub(crate) changes: Vec<u32>,
+    /// The next hop that they set.
+    pub(crate) next_hop: Option<IpAddr>,
     /// The neighbor's paths are about to go (RFC 8326 §4.2); follows the generation.
     pub(crate) draining: bool,
 }
@@ -45,6 +47,8 @@ pub(crate) enum Rejection {
     OwnOriginatorId,
     /// CLUSTER_LIST has our cluster (RFC 4456 §8).
     OwnClusterId,
+    /// OTC says that it must not come from there (RFC 9234 §5).
+    Leak,
     /// External, and no import policy (RFC 8212).
     NoPolicy,
     /// A rule of the policy, or the lack of one.
@@ -54,8 +58,8 @@ pub(crate) enum Rejection {
 /// Between outcomes of one source: the generation stands for the policy.
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
-        (self.generation, self.rejected, self.rule, &self.changes)
-            == (other.generation, other.rejected, other.rule, &other.changes)
+        (self.generation, self.rejected, self.rule, &self.changes, self.next_hop)
+            == (other.generation, other.rejected, other.rule, &other.changes, other.next_hop)
     }
 }
 
@@ -103,6 +107,8 @@ pub(crate) struct AttributeSet {
     pub(crate) forward: Forward,
     /// What the decision looks at.
     pub(crate) rank: Rank,
+    /// Packets are dropped, wherever it leads (RFC 7999).
+    pub(crate) discard: bool,
     /// Paths that carry it.
     paths: u32,
 }
@@ -110,7 +116,12 @@ pub(crate) struct AttributeSet {
 impl AttributeSet {
     /// A set that no path carries yet.
     pub(crate) fn new(source: SourceId, content: Content, outcome: Arc<Outcome>, forward: Forward, rank: Rank) -> Self {
-        Self { source, content, outcome, forward, rank, paths: 0 }
+        Self { source, content, outcome, forward, rank, discard: false, paths: 0 }
+    }
+
+    /// The same, with what becomes of packets.
+    pub(crate) fn discarding(self, discard: bool) -> Self {
+        Self { discard, ..self }
     }
 
     /// Whether import policy let it pass.
@@ -147,7 +158,7 @@ impl AttributeSet {
     pub(crate) fn attributes(&self, source: &Source, parsed: &mut ParsedAttributes) -> Option<NextHop> {
         let next_hop = self.received(source, parsed);
         source.apply(&self.outcome, &mut parsed.attributes);
-        next_hop
+        self.outcome.next_hop.map(NextHop::from).or(next_hop)
     }
 
     /// What it takes: 0 for a route of our own.

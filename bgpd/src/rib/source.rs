@@ -6,12 +6,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::Outcome;
 use super::bits::Bits;
-use crate::policy::{Policy, Protocol};
+use super::{Outcome, Stale};
+use crate::policy::{Inquiry, Policy, Protocol};
+use crate::role::Role;
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
-use crate::wire::{Context, MAX_MESSAGE};
+use crate::wire::{Context, MAX_MESSAGE, PathAttributes};
 
 /// The number of a source.
 pub(crate) type SourceId = u32;
@@ -32,6 +33,11 @@ impl Filter {
     /// Whether routes with equal attributes can get different answers.
     pub(crate) fn looks_at_prefix(&self) -> bool {
         matches!(self, Self::Policy(policy) if policy.looks_at_prefix())
+    }
+
+    /// The policy, asked about prefixes with these attributes; `None`: there is none to ask.
+    pub(crate) fn ask<'a>(&'a self, attributes: &'a PathAttributes) -> Option<Inquiry<'a>> {
+        if let Self::Policy(policy) = self { Some(policy.ask(attributes)) } else { None }
     }
 }
 
@@ -75,8 +81,14 @@ pub(crate) struct Source {
     pub(crate) reflector_client: bool,
     /// How often our AS may stand in an AS_PATH.
     pub(crate) allow_own_asn: u8,
+    /// Our role towards an external neighbor (RFC 9234).
+    pub(crate) role: Option<Role>,
     /// Import policy.
     pub(crate) import: Filter,
+    /// Beyond so many prefixes of a family, others are not taken,
+    pub(crate) most: Option<u32>,
+    /// but counted, by family.
+    pub(crate) discarded: [u64; 2],
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
     pub(crate) gone: bool,
     /// Its paths are about to go (RFC 8326 §4.2).
@@ -87,6 +99,8 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
+    /// What of it is yet to come again, while the neighbor refreshes its routes.
+    pub(crate) stale: Vec<Stale>,
     /// Of these, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
@@ -113,12 +127,16 @@ impl Source {
             multihop: false,
             reflector_client: false,
             allow_own_asn: 0,
+            role: None,
             import: Filter::Everything,
+            most: None,
+            discarded: [0; 2],
             gone: false,
             draining: false,
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
+            stale: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
             set_octets: 0,
@@ -153,6 +171,11 @@ impl Source {
     pub(crate) fn prefixes_of(&self, family: Family) -> usize {
         self.prefixes[family as usize]
     }
+
+    /// Whether some of what it sent was not taken, since it was last asked for all.
+    pub(crate) fn has_discarded(&self) -> bool {
+        self.discarded != [0; 2]
+    }
 }
 
 /// A codec's context before anything is agreed on.
@@ -165,5 +188,6 @@ pub(crate) fn plain_context(settings: &Settings) -> Context {
         families: Families::ALL,
         enforce_first_asn: false,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }

@@ -27,10 +27,29 @@ impl Rib {
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
     pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
-        self.put(source, destination, set, since);
+        self.renew(source, destination, set, since);
     }
 
     /// As [`Rib::announce`], by number.
+    pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        self.refreshed(source, destination);
+        self.put(source, destination, set, since);
+    }
+
+    /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
+    pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        let Some(most) = self.sources[source].most else { return true };
+        self.take_in(); // what has arrived counts
+        let family = Family::of(prefix);
+        if self.sources[source].prefixes_of(family) < most as usize {
+            return true;
+        }
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
+        self.sources[source].discarded[family as usize] += u64::from(known.is_none());
+        known.is_some()
+    }
+
+    /// As [`Rib::renew`], where it is not the neighbor that says so.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);

@@ -133,7 +133,7 @@ impl Neighbors {
     /// hold timers move with every message.
     pub(super) fn schedule(&mut self, id: NeighborId) {
         let Some(neighbor) = self.all.get_mut(&id) else { return };
-        let Some(due) = neighbor.fsm.next_timeout().into_iter().chain(neighbor.forgotten_at()).min() else { return };
+        let Some(due) = neighbor.next_timeout() else { return };
         if neighbor.deadline.is_none_or(|deadline| due < deadline) {
             if let Some(deadline) = neighbor.deadline.replace(due) {
                 self.deadlines.remove(&(deadline, id));

@@ -7,7 +7,6 @@ use super::neighbor::NeighborId;
 use super::refusals::Refusal;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
-use crate::settings::SessionSettings;
 use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
 
@@ -53,7 +52,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get(id) else { return Ok(0) };
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
-        let Some(length) = wire::frame_length(bytes, context.max_message).map_err(refused)? else { return Ok(0) };
+        let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
         let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
         if !matches!(message, Message::Update(_)) {
             self.rib.take_in(); // the end of a session finds all that was said in it
@@ -75,10 +74,7 @@ impl Speaker {
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
-                // RFC 2918 §4: of a family that was not agreed on it is ignored.
-                if refresh.family.is_some_and(|family| context.families.contains(family)) && refresh.subtype == 0 {
-                    self.resend(id); // RFC 2918 §4; the other family goes along
-                }
+                self.route_refresh(id, connection, refresh);
             }
         }
         Ok(length)
@@ -86,14 +82,12 @@ impl Speaker {
 
     /// Takes an UPDATE of an Established session; before that the FSM has refused it.
     fn update(&mut self, id: NeighborId, connection: ConnectionId, update: &Update<'_>) -> Result<(), DecodeError> {
-        let Some(source) = self
-            .neighbors
-            .get_mut(id)
-            .and_then(|neighbor| neighbor.session_on(connection))
-            .map(|session| session.source)
-        else {
-            return Ok(());
-        };
+        let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
+        let Some(session) = session else { return Ok(()) };
+        let source = session.source;
+        if let Some(family) = update.end_of_rib() {
+            session.refresh.heard.insert(family);
+        }
         let since = self.since();
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
@@ -141,17 +135,5 @@ impl Speaker {
         let remote = neighbor.settings.address;
         let neighbor = Some(neighbor.name.clone());
         self.refuse(Refusal { neighbor, remote, text });
-    }
-
-    /// RFC 4271 §6.7, RFC 4486 §4.
-    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
-        self.rib.take_in();
-        let source = self.rib.source(source);
-        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
-        if neighbor.over_limit.is_some() {
-            self.reconcile(id);
-        }
     }
 }

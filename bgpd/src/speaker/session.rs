@@ -11,7 +11,9 @@ use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::groups::Member;
+use super::limits::OverLimit;
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
+use super::refresh::Refreshes;
 use super::sweep::Sweep;
 use super::{Action, Event, Speaker};
 
@@ -27,7 +29,7 @@ pub(super) enum Obstacle {
     Shutdown,
     Disabled(Option<String>),
     TunnelDown(String),
-    OverLimit(Family, u32),
+    OverLimit(OverLimit),
 }
 
 impl Obstacle {
@@ -38,7 +40,7 @@ impl Obstacle {
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
-            Self::OverLimit(family, limit) => maximum_prefixes(*family, *limit),
+            Self::OverLimit(over) => maximum_prefixes(over.family, over.limit),
         }
     }
 }
@@ -66,8 +68,7 @@ impl Speaker {
         if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|via| via.up)) {
             return Some(Obstacle::TunnelDown(via.clone()));
         }
-        let limit = neighbor.settings.session.max_prefixes;
-        neighbor.over_limit.zip(limit).map(|(family, limit)| Obstacle::OverLimit(family, limit))
+        neighbor.limits.over.map(Obstacle::OverLimit)
     }
 
     /// Starts or stops a neighbor's FSM, as it shall be.
@@ -159,6 +160,8 @@ impl Speaker {
             multihop: session.ebgp_multihop.is_some() || session.ttl_security.is_some_and(|hops| hops > 1),
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
+            most: session.max_prefixes.and_then(|limit| limit.most()),
+            role: negotiated.role,
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
@@ -170,6 +173,7 @@ impl Speaker {
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
             group: self.groups.begin(member, negotiated.families),
+            refresh: Refreshes::default(),
             negotiated,
         });
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });

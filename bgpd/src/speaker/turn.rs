@@ -92,6 +92,8 @@ impl Speaker {
             if is_over {
                 self.neighbors.remove(id);
             } else {
+                self.lift_limit(id);
+                self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
@@ -109,7 +111,7 @@ impl Speaker {
     }
 
     /// What neighbors do wrong is not kept without bound, when nobody hears.
-    fn tell(&mut self, refused: Option<Event>) {
+    pub(super) fn tell(&mut self, refused: Option<Event>) {
         if self.events.len() < EVENTS {
             self.events.extend(refused);
         }

@@ -175,5 +175,6 @@ fn context(legacy: bool) -> Context {
         families: Families::ALL,
         enforce_first_asn: false,
         max_message: wire::MAX_MESSAGE,
+        max_received: wire::MAX_MESSAGE,
     }
 }

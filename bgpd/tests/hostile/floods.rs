@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use bgpd::settings::PrefixLimit;
 use bgpd::types::{ConnectionId, Family};
-use bgpd::wire::{write_keepalive, write_route_refresh};
+use bgpd::wire::{RouteRefresh, write_keepalive, write_route_refresh};
 use bytes::{BufMut, BytesMut};
 
 use crate::allocator::{held, peak};
@@ -92,7 +93,7 @@ fn attributes_that_change_for_ever_cost_what_one_route_costs() {
 
 #[test]
 fn a_million_communities_on_a_thousand_prefixes_cost_what_a_thousand_routes_cost() {
-    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(1000));
+    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(PrefixLimit::new(1000)));
     let cost = flood(&mut door, 1_000_000, |out, number| update(out, number % 1000, NEXT_HOP, &communities(number, 1)));
     allow("a million UPDATEs with a community each", &door, cost, 2 * MIB);
     assert_eq!(door.bad().received, 1000);
@@ -100,7 +101,7 @@ fn a_million_communities_on_a_thousand_prefixes_cost_what_a_thousand_routes_cost
 
 #[test]
 fn a_million_communities_that_are_kept_cost_what_a_message_holds_for_each_prefix() {
-    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(1000));
+    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(PrefixLimit::new(1000)));
     let cost = flood(&mut door, 1000, |out, number| update(out, number, NEXT_HOP, &communities(number * 1000, 1000)));
     allow("a thousand prefixes with a thousand communities each", &door, cost, 1000 * 4096 + 2 * MIB);
     assert_eq!(door.bad().received, 1000);
@@ -108,7 +109,7 @@ fn a_million_communities_that_are_kept_cost_what_a_message_holds_for_each_prefix
 
 #[test]
 fn the_longest_as_paths_cost_what_a_message_holds_for_each_prefix() {
-    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(1000));
+    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(PrefixLimit::new(1000)));
     let cost = flood(&mut door, 5000, |out, number| {
         write_update(out, number % 1000, &longest_path(number), NEXT_HOP, &[]);
     });
@@ -118,7 +119,7 @@ fn the_longest_as_paths_cost_what_a_message_holds_for_each_prefix() {
 
 #[test]
 fn more_prefixes_than_allowed_cost_nothing_once_the_session_has_ended() {
-    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(1000));
+    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(PrefixLimit::new(1000)));
     let cost = flood(&mut door, 100_000, |out, number| update(out, number, NEXT_HOP, &communities(number, 1)));
     allow("100 thousand prefixes where a thousand are allowed", &door, cost, 2 * MIB);
     assert_eq!(door.bad().received, 0);
@@ -158,7 +159,7 @@ fn errors_without_end_are_counted_not_kept() {
 /// The program behind the speaker hangs: the speaker stops reading, and keeps what it has.
 #[test]
 fn a_flood_that_nobody_hears_of_stops_at_the_door() {
-    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(5000));
+    let mut door = Door::new(|bad| bad.session.max_prefixes = Some(PrefixLimit::new(5000)));
     door.busy = true;
     let mut bytes = BytesMut::new();
     let before = held();
@@ -176,7 +177,7 @@ fn a_flood_that_nobody_hears_of_stops_at_the_door() {
 fn a_flood_of_refreshes_costs_nothing() {
     let mut door = Door::new(|_| {});
     feed_good(&mut door, 20_000, 1);
-    let cost = flood(&mut door, 30_000, |out, _| write_route_refresh(Family::Ipv4, out));
+    let cost = flood(&mut door, 30_000, |out, _| write_route_refresh(Family::Ipv4, RouteRefresh::REQUEST, out));
     allow("30 thousand requests for 20 thousand routes", &door, cost, 2 * MIB);
 }
 

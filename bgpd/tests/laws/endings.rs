@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bgpd::settings::NeighborSettings;
+use bgpd::settings::{NeighborSettings, PrefixLimit};
 use bgpd::speaker::{Command, Input};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
@@ -25,7 +25,7 @@ fn lines() -> Vec<Line> {
     vec![
         (
             "more prefixes than allowed: the family and the limit (RFC 4486 §4)",
-            |neighbor| neighbor.session.max_prefixes = Some(2),
+            |neighbor| neighbor.session.max_prefixes = Some(PrefixLimit::new(2)),
             |scene| scene.announce(&update("", &[ORIGIN, AS_PATH, NEXT_HOP], "10 0A03")),
             said(6, 1, "0001 01 00000002"),
         ),

@@ -6,7 +6,7 @@ use bgpd::settings::{NeighborSettings, RemoteAs, Settings};
 use bgpd::types::Family;
 use bgpd::types::{Families, HoldTime};
 use bgpd::view::SessionState;
-use bgpd::wire::{Notification, write_keepalive, write_route_refresh};
+use bgpd::wire::{Notification, RouteRefresh, write_keepalive, write_route_refresh};
 use bytes::BytesMut;
 
 use crate::frame::{AS_PATH, GATEWAY, NEXT_HOP, NLRI, ORIGIN, Scene, Session};
@@ -106,7 +106,8 @@ fn a_header_that_is_none_ends_every_connection() {
     check(&gateway(), lines());
     for (what, says, then) in lines() {
         let Refused(code, subcode, data) = then else { panic!("{then:?}") };
-        let mut scene = Scene::new(Session::External);
+        // One that offers extended messages must take them (RFC 8654 §4).
+        let mut scene = Scene::with(Session::External, |neighbor| neighbor.session.extended_messages = false);
         scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
         scene.ends(what, &Notification { code, subcode, data: octets(data) });
     }
@@ -247,7 +248,7 @@ fn no_family_in_common_is_refused_with_ours_as_data() {
 /// UPDATE, ROUTE-REFRESH and OPEN, good ones and malformed ones.
 fn unexpected() -> [(&'static str, u8, Vec<u8>); 5] {
     let mut refresh = BytesMut::new();
-    write_route_refresh(Family::Ipv4, &mut refresh);
+    write_route_refresh(Family::Ipv4, RouteRefresh::REQUEST, &mut refresh);
     [
         ("an UPDATE", 2, update("", &[ORIGIN, AS_PATH, NEXT_HOP], NLRI)),
         ("a malformed UPDATE", 2, update("21", &[], "")),

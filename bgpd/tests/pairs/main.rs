@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod blackhole;
 mod churn;
 mod collision;
 mod corners;
@@ -11,13 +12,19 @@ mod drain;
 mod dynamic;
 mod exchange;
 mod export;
+mod extended_messages;
+mod extended_next_hop;
 mod gone;
 mod hold_times;
 mod hostile;
 mod import;
+mod limits;
 mod mrt;
 mod own;
+mod policy;
+mod refresh;
 mod reload;
+mod roles;
 mod schedules;
 mod stations;
 mod three;

@@ -83,8 +83,14 @@ fn asns(session: &Session<'_>, own: Option<Asn>, report: &mut Report) {
     if relation == Relation::External && settings.route_reflector_client {
         only_for("route-reflector-client", "internal"); // RFC 4456
     }
+    if relation == Relation::Internal && settings.role.is_some() {
+        only_for("role", "external"); // RFC 9234 §4.1
+    }
     if relation == Relation::Internal && settings.ebgp_multihop.is_some() {
         only_for("ebgp-multihop", "external");
+    }
+    if relation == Relation::Internal && settings.remove_private_asn {
+        only_for("remove-private-asn", "external");
     }
     let Some(local) = settings.local_asn else { return };
     if relation == Relation::Internal {

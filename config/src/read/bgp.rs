@@ -2,9 +2,10 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
+use bgpd::role::Role;
 use bgpd::settings::{
-    Aggregate, DynamicNeighborSettings, NeighborSettings, Originate, Password, RemoteAs, SessionSettings,
-    StationSettings,
+    Aggregate, DynamicNeighborSettings, LimitAction, NeighborSettings, Originate, Password, PrefixLimit, RemoteAs,
+    SessionSettings, StationSettings,
 };
 use bgpd::types::Family;
 use wgd::settings::Endpoint;
@@ -132,6 +133,11 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     let default = SessionSettings::default();
     let text = |text: Text| text.0;
     let seconds = |interval: Interval| interval.0;
+    let role = keys.optional(
+        "role",
+        "What we are to this external neighbor (RFC 9234): a session with one whose own role does not fit is refused, and \
+         routes that must not go between the two do not.",
+    );
     SessionSettings {
         description: keys.optional("description", "For people.").map(text),
         local_asn: keys.optional("local-asn", "The AS we show in place of our own.").map(|asn: SpeakerAsn| asn.0),
@@ -173,8 +179,13 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             .optional("ebgp-multihop", "TTL towards an external neighbor that is not directly connected.")
             .map(|ttl: Within<u8, 1, 255>| ttl.0),
         max_prefixes: keys
-            .optional("max-prefixes", "How many prefixes of one family are accepted; more end the session.")
-            .map(|limit: Within<u32, 1, { u32::MAX }>| limit.0),
+            .table_or_value(
+                "max-prefixes",
+                "How many prefixes of one family it may send. A number alone is the `limit`.",
+                "limit",
+                prefix_limit,
+            )
+            .and_then(|limit| limit.value),
         next_hop_self: keys.or(
             "next-hop-self",
             default.next_hop_self,
@@ -186,11 +197,12 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             default.route_reflector_client,
             "Reflect internal routes to this internal neighbor (RFC 4456).",
         ),
-        enforce_first_asn: keys.or(
-            "enforce-first-asn",
-            default.enforce_first_asn,
-            "Refuse routes whose first AS is not the neighbor's; false towards a route server.",
-        ),
+        enforce_first_asn: keys
+            .optional(
+                "enforce-first-asn",
+                "Refuse routes whose first AS is not the neighbor's; absent: true, but false where `role` is `rs-client`.",
+            )
+            .unwrap_or(role != Some(Role::RouteServerClient)), // RFC 7947 §2.2.2.1
         allow_own_asn: keys
             .or(
                 "allow-own-asn",
@@ -198,7 +210,54 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "How often our own AS may stand in a received path.",
             )
             .0,
+        role,
+        extended_next_hop: keys.or(
+            "extended-next-hop",
+            default.extended_next_hop,
+            "Offer IPv4 routes over IPv6 next hops (RFC 8950); where the link has no IPv4 address, `families` must name \
+             `ipv4` too.",
+        ),
+        extended_messages: keys.or(
+            "extended-messages",
+            default.extended_messages,
+            "Offer messages of up to 65535 octets (RFC 8654).",
+        ),
+        remove_private_asn: keys.or(
+            "remove-private-asn",
+            default.remove_private_asn,
+            "Take private AS numbers out of the paths that this external neighbor is told, but for its own; our own stays.",
+        ),
     }
+}
+
+fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
+    let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
+    let default = PrefixLimit::new(limit.unwrap_or(1));
+    let limits = PrefixLimit {
+        warning: keys.or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.").0,
+        action: keys.or(
+            "action",
+            default.action,
+            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME \
+             refresh`, `warn` only says so.",
+        ),
+        restart_after: keys
+            .optional(
+                "restart-after",
+                "When a session that has ended may come back; absent: after `vpngw neighbor NAME reset`.",
+            )
+            .map(|interval: Interval| interval.0),
+        ..default
+    };
+    if limits.restart_after.is_some() && limits.action != LimitAction::Cease {
+        let place = keys.places.of("restart-after");
+        keys.walk.report.error(
+            place,
+            "restart-after is not allowed here",
+            "only with action = \"cease\" does a session end",
+        );
+    }
+    limit.map(|_| limits)
 }
 
 fn station(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<StationSettings> {

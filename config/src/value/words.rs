@@ -1,7 +1,10 @@
 //! Enumerations: a word for each value.
 
 use bgpd::policy::{Action, Protocol};
+use bgpd::role::Role;
+use bgpd::settings::LimitAction;
 use bgpd::types::Family;
+use bgpd::wire::Origin;
 
 use super::{Value, Written};
 use crate::raw::{Node, Wrongs};
@@ -54,11 +57,31 @@ impl Words for Action {
         &[("accept", Self::Accept), ("reject", Self::Reject), ("next", Self::Next)];
 }
 
+impl Words for LimitAction {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("cease", Self::Cease), ("discard", Self::Discard), ("warn", Self::Warn)];
+}
+
 impl Words for Family {
     const WORDS: &'static [(&'static str, Self)] = &[("ipv4", Self::Ipv4), ("ipv6", Self::Ipv6)];
+}
+
+impl Words for Role {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("provider", Self::Provider),
+        ("customer", Self::Customer),
+        ("peer", Self::Peer),
+        ("rs", Self::RouteServer),
+        ("rs-client", Self::RouteServerClient),
+    ];
 }
 
 impl Words for Protocol {
     const WORDS: &'static [(&'static str, Self)] =
         &[("bgp", Self::Bgp), ("originate", Self::Originate), ("aggregate", Self::Aggregate)];
+}
+
+impl Words for Origin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("igp", Self::Igp), ("egp", Self::Egp), ("incomplete", Self::Incomplete)];
 }

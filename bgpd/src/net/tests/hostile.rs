@@ -109,6 +109,7 @@ fn updates() -> BytesMut {
         families: Families::IPV4,
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     };
     let mut out = BytesMut::new();
     for (number, prefix) in (0..).zip(many_prefixes(1000).chain(many_prefixes(1000))) {

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use crate::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set};
+use crate::policy::{Action, Match, Policy, PrefixRange, Protocol, Rule, Set};
 use crate::rib::{AdjRibOut, Answered, Due, Filter, Key, NOTHING, Pending, Rib, Source, SourceId};
 use crate::settings::Settings;
 use crate::speaker::NextHopState;
@@ -109,7 +109,7 @@ fn filter(number: u8) -> Filter {
         1 => return Filter::Nothing,
         2 => Rule {
             line: 1,
-            matches: Match { prefix: Some(Arc::new(PrefixSet { entries: even.collect() })), ..Match::default() },
+            matches: Match { prefix: Some(Arc::new(even.collect())), ..Match::default() },
             set: Set::default(),
             action: Action::Accept,
         },
@@ -257,7 +257,7 @@ impl Real {
         let mut run = Vec::new();
         let set = match self.out.next(&self.rib, &mut run) {
             Pending::Nothing => return false,
-            Pending::EndOfRib(_) => return true,
+            Pending::EndOfRib(_) | Pending::BeginOfRefresh(_) | Pending::EndOfRefresh(_) => return true,
             Pending::Run(set) => set,
         };
         for Due { destination, told } in run {
