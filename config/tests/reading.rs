@@ -161,6 +161,17 @@ fn a_peer_that_is_ourselves_is_skipped_with_its_neighbor() {
 }
 
 #[test]
+fn monitoring_stations_are_names_or_addresses() {
+    let config = taken(
+        "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[[bgp.bmp]]\nname = 'a'\naddress = 'bmp.example.net:5000'\n\
+         [[bgp.bmp]]\nname = 'b'\naddress = '[fd00::5]:11019'\n",
+    );
+    let stations = config.bgp.unwrap().speaker.stations;
+    let shown: Vec<_> = stations.iter().map(|station| (station.name.as_str(), station.address.as_str())).collect();
+    assert_eq!(shown, [("a", "bmp.example.net:5000"), ("b", "[fd00::5]:11019")]);
+}
+
+#[test]
 fn sections_of_several_files_are_one() {
     let main = "[router]\nasn = 64512\n[[bgp.originate]]\nprefix = '10.1.0.0/16'\n[prefix-set]\na = '10.1.0.0/16'\n";
     let more = "[router]\nrouter-id = '10.0.0.1'\n[[bgp.originate]]\nprefix = '10.2.0.0/16'\n[bgp]\nmultipath = 4\n";

@@ -6,7 +6,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("router", &["cluster-id"]),
     ("wireguard", &["next-private-key", "fwmark"]),
     ("wireguard.peer", &["next-public-key"]),
-    ("bgp", &["select-deferral", "bmp"]),
+    ("bgp", &["select-deferral"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),

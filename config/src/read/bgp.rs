@@ -5,9 +5,10 @@ use std::net::{Ipv6Addr, SocketAddr};
 use bgpd::role::Role;
 use bgpd::settings::{
     Aggregate, DynamicNeighborSettings, LimitAction, NeighborSettings, Originate, Password, PrefixLimit, RemoteAs,
-    SessionSettings,
+    SessionSettings, StationSettings,
 };
 use bgpd::types::Family;
+use wgd::settings::Endpoint;
 
 use super::Names;
 use crate::raw::{Entry, Keys};
@@ -23,6 +24,7 @@ pub(crate) struct Bgp {
     pub(crate) dynamic: Vec<Entry<Dynamic>>,
     pub(crate) originate: Vec<Entry<Originate>>,
     pub(crate) aggregates: Vec<Entry<Aggregate>>,
+    pub(crate) stations: Vec<Entry<StationSettings>>,
     /// Of all neighbors and listen ranges, also of those that could not be read.
     pub(crate) names: Names,
 }
@@ -57,7 +59,13 @@ pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
     let originate = keys.tables("originate", "A prefix of our own. It passes the export policies too.", originate);
     let aggregates =
         keys.tables("aggregate", "A summary, announced while something more specific is accepted.", aggregate);
-    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates, names }
+    let mut station_names = Names::default();
+    let stations = keys.tables(
+        "bmp",
+        "A monitoring station (RFC 7854) that hears what each neighbor says, before policy.",
+        |keys| station(keys, &mut station_names),
+    );
+    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates, stations, names }
 }
 
 fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
@@ -250,6 +258,16 @@ fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
         );
     }
     limit.map(|_| limits)
+}
+
+fn station(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<StationSettings> {
+    let name = names.claim(keys, "What the log calls it.");
+    let address: Option<Endpoint> = keys.required("address", "Where it listens: HOST:PORT.");
+    let address = match address? {
+        Endpoint::Address(address) => address.to_string(),
+        Endpoint::Name(host, port) => format!("{host}:{port}"),
+    };
+    Some(StationSettings { name: name?, address })
 }
 
 fn originate(keys: &mut Keys<'_, '_>) -> Option<Originate> {
