@@ -82,6 +82,7 @@ impl Speaker {
                 Pending::EndOfRib(families) => {
                     writing.end_of_rib(families); // RFC 4724 §2
                 }
+                Pending::Nothing if group.fill_room() => {}
                 Pending::Nothing => return false,
             }
             if writing.bytes.len() >= ENOUGH {
@@ -133,7 +134,7 @@ impl Speaker {
 
     /// A group that has nothing left to tell joins another that has nothing left and tells the same.
     fn join(&mut self, id: NeighborId, group: GroupId) {
-        let is_idle = |group: &Group| group.out.is_idle();
+        let is_idle = |group: &Group| group.out.is_idle() && group.room.is_none();
         if !self.groups.get(group).is_some_and(is_idle) {
             return;
         }

@@ -15,6 +15,7 @@ mod network;
 mod own;
 mod policy;
 mod raw;
+mod record;
 mod reload;
 mod settings;
 mod three;

@@ -15,8 +15,7 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] =
-    &["add-path", "bfd", "extended-messages", "extended-next-hop", "graceful-restart", "max-prefixes-out", "role"];
+const SESSION: &[&str] = &["add-path", "bfd", "extended-messages", "extended-next-hop", "graceful-restart", "role"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {
