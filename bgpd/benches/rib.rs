@@ -46,6 +46,7 @@ fn gateway() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 
@@ -58,6 +59,7 @@ fn context() -> Context {
         families: Families::IPV4,
         enforce_first_asn: false,
         max_message: wire::MAX_MESSAGE,
+        max_received: wire::MAX_MESSAGE,
     }
 }
 

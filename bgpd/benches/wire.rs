@@ -27,6 +27,7 @@ fn context() -> Context {
         families: Families::ALL,
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }
 

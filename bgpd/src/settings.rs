@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::policy::Policy;
+use crate::role::Role;
 use crate::types::{Asn, BgpIdentifier, Families, HoldTime};
 
 /// A whole speaker.
@@ -31,6 +32,17 @@ pub struct Settings {
     pub aggregates: Vec<Aggregate>,
     /// Policies by name. The built-in `accept-all` is not among them.
     pub policies: BTreeMap<String, Arc<Policy>>,
+    /// Monitoring stations that hear what each neighbor says (RFC 7854).
+    pub stations: Vec<StationSettings>,
+}
+
+/// A monitoring station.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StationSettings {
+    /// What it is called here.
+    pub name: String,
+    /// HOST:PORT, the host a name or an address.
+    pub address: String,
 }
 
 /// What the AS of a neighbor may be.
@@ -119,6 +131,12 @@ pub struct SessionSettings {
     pub enforce_first_asn: bool,
     /// How often our own AS may stand in a received AS_PATH.
     pub allow_own_asn: u8,
+    /// What we are to an external neighbor (RFC 9234).
+    pub role: Option<Role>,
+    /// IPv4 routes over IPv6 next hops, where the neighbor has them too (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
+    pub extended_messages: bool,
     /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
     pub remove_private_asn: bool,
 }
@@ -144,6 +162,9 @@ impl Default for SessionSettings {
             route_reflector_client: false,
             enforce_first_asn: true,
             allow_own_asn: 0,
+            role: None,
+            extended_next_hop: true,
+            extended_messages: true,
             remove_private_asn: false,
         }
     }

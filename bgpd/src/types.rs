@@ -219,20 +219,24 @@ pub struct Community(pub u32);
 impl Community {
     /// RFC 8326: the path is about to go.
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xFFFF_0000);
+    /// RFC 7999: packets there are to be dropped.
+    pub const BLACKHOLE: Self = Self(0xFFFF_029A);
     /// RFC 1997: not beyond the confederation.
     pub const NO_EXPORT: Self = Self(0xFFFF_FF01);
     /// RFC 1997: to no neighbor.
     pub const NO_ADVERTISE: Self = Self(0xFFFF_FF02);
     /// RFC 1997: not to external neighbors.
     pub const NO_EXPORT_SUBCONFED: Self = Self(0xFFFF_FF03);
+    /// RFC 3765: not to neighbors that are peers (RFC 9234).
+    pub const NO_PEER: Self = Self(0xFFFF_FF04);
 
     /// Those of the registry that people write by name.
     pub const WELL_KNOWN: [(&'static str, Self); 9] = [
         ("no-export", Self::NO_EXPORT),
         ("no-advertise", Self::NO_ADVERTISE),
         ("no-export-subconfed", Self::NO_EXPORT_SUBCONFED),
-        ("no-peer", Self(0xFFFF_FF04)),   // RFC 3765
-        ("blackhole", Self(0xFFFF_029A)), // RFC 7999
+        ("no-peer", Self::NO_PEER),
+        ("blackhole", Self::BLACKHOLE),
         ("graceful-shutdown", Self::GRACEFUL_SHUTDOWN),
         ("accept-own", Self(0xFFFF_0001)), // RFC 7611
         ("llgr-stale", Self(0xFFFF_0006)), // RFC 9494

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
+use bgpd::role::Role;
 use bgpd::settings::{LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use bgpd::wire::Origin;
@@ -76,7 +77,8 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n[[policy.mine]]\naction = 'accept'\n",
+         allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n\
+         role = 'rs-client'\nextended-next-hop = false\nextended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
     let neighbor = &config.bgp.unwrap().speaker.neighbors["far"];
@@ -102,9 +104,26 @@ fn every_key_of_a_session_reaches_its_field() {
         route_reflector_client: false,
         enforce_first_asn: false,
         allow_own_asn: 1,
+        role: Some(Role::RouteServerClient),
+        extended_next_hop: false,
+        extended_messages: false,
         remove_private_asn: true,
     };
     assert_eq!(neighbor.session, expected);
+}
+
+#[test]
+fn the_first_as_is_enforced_unless_a_route_server_says_otherwise_or_we_are_the_client_of_one() {
+    let enforced = |keys: &str| {
+        let config = taken(&format!(
+            "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n\
+             [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\n{keys}"
+        ));
+        config.bgp.unwrap().speaker.neighbors["far"].session.enforce_first_asn
+    };
+    assert!(enforced("") && enforced("role = 'customer'\n"));
+    assert!(!enforced("role = 'rs-client'\n") && !enforced("enforce-first-asn = false\n")); // RFC 7947 §2.2.2.1
+    assert!(enforced("role = 'rs-client'\nenforce-first-asn = true\n"));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use bgpd::types::{Asn, Families, Family};
 use bgpd::wire::{
-    Context, DecodeError, MAX_MESSAGE, Message, MpNextHop, Notification, Treatment, Update, decode, frame_length,
-    write_reach,
+    Context, DecodeError, MAX_EXTENDED_MESSAGE, MAX_MESSAGE, Message, MpNextHop, Notification, Treatment, Update,
+    decode, frame_length, write_reach,
 };
 use bytes::BytesMut;
 use ipnet::IpNet;
@@ -16,7 +16,7 @@ pub fn stream(input: &[u8]) {
     let Some((&negotiated, mut stream)) = input.split_first() else { return };
     let context = context(negotiated);
     loop {
-        let length = match frame_length(stream, context.max_message) {
+        let length = match frame_length(stream, context.max_received) {
             Ok(Some(length)) => length,
             Ok(None) => return,
             Err(error) => return answer(&error),
@@ -31,8 +31,9 @@ pub fn stream(input: &[u8]) {
 }
 
 /// A session of each kind.
-fn context(negotiated: u8) -> Context {
+pub(crate) fn context(negotiated: u8) -> Context {
     let bit = |bit: u8| negotiated & 1 << bit != 0;
+    let max_message = if bit(6) { MAX_EXTENDED_MESSAGE } else { MAX_MESSAGE };
     Context {
         four_octet_as: bit(0),
         enhanced_refresh: bit(1),
@@ -40,7 +41,8 @@ fn context(negotiated: u8) -> Context {
         remote_asn: Asn::TRANS,
         families: Families { ipv4: !bit(3), ipv6: !bit(4) },
         enforce_first_asn: bit(5),
-        max_message: if bit(6) { usize::from(u16::MAX) } else { MAX_MESSAGE },
+        max_message,
+        max_received: max_message,
     }
 }
 
@@ -99,7 +101,7 @@ fn comes_back(attributes: &bgpd::wire::PathAttributes, next_hop: MpNextHop, pref
 }
 
 /// What ends a session is said in a NOTIFICATION that any neighbor can read.
-fn answer(error: &DecodeError) {
+pub(crate) fn answer(error: &DecodeError) {
     assert!(!error.to_string().is_empty());
     let mut out = BytesMut::new();
     Notification::from(error).write(&mut out);

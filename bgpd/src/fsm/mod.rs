@@ -4,6 +4,7 @@
 //! The caller feeds events and does what the actions say, in order; time comes in, nothing else does. At most
 //! three connections live at once: ours, one of theirs that is agreed on, and one of theirs that just came.
 
+mod capabilities;
 mod collision;
 mod connection;
 mod jitter;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use machine::Fsm;
 
+use crate::role::Role;
 use crate::types::{Asn, BgpIdentifier, ConnectionId, Families};
 use crate::wire::{Capability, Context, Notification, Open};
 
@@ -34,6 +36,10 @@ pub struct Negotiated {
     pub router_id: BgpIdentifier,
     /// Families of both.
     pub families: Families,
+    /// Our role, towards an external neighbor (RFC 9234).
+    pub role: Option<Role>,
+    /// IPv4 routes may go over IPv6 next hops, both ways (RFC 8950).
+    pub extended_next_hop: bool,
     /// It answers ROUTE-REFRESH.
     pub route_refresh: bool,
     /// All it offered.

@@ -1,6 +1,6 @@
 //! What we offer in our OPEN, and what both OPENs agree on (RFC 4271 §4.2 and §6.2, RFC 5492, RFC 6286).
 
-use super::{Ends, Identity, Negotiated};
+use super::{Ends, Identity, Negotiated, capabilities};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::{Asn, Families, Family, HoldTime};
 use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
@@ -11,14 +11,16 @@ const UNACCEPTABLE_HOLD_TIME: Notification = Notification::new(2, 6);
 
 /// Our OPEN on a connection.
 pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends) -> Open {
-    let mut capabilities: Vec<_> = offered_families(session, ends).iter().map(multiprotocol).collect();
-    capabilities.push(Capability::RouteRefresh);
-    capabilities.push(Capability::FourOctetAs(identity.local_asn.get()));
+    let families = offered_families(session, ends);
+    let mut offered: Vec<_> = families.iter().map(multiprotocol).collect();
+    offered.push(Capability::RouteRefresh);
+    offered.push(Capability::FourOctetAs(identity.local_asn.get()));
+    offered.extend(capabilities::offer(session, families));
     Open {
         asn: identity.local_asn,
         hold_time: session.hold_time.seconds(),
         router_id: identity.router_id,
-        capabilities,
+        capabilities: offered,
     }
 }
 
@@ -38,20 +40,23 @@ pub(super) fn negotiate(
     if internal && open.router_id == identity.router_id {
         return Err(BAD_BGP_IDENTIFIER);
     }
+    let role = capabilities::role(session, internal, &open.capabilities)?;
     let hold_time = agreed_hold_time(session.hold_time, open.hold_time).ok_or(UNACCEPTABLE_HOLD_TIME)?;
     let offered = offered_families(session, ends);
     let families = offered.intersection(open.families());
     if families.is_empty() {
         return Err(unsupported_capability(offered));
     }
+    let (max_message, max_received) = capabilities::max_message(session, &open.capabilities);
     let context = Context {
         four_octet_as: open.four_octet_as(),
         internal,
         remote_asn: open.asn,
         families,
         enforce_first_asn: session.enforce_first_asn,
-        enhanced_refresh: false,
-        max_message: MAX_MESSAGE,
+        enhanced_refresh: open.capabilities.contains(&Capability::EnhancedRouteRefresh),
+        max_message,
+        max_received,
     };
     Ok(Negotiated {
         context,
@@ -59,6 +64,8 @@ pub(super) fn negotiate(
         asn: open.asn,
         router_id: open.router_id,
         families,
+        role,
+        extended_next_hop: capabilities::extended_next_hop(session, &open.capabilities),
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
         capabilities: open.capabilities.clone(),
         local: ends.local,
@@ -76,6 +83,7 @@ pub(super) fn context_before_open(identity: &Identity) -> Context {
         enforce_first_asn: false,
         enhanced_refresh: false,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }
 

@@ -4,6 +4,7 @@
 //! or from an external neighbor (RFC 8212) and everything to or from an internal one.
 
 mod as_path;
+mod blackhole;
 mod evaluate;
 mod prefix_set;
 #[cfg(test)]

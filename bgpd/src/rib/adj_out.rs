@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 
 use super::bits::Bits;
 use super::{DestinationId, Rib, SetId, SourceId};
-use crate::types::Families;
+use crate::types::{Families, Family};
 
 /// Destinations sorted together. More packs better, and costs latency of the turn.
 const WINDOW: usize = 1024;
+/// Destinations of another family that the dump passes over for one window.
+const PASSED: usize = 256;
 
 /// Of one update group.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +27,22 @@ pub(crate) struct AdjRibOut {
     queue: VecDeque<Vec<Due>>,
     /// Of these, those whose best path is of a session that has ended: another is about to be chosen.
     parked: Vec<Due>,
-    /// Everything from here on is to be told too, whether it has changed or not.
-    dump: Option<DestinationId>,
+    dump: Option<Dump>,
     window: Vec<Entry>,
     position: usize,
     /// Families whose End-of-RIB is due when all that was there at the beginning is sent (RFC 4724 §2).
     end_of_rib: Families,
+    /// Families that are to be told again, from the beginning to the end (RFC 2918).
+    asked: Families,
+    /// Of these, what the dump tells now.
+    refreshing: Families,
+}
+
+/// Everything of these families from here on is to be told too, whether it has changed or not.
+#[derive(Clone, Copy, Debug)]
+struct Dump {
+    cursor: DestinationId,
+    families: Families,
 }
 
 /// A destination that is pending.
@@ -59,6 +71,10 @@ pub(crate) enum Pending {
     Run(Option<SetId>),
     /// Everything of the beginning is sent.
     EndOfRib(Families),
+    /// What was asked for again begins.
+    BeginOfRefresh(Families),
+    /// All of it is sent.
+    EndOfRefresh(Families),
     /// Nothing.
     Nothing,
 }
@@ -81,13 +97,13 @@ impl Entry {
 impl AdjRibOut {
     /// A session begins: everything there is, and then End-of-RIB.
     pub(crate) fn new(families: Families) -> Self {
-        Self { dump: Some(0), end_of_rib: families, ..Self::default() }
+        Self { dump: Some(Dump::EVERYTHING), end_of_rib: families, ..Self::default() }
     }
 
     /// A destination changed, whose best path was of `before`.
     pub(crate) fn mark(&mut self, destination: DestinationId, before: Option<SourceId>) {
         let told = before.filter(|_| self.told.contains(destination)).unwrap_or(NOTHING);
-        let awaits_dump = told == NOTHING && self.dump.is_some_and(|cursor| cursor <= destination);
+        let awaits_dump = told == NOTHING && self.dump.is_some_and(|dump| dump.is_sure_to_tell(destination));
         if !awaits_dump && self.pending.insert(destination) {
             self.enqueue(Due { destination, told });
         }
@@ -95,17 +111,24 @@ impl AdjRibOut {
 
     /// Everything that was or shall be told is pending again.
     pub(crate) fn mark_all(&mut self) {
-        self.dump = Some(0);
+        self.dump = Some(Dump::EVERYTHING);
+    }
+
+    /// A family is to be told again, after all that waits now.
+    pub(crate) fn ask(&mut self, family: Family) {
+        self.asked.insert(family);
     }
 
     /// How many destinations wait.
     pub(crate) fn pending(&self, rib: &Rib) -> usize {
-        self.pending.len() + self.dump.map_or(0, |cursor| rib.best.count_from(cursor))
+        self.pending.len() + self.dump.map_or(0, |dump| rib.best.count_from(dump.cursor))
     }
 
     /// Whether everything is told.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.dump.is_none() && self.end_of_rib.is_empty()
+        let Self { end_of_rib, asked, refreshing, .. } = self;
+        let marks = [end_of_rib, asked, refreshing];
+        self.pending.is_empty() && self.dump.is_none() && marks.iter().all(|families| families.is_empty())
     }
 
     /// Destinations `64 * index …` that may not be forgotten yet.
@@ -117,9 +140,9 @@ impl AdjRibOut {
     pub(crate) fn next(&mut self, rib: &Rib, run: &mut Vec<Due>) -> Pending {
         run.clear();
         if self.position >= self.window.len() && !self.open_window(rib) {
-            return match std::mem::take(&mut self.end_of_rib) {
-                families if families.is_empty() => Pending::Nothing,
-                families => Pending::EndOfRib(families),
+            return match self.dump {
+                Some(_) => Pending::Run(None), // it has only passed over others
+                None => self.next_mark(),
             };
         }
         let set = self.window[self.position].set();
@@ -136,6 +159,25 @@ impl AdjRibOut {
             }
         }
         Pending::Run(set)
+    }
+
+    /// What is told where no routes wait.
+    fn next_mark(&mut self) -> Pending {
+        if !self.end_of_rib.is_empty() {
+            return Pending::EndOfRib(std::mem::take(&mut self.end_of_rib));
+        }
+        if !self.parked.is_empty() {
+            return Pending::Nothing; // what is not told again before the end would be taken for gone
+        }
+        if !self.refreshing.is_empty() {
+            return Pending::EndOfRefresh(std::mem::take(&mut self.refreshing));
+        }
+        if self.asked.is_empty() {
+            return Pending::Nothing;
+        }
+        self.refreshing = std::mem::take(&mut self.asked);
+        self.dump = Some(Dump { cursor: 0, families: self.refreshing });
+        Pending::BeginOfRefresh(self.refreshing)
     }
 
     /// What a session that has ended left is swept away. Whether anything waited for that.
@@ -163,8 +205,10 @@ impl AdjRibOut {
                 self.queue.push_back(piece); // for what comes next
             }
         }
+        let mut passed = 0;
         while self.window.len() < WINDOW
-            && let Some(destination) = self.next_of_dump(rib)
+            && passed < PASSED
+            && let Some(destination) = self.next_of_dump(rib, &mut passed)
         {
             if self.pending.insert(destination) {
                 let set = rib.best(destination);
@@ -177,9 +221,31 @@ impl AdjRibOut {
         !self.window.is_empty()
     }
 
-    fn next_of_dump(&mut self, rib: &Rib) -> Option<DestinationId> {
-        let found = rib.best.next(self.dump?);
-        self.dump = found.map(|destination| destination + 1);
-        found
+    /// The dump's next destination; `passed` counts those of other families on the way.
+    fn next_of_dump(&mut self, rib: &Rib, passed: &mut usize) -> Option<DestinationId> {
+        loop {
+            let dump = self.dump.as_mut()?;
+            let Some(found) = rib.best.next(dump.cursor) else {
+                self.dump = None;
+                return None;
+            };
+            dump.cursor = found + 1;
+            if dump.families == Families::ALL || dump.families.contains(Family::of(&rib.prefix(found))) {
+                return Some(found);
+            }
+            *passed += 1;
+            if *passed == PASSED {
+                return None;
+            }
+        }
+    }
+}
+
+impl Dump {
+    const EVERYTHING: Self = Self { cursor: 0, families: Families::ALL };
+
+    /// Whether a destination is yet to come.
+    fn is_sure_to_tell(&self, destination: DestinationId) -> bool {
+        self.families == Families::ALL && self.cursor <= destination
     }
 }

@@ -77,6 +77,10 @@ impl Rib {
         let (_, best) = eligible.first()?;
         let mut choice = match self.sets.at(best.set).own() {
             Some(own) => self.own_choice(own, *best, &eligible)?,
+            None if self.sets.at(best.set).discard => {
+                let accepted = self.next_hops_of(eligible.iter().map(|(_, path)| *path));
+                FibChoice { discard: true, accepted, ..FibChoice::default() }
+            }
             None => self.learned_choice(&eligible),
         };
         if let Some(reason) = never_installed(&destination.prefix) {

@@ -9,6 +9,7 @@ use super::{
     SetId, Source, SourceId, is_martian,
 };
 use crate::policy::{Inquiry, LEAST_LOCAL_PREF, NewNextHop, Route};
+use crate::role::Role;
 use crate::types::{Community, Family, NextHop};
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 
@@ -51,7 +52,7 @@ impl Rib {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
             prefixes.for_each(|prefix| {
                 if self.has_room(source, &prefix) {
-                    self.announce(source, prefix, set, since);
+                    self.arrive(source, prefix, Some(set), since);
                 }
             });
             return Ok(Vec::new());
@@ -62,9 +63,7 @@ impl Rib {
             return Err(error);
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
-            prefixes.for_each(|prefix| {
-                self.withdraw(source, &prefix);
-            });
+            prefixes.for_each(|prefix| self.withdraw(source, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
@@ -80,7 +79,7 @@ impl Rib {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, &received, (prefix, inquiry.as_mut()), &mut last),
             };
-            self.announce(source, prefix, set, since);
+            self.arrive(source, prefix, Some(set), since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
@@ -124,8 +123,12 @@ impl Rib {
             }
             _ => Forward::Martian,
         };
+        let discard = self.sources[source].discards(received.attributes, outcome);
         let outcome = self.sources[source].share(outcome);
-        self.sets.insert(AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank))
+        let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
+        let set = set.discarding(discard);
+        self.sources[source].set_octets += set.octets();
+        self.sets.insert(set)
     }
 
     /// Asks import policy again about a path that is kept.
@@ -214,7 +217,7 @@ impl Source {
         Outcome { rejected, policy, rule: answer.rule, changes: answer.changes, next_hop, ..outcome }
     }
 
-    /// Whether the route was here before.
+    /// Whether the route was here before, or must not come from there.
     fn find_loop(&self, attributes: &PathAttributes) -> Option<Rejection> {
         let ours = attributes.as_path.iter().filter(|asn| *asn == self.asn || *asn == self.local_asn);
         if ours.count() > usize::from(self.allow_own_asn) {
@@ -224,7 +227,11 @@ impl Source {
         if attributes.originator_id == Some(us) {
             return Some(Rejection::OwnOriginatorId); // RFC 4456 §8
         }
-        attributes.cluster_list.contains(&us).then_some(Rejection::OwnClusterId) // RFC 4456 §8
+        if attributes.cluster_list.contains(&us) {
+            return Some(Rejection::OwnClusterId); // RFC 4456 §8
+        }
+        let leaked = self.role.is_some_and(|role| role.is_leak(attributes.only_to_customer, self.context.remote_asn));
+        leaked.then_some(Rejection::Leak)
     }
 
     /// What the decision looks at, after import policy.
@@ -243,12 +250,29 @@ impl Source {
         if let Some(policy) = &outcome.policy {
             policy.apply(&outcome.changes, self.local_asn, attributes);
         }
+        if self.role.is_some_and(Role::marks_received) {
+            attributes.only_to_customer.get_or_insert(self.context.remote_asn.get()); // RFC 9234 §5
+        }
         if outcome.draining {
             attributes.add_community(Community::GRACEFUL_SHUTDOWN); // RFC 8326 §4.2
+        }
+        if self.is_external() && attributes.communities.contains(&Community::BLACKHOLE) {
+            attributes.add_community(Community::NO_EXPORT); // RFC 7999 §3.2
         }
         if self.is_leaving(attributes) {
             attributes.local_pref = Some(LEAST_LOCAL_PREF);
         }
+    }
+
+    /// Whether packets are to be dropped: the path carries BLACKHOLE, and import policy asks for it.
+    fn discards(&self, attributes: &PathAttributes, outcome: &Outcome) -> bool {
+        let Some(policy) = &outcome.policy else { return false };
+        if !policy.asks_for_blackhole(outcome.rule, &outcome.changes) {
+            return false;
+        }
+        let mut changed = attributes.clone();
+        self.apply(outcome, &mut changed);
+        changed.communities.contains(&Community::BLACKHOLE)
     }
 
     /// RFC 8326 §4.1: an external neighbor says that the path is about to go.

@@ -6,6 +6,7 @@
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
 mod adj_out;
+mod arrivals;
 mod bits;
 mod decision;
 mod destinations;
@@ -16,6 +17,7 @@ mod key;
 mod look;
 mod next_hops;
 mod paths;
+mod refresh;
 mod select;
 mod sets;
 mod slab;
@@ -26,6 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use self::arrivals::Arrivals;
 use self::destinations::Destinations;
 use self::hash::Seed;
 use self::next_hops::NextHops;
@@ -40,6 +43,7 @@ pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::paths::Path;
+pub(crate) use self::refresh::Stale;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
@@ -83,6 +87,7 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
+    arrivals: Arrivals,
     scratch: Scratch,
 }
 
@@ -113,6 +118,7 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
+            arrivals: Arrivals::default(),
             scratch: Scratch::default(),
         }
     }

@@ -283,6 +283,7 @@ impl fmt::Display for Outcome {
             (Some(Rejection::OwnAs), _) => f.write_str("our own AS is in AS_PATH"),
             (Some(Rejection::OwnOriginatorId), _) => f.write_str("ORIGINATOR_ID is our own"),
             (Some(Rejection::OwnClusterId), _) => f.write_str("our cluster is in CLUSTER_LIST"),
+            (Some(Rejection::Leak), _) => f.write_str("a route leak: OTC keeps it from coming this way (RFC 9234)"),
             (Some(Rejection::NoPolicy), _) => f.write_str("no import policy (RFC 8212)"),
             (Some(Rejection::Policy), Some(rule)) => write!(f, "rejected by rule {} of policy {policy}", rule + 1),
             (Some(Rejection::Policy), None) => write!(f, "no rule of policy {policy} matches"),

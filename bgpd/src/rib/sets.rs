@@ -47,6 +47,8 @@ pub(crate) enum Rejection {
     OwnOriginatorId,
     /// CLUSTER_LIST has our cluster (RFC 4456 §8).
     OwnClusterId,
+    /// OTC says that it must not come from there (RFC 9234 §5).
+    Leak,
     /// External, and no import policy (RFC 8212).
     NoPolicy,
     /// A rule of the policy, or the lack of one.
@@ -105,6 +107,8 @@ pub(crate) struct AttributeSet {
     pub(crate) forward: Forward,
     /// What the decision looks at.
     pub(crate) rank: Rank,
+    /// Packets are dropped, wherever it leads (RFC 7999).
+    pub(crate) discard: bool,
     /// Paths that carry it.
     paths: u32,
 }
@@ -112,7 +116,12 @@ pub(crate) struct AttributeSet {
 impl AttributeSet {
     /// A set that no path carries yet.
     pub(crate) fn new(source: SourceId, content: Content, outcome: Arc<Outcome>, forward: Forward, rank: Rank) -> Self {
-        Self { source, content, outcome, forward, rank, paths: 0 }
+        Self { source, content, outcome, forward, rank, discard: false, paths: 0 }
+    }
+
+    /// The same, with what becomes of packets.
+    pub(crate) fn discarding(self, discard: bool) -> Self {
+        Self { discard, ..self }
     }
 
     /// Whether import policy let it pass.
@@ -150,6 +159,14 @@ impl AttributeSet {
         let next_hop = self.received(source, parsed);
         source.apply(&self.outcome, &mut parsed.attributes);
         self.outcome.next_hop.map(NextHop::from).or(next_hop)
+    }
+
+    /// What it takes: 0 for a route of our own.
+    pub(crate) fn octets(&self) -> usize {
+        match &self.content {
+            Content::Received(key) => key.len() + size_of::<Self>(),
+            Content::Own(_) => 0,
+        }
     }
 
     fn key(&self) -> &[u8] {

@@ -6,9 +6,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::Outcome;
 use super::bits::Bits;
+use super::{Outcome, Stale};
 use crate::policy::{Inquiry, Policy, Protocol};
+use crate::role::Role;
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
 use crate::wire::{Context, MAX_MESSAGE, PathAttributes};
@@ -80,6 +81,8 @@ pub(crate) struct Source {
     pub(crate) reflector_client: bool,
     /// How often our AS may stand in an AS_PATH.
     pub(crate) allow_own_asn: u8,
+    /// Our role towards an external neighbor (RFC 9234).
+    pub(crate) role: Option<Role>,
     /// Import policy.
     pub(crate) import: Filter,
     /// Beyond so many prefixes of a family, others are not taken,
@@ -96,10 +99,14 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
+    /// What of it is yet to come again, while the neighbor refreshes its routes.
+    pub(crate) stale: Vec<Stale>,
     /// Of these, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
+    /// What its attribute sets take.
+    pub(crate) set_octets: usize,
 }
 
 impl Source {
@@ -120,6 +127,7 @@ impl Source {
             multihop: false,
             reflector_client: false,
             allow_own_asn: 0,
+            role: None,
             import: Filter::Everything,
             most: None,
             discarded: [0; 2],
@@ -128,8 +136,10 @@ impl Source {
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
+            stale: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
+            set_octets: 0,
         }
     }
 
@@ -183,5 +193,6 @@ pub(crate) fn plain_context(settings: &Settings) -> Context {
         families: Families::ALL,
         enforce_first_asn: false,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }

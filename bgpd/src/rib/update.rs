@@ -25,16 +25,23 @@ impl Rib {
     }
 
     /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
-    pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
+    pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
+        self.renew(source, destination, set, since);
+    }
+
+    /// As [`Rib::announce`], by number.
+    pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        self.refreshed(source, destination);
         self.put(source, destination, set, since);
     }
 
     /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
     pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+        let Some(most) = self.sources[source].most else { return true };
+        self.take_in(); // what has arrived counts
         let family = Family::of(prefix);
-        let full = |source: &Source| source.most.is_some_and(|most| source.prefixes_of(family) >= most as usize);
-        if !full(&self.sources[source]) {
+        if self.sources[source].prefixes_of(family) < most as usize {
             return true;
         }
         let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
@@ -42,8 +49,8 @@ impl Rib {
         known.is_some()
     }
 
-    /// As [`Rib::announce`], by number.
-    pub(crate) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+    /// As [`Rib::renew`], where it is not the neighbor that says so.
+    pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let position = self.position(source, destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
@@ -75,12 +82,14 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away; `false`: there was none.
-    pub(crate) fn withdraw(&mut self, source: SourceId, prefix: &IpNet) -> bool {
-        self.destinations.find(prefix).is_some_and(|destination| self.take(source, destination))
+    /// Takes the path of `source` away.
+    pub(crate) fn retract(&mut self, source: SourceId, prefix: &IpNet) {
+        if let Some(destination) = self.destinations.find(prefix) {
+            self.take(source, destination);
+        }
     }
 
-    /// As [`Rib::withdraw`], by number.
+    /// As [`Rib::retract`], by number.
     pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) -> bool {
         let Some(position) = self.position(source, destination) else { return false };
         self.touch(destination, false);
@@ -148,9 +157,11 @@ impl Rib {
     /// Forgets sets without paths, and next hops without sets.
     pub(super) fn forget_released(&mut self) {
         for set in self.released.drain(..) {
-            if let Some(set) = self.sets.forget_unused(set)
-                && let Forward::To(next_hop) = set.forward
-            {
+            let Some(set) = self.sets.forget_unused(set) else { continue };
+            if let Some(source) = self.sources.get_mut(set.source) {
+                source.set_octets -= set.octets();
+            }
+            if let Forward::To(next_hop) = set.forward {
                 self.next_hops.release(next_hop, set.source);
             }
         }
@@ -181,10 +192,11 @@ impl Rib {
         while let Some(empty) = next.filter(|_| looked_at < limit) {
             let index = empty / u64::BITS;
             let free = self.empty.word(index) & !(self.fib.held(index) | held(index));
-            for bit in (0..u64::BITS).filter(|bit| free >> bit & 1 == 1) {
-                self.empty.remove(index * u64::BITS + bit);
-                self.destinations.remove(index * u64::BITS + bit);
-            }
+            let over = (0..u64::BITS).filter(|bit| free >> bit & 1 == 1).map(|bit| index * u64::BITS + bit);
+            self.destinations.remove_all(over.clone());
+            over.for_each(|destination| {
+                self.empty.remove(destination);
+            });
             looked_at += u64::BITS as usize;
             next = self.empty.next((index + 1).checked_mul(u64::BITS)?);
         }

@@ -8,7 +8,7 @@ use super::sweep::Sweep;
 use super::{ALL, Command, Speaker};
 use crate::fsm;
 use crate::view::SessionState;
-use crate::wire::{Notification, write_route_refresh};
+use crate::wire::{Notification, RouteRefresh, write_route_refresh};
 
 /// RFC 4486 §3.
 const ADMINISTRATIVE_RESET: Notification = Notification::new(CEASE, 4);
@@ -117,7 +117,9 @@ impl Speaker {
         let (connection, source, families) = (session.connection, session.source, session.negotiated.families);
         if session.negotiated.route_refresh {
             self.rib.source_mut(source).discarded = [0; 2]; // they come again
-            families.iter().for_each(|family| self.send(connection, |out| write_route_refresh(family, out)));
+            for family in families.iter() {
+                self.send(connection, |out| write_route_refresh(family, RouteRefresh::REQUEST, out));
+            }
         } else {
             self.sweep(Sweep::import(source));
         }

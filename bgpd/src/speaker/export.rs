@@ -9,6 +9,7 @@ use super::NextHopState;
 use crate::fsm::Negotiated;
 use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, Inquiry, LEAST_LOCAL_PREF, NewNextHop, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
+use crate::role::Role;
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
 use crate::wire::{MpNextHop, ParsedAttributes, PathAttributes};
@@ -31,6 +32,10 @@ pub(super) struct Exporter<'a> {
     pub(super) local: IpAddr,
     /// The other family's address on the same link.
     pub(super) companion: Option<IpAddr>,
+    /// IPv4 routes may have IPv6 next hops (RFC 8950).
+    extended_next_hop: bool,
+    /// Our role, where the neighbor is external (RFC 9234).
+    role: Option<Role>,
     /// Private AS numbers are not told (RFC 6996 §4), but for this one, by which the neighbor finds loops.
     without_private_but: Option<Asn>,
     /// RFC 8326: what it is told is about to go.
@@ -76,6 +81,8 @@ impl<'a> Exporter<'a> {
             next_hop_self: session.next_hop_self,
             local,
             companion: companions.get(&local).copied(),
+            extended_next_hop: negotiated.extended_next_hop,
+            role: negotiated.role,
             without_private_but: session.remove_private_asn.then_some(negotiated.asn),
             draining: false,
         }
@@ -94,10 +101,15 @@ impl Exporter<'_> {
         if best.source.is_internal() && self.internal && !best.source.reflector_client && !self.reflector_client {
             return false;
         }
-        // RFC 1997
+        // RFC 9234 §5: a route that is for customers only.
+        if best.attributes.only_to_customer.is_some() && !self.role.is_none_or(Role::passes_marked) {
+            return false;
+        }
+        // RFC 1997, RFC 3765
         best.attributes.communities.iter().all(|community| match *community {
             Community::NO_ADVERTISE => false,
             Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => self.internal,
+            Community::NO_PEER => self.role != Some(Role::Peer),
             _ => true,
         })
     }
@@ -162,6 +174,9 @@ impl Exporter<'_> {
         told.local_pref = None; // RFC 4271 §5.1.5
         told.originator_id = None; // RFC 4456 §8: not beyond the AS
         told.cluster_list.clear();
+        if self.role.is_some_and(Role::marks_told) {
+            told.only_to_customer.get_or_insert(self.local_asn.get()); // RFC 9234 §5
+        }
     }
 
     /// The next hop of a path for a family, after the changes of export policy, and whether it is another's, who is not
@@ -194,15 +209,19 @@ impl Exporter<'_> {
         let address = best.next_hop?.address;
         let usable = match address {
             IpAddr::V4(_) => family == Family::Ipv4,
-            IpAddr::V6(address) => family == Family::Ipv6 && !address.is_unicast_link_local(),
+            IpAddr::V6(address) => {
+                (family == Family::Ipv6 || self.extended_next_hop) && !address.is_unicast_link_local()
+            }
         };
         (!ours && usable).then_some(MpNextHop { address, link_local: None })
     }
 
-    /// Ourselves, by an address of the family on the session's link.
+    /// Ourselves, by an address of the family on the session's link; IPv4 also by an IPv6 address (RFC 8950).
     pub(super) fn own_next_hop(&self, family: Family) -> Option<MpNextHop> {
-        let address =
-            [Some(self.local), self.companion].into_iter().flatten().find(|own| Family::of_address(own) == family)?;
+        let own = |family| {
+            [Some(self.local), self.companion].into_iter().flatten().find(|own| Family::of_address(own) == family)
+        };
+        let address = own(family).or_else(|| own(Family::Ipv6).filter(|_| self.extended_next_hop))?;
         Some(MpNextHop { address, link_local: None })
     }
 }

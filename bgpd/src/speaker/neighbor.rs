@@ -8,6 +8,7 @@ use super::Command;
 use super::groups::GroupId;
 use super::limits::Limits;
 use super::record::Record;
+use super::refresh::Refreshes;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
@@ -93,6 +94,7 @@ pub(super) struct Session {
     pub(super) export: Filter,
     /// With whom it shares what it is told.
     pub(super) group: GroupId,
+    pub(super) refresh: Refreshes,
 }
 
 impl Neighbor {
@@ -167,6 +169,12 @@ impl Neighbor {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
         let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.limits.over.is_some();
         (!kept_away).then(|| idle_since + REMEMBERED)
+    }
+
+    /// When it is due.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let refresh = self.session.as_ref().and_then(|session| session.refresh.next_deadline());
+        [self.fsm.next_timeout(), self.forgotten_at(), self.limits.restart_at(), refresh].into_iter().flatten().min()
     }
 
     /// The connection that routes flow on.

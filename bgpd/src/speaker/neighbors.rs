@@ -133,7 +133,7 @@ impl Neighbors {
     /// hold timers move with every message.
     pub(super) fn schedule(&mut self, id: NeighborId) {
         let Some(neighbor) = self.all.get_mut(&id) else { return };
-        let Some(due) = due_at(neighbor) else { return };
+        let Some(due) = neighbor.next_timeout() else { return };
         if neighbor.deadline.is_none_or(|deadline| due < deadline) {
             if let Some(deadline) = neighbor.deadline.replace(due) {
                 self.deadlines.remove(&(deadline, id));
@@ -141,9 +141,4 @@ impl Neighbors {
             self.deadlines.insert((due, id));
         }
     }
-}
-
-/// When something happens to a neighbor by itself.
-fn due_at(neighbor: &Neighbor) -> Option<Instant> {
-    [neighbor.fsm.next_timeout(), neighbor.forgotten_at(), neighbor.limits.restart_at()].into_iter().flatten().min()
 }

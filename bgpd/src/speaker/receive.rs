@@ -29,15 +29,16 @@ impl Speaker {
             match self.message(id, connection, &bytes[used..]) {
                 Ok(0) => {
                     bytes.advance(used);
-                    return;
+                    return self.rib.take_in();
                 }
                 // The rest is for another turn.
                 Ok(length) if self.rib.touched() >= TOUCHED => {
                     bytes.advance(used + length);
-                    return;
+                    return self.rib.take_in();
                 }
                 Ok(length) => used += length,
                 Err(notification) => {
+                    self.rib.take_in();
                     self.step(id, fsm::Event::Malformed { connection, notification });
                     break;
                 }
@@ -51,24 +52,30 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return Ok(0) };
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
-        let Some(length) = wire::frame_length(bytes, context.max_message).map_err(refused)? else { return Ok(0) };
+        let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
         neighbor.record.counters.received.count(bytes[wire::HEADER - 1]);
-        match wire::decode(&bytes[..length], &context).map_err(refused)? {
-            Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
+        let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
+        if !matches!(message, Message::Update(_)) {
+            self.rib.take_in(); // the end of a session finds all that was said in it
+        }
+        match message {
+            Message::Open(open) => {
+                self.connections.keep_open(connection, 1, &bytes[..length]);
+                self.step(id, fsm::Event::Open { connection, open: &open });
+            }
             Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),
             Message::Notification(notification) => {
                 self.step(id, fsm::Event::Notification { connection, notification: &notification });
             }
             Message::Update(update) => {
                 self.step(id, fsm::Event::Update { connection });
+                self.monitor_update(id, connection, &bytes[..length]);
                 self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
+                self.check_memory(id)?;
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
-                // RFC 2918 §4: of a family that was not agreed on it is ignored.
-                if refresh.family.is_some_and(|family| context.families.contains(family)) && refresh.subtype == 0 {
-                    self.resend(id); // RFC 2918 §4; the other family goes along
-                }
+                self.route_refresh(id, connection, refresh);
             }
         }
         Ok(length)
@@ -76,18 +83,17 @@ impl Speaker {
 
     /// Takes an UPDATE of an Established session; before that the FSM has refused it.
     fn update(&mut self, id: NeighborId, connection: ConnectionId, update: &Update<'_>) -> Result<(), DecodeError> {
-        let Some(source) = self
-            .neighbors
-            .get_mut(id)
-            .and_then(|neighbor| neighbor.session_on(connection))
-            .map(|session| session.source)
-        else {
-            return Ok(());
-        };
+        let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
+        let Some(session) = session else { return Ok(()) };
+        let source = session.source;
+        if let Some(family) = update.end_of_rib() {
+            session.refresh.heard.insert(family);
+        }
+        let since = self.since();
         let (mut withdrawn, mut announced) = (0, 0);
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
-            self.rib.withdraw(source, &prefix);
+            self.rib.withdraw(source, prefix, since);
             withdrawn += 1;
         }
         let errors = self.announcements(source, update, &mut announced);

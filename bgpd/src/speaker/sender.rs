@@ -262,6 +262,14 @@ impl Writing {
         self.end_segment(Audience::EVERYBODY);
     }
 
+    /// A refresh begins or ends, for a neighbor that wants to know (RFC 7313 §4.1).
+    pub(super) fn mark_refresh(&mut self, families: Families, subtype: u8, context: &Context) {
+        if context.enhanced_refresh {
+            families.iter().for_each(|family| wire::write_route_refresh(family, subtype, &mut self.bytes));
+            self.end_segment(Audience::EVERYBODY);
+        }
+    }
+
     /// Appends what a member hears.
     pub(super) fn copy_for(&self, member: &Member, out: &mut BytesMut) {
         let mut begin = 0;

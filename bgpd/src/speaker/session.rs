@@ -14,6 +14,7 @@ use super::groups::Member;
 use super::limits::OverLimit;
 use super::neighbor::{AdminState, Neighbor, NeighborId, Session};
 use super::record::PastError;
+use super::refresh::Refreshes;
 use super::room::Room;
 use super::sweep::Sweep;
 use super::{Action, Event, Speaker};
@@ -106,7 +107,7 @@ impl Speaker {
     fn perform(&mut self, id: NeighborId, action: fsm::Action) {
         match action {
             fsm::Action::Connect => self.dial(id),
-            fsm::Action::SendOpen { connection, open } => self.send(connection, |out| open.write(out)),
+            fsm::Action::SendOpen { connection, open } => self.send_open(connection, &open),
             fsm::Action::SendKeepalive { connection } => self.send(connection, write_keepalive),
             fsm::Action::Close { connection, notification } => self.close(connection, notification),
             fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
@@ -153,6 +154,7 @@ impl Speaker {
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
             most: session.max_prefixes.and_then(|limit| limit.most()),
+            role: negotiated.role,
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
@@ -164,15 +166,18 @@ impl Speaker {
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
             group: self.groups.begin(member, negotiated.families, session.max_prefixes_out.as_ref().map(Room::new)),
+            refresh: Refreshes::default(),
             negotiated,
         });
         neighbor.record.up(self.now);
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
         self.connections.mark_writable(connection);
+        self.monitor_up(id);
     }
 
     fn down(&mut self, id: NeighborId, reason: DownReason) {
         let text = self.failed(id, reason.clone());
+        self.monitor_down(id, &reason);
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);

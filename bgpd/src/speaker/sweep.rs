@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Speaker;
 use crate::rib::{DestinationId, NextHopId, Rib, SourceId};
+use crate::types::Family;
 
 /// Destinations looked at in one turn.
 const SLICE: usize = 1024;
@@ -24,6 +25,8 @@ pub(super) enum Work {
     Flush,
     /// Import policy has changed.
     Import,
+    /// The neighbor has sent all of this family again: what it did not send goes (RFC 7313 §4.2).
+    Stale(Family),
     /// The host has said something new of these next hops; whether neighbors hear of their paths again.
     NextHops(BTreeMap<NextHopId, bool>),
 }
@@ -35,6 +38,10 @@ impl Sweep {
 
     pub(super) fn import(source: SourceId) -> Self {
         Self::Source { source, from: 0, work: Work::Import }
+    }
+
+    pub(super) fn stale(source: SourceId, family: Family) -> Self {
+        Self::Source { source, from: 0, work: Work::Stale(family) }
     }
 
     pub(super) fn next_hop(source: SourceId, next_hop: NextHopId, again: bool) -> Self {
@@ -93,6 +100,7 @@ impl Work {
                 rib.take(source, destination);
             }
             Self::Import => rib.import_again(source, destination),
+            Self::Stale(family) => rib.take_stale(source, destination, *family),
             Self::NextHops(next_hops) => {
                 if let Some(again) = rib.next_hop_of(source, destination).and_then(|next_hop| next_hops.get(&next_hop))
                 {
@@ -124,9 +132,15 @@ impl Speaker {
             if sweep.step(&mut self.rib) {
                 continue;
             }
-            if let Some(Sweep::Source { source, work: Work::Flush, .. }) = self.sweeps.pop_front() {
-                self.rib.remove_source(source);
-                self.unpark();
+            match self.sweeps.pop_front() {
+                Some(Sweep::Source { source, work: Work::Flush, .. }) => {
+                    self.rib.remove_source(source);
+                    self.unpark();
+                }
+                Some(Sweep::Source { source, work: Work::Stale(family), .. }) => {
+                    self.rib.forget_refresh(source, family);
+                }
+                _ => {}
             }
         }
     }

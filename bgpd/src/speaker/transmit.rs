@@ -12,7 +12,7 @@ use super::sender::{Sender, Writing};
 use crate::fsm;
 use crate::rib::Pending;
 use crate::types::ConnectionId;
-use crate::wire;
+use crate::wire::{self, RouteRefresh};
 
 /// A call ends when it has written so much,
 const ENOUGH: usize = 16 * 1024;
@@ -81,6 +81,12 @@ impl Speaker {
                 Pending::Run(best) => sender.send(best, group, writing),
                 Pending::EndOfRib(families) => {
                     writing.end_of_rib(families); // RFC 4724 §2
+                }
+                Pending::BeginOfRefresh(families) => {
+                    writing.mark_refresh(families, RouteRefresh::BEGIN, &negotiated.context);
+                }
+                Pending::EndOfRefresh(families) => {
+                    writing.mark_refresh(families, RouteRefresh::END, &negotiated.context);
                 }
                 Pending::Nothing if group.fill_room() => {}
                 Pending::Nothing => return false,

@@ -93,10 +93,12 @@ impl Speaker {
                 self.neighbors.remove(id);
             } else {
                 self.lift_limit(id);
+                self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
         self.close_silent();
+        self.monitor_statistics();
         while let Some(event) = self.refusals.poll(self.now) {
             self.tell(Some(event));
         }
@@ -150,5 +152,6 @@ impl Speaker {
     pub(super) fn stop(&mut self) {
         self.stopped = true;
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+        self.monitor_stop();
     }
 }

@@ -33,6 +33,7 @@ impl AttrCode {
     pub const AS4_PATH: Self = Self(17);
     pub const AS4_AGGREGATOR: Self = Self(18);
     pub const LARGE_COMMUNITY: Self = Self(32);
+    pub const ONLY_TO_CUSTOMER: Self = Self(35);
 }
 
 impl AttrCode {
@@ -44,7 +45,14 @@ impl AttrCode {
     /// Whether it is passed on with the Partial bit that it came with (RFC 4271 §5). What is in AS4_PATH and
     /// AS4_AGGREGATOR goes on in other attributes.
     pub(super) const fn keeps_partial(self) -> bool {
-        matches!(self, Self::AGGREGATOR | Self::COMMUNITIES | Self::EXTENDED_COMMUNITIES | Self::LARGE_COMMUNITY)
+        matches!(
+            self,
+            Self::AGGREGATOR
+                | Self::COMMUNITIES
+                | Self::EXTENDED_COMMUNITIES
+                | Self::LARGE_COMMUNITY
+                | Self::ONLY_TO_CUSTOMER
+        )
     }
 }
 
@@ -120,7 +128,7 @@ use Length::{AsnAnd, Exactly, Inside, Multiple};
 use Treatment::{AttributeDiscard, SessionReset, TreatAsWithdraw};
 
 #[rustfmt::skip]
-static DESCRIPTORS: [Descriptor; 16] = [
+static DESCRIPTORS: [Descriptor; 17] = [
     row(AttrCode::ORIGIN,               "ORIGIN",               WELL_KNOWN,          Exactly(1),   TreatAsWithdraw),  // RFC 7606 §7.1
     row(AttrCode::AS_PATH,              "AS_PATH",              WELL_KNOWN,          Inside,       TreatAsWithdraw),  // §7.2
     row(AttrCode::NEXT_HOP,             "NEXT_HOP",             WELL_KNOWN,          Exactly(4),   TreatAsWithdraw),  // §7.3
@@ -137,6 +145,7 @@ static DESCRIPTORS: [Descriptor; 16] = [
     row(AttrCode::AS4_PATH,             "AS4_PATH",             OPTIONAL_TRANSITIVE, Inside,       AttributeDiscard), // RFC 6793 §6
     row(AttrCode::AS4_AGGREGATOR,       "AS4_AGGREGATOR",       OPTIONAL_TRANSITIVE, Exactly(8),   AttributeDiscard), // RFC 6793 §6
     row(AttrCode::LARGE_COMMUNITY,      "LARGE_COMMUNITY",      OPTIONAL_TRANSITIVE, Multiple(12), TreatAsWithdraw),  // RFC 8092 §6
+    row(AttrCode::ONLY_TO_CUSTOMER,     "OTC",                  OPTIONAL_TRANSITIVE, Exactly(4),   TreatAsWithdraw),  // RFC 9234 §5
 ];
 
 /// One attribute, its value not yet read.

@@ -31,6 +31,8 @@ pub struct PathAttributes {
     pub extended_communities: Vec<ExtendedCommunity>,
     /// LARGE_COMMUNITY (RFC 8092), sorted, without repetition.
     pub large_communities: Vec<LargeCommunity>,
+    /// OTC (RFC 9234): the AS, as it came, beyond which the route goes to customers only.
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that this speaker does not know, by code.
     pub unknown: Vec<UnknownAttribute>,
     /// Which of the others passed through a speaker that does not know them.
@@ -47,8 +49,8 @@ impl Clone for PathAttributes {
     /// With the memory that is there.
     fn clone_from(&mut self, source: &Self) {
         let Self { origin, as_path, med, local_pref, atomic_aggregate, aggregator, communities, .. } = source;
-        let Self { originator_id, cluster_list, extended_communities, large_communities, unknown, partial, .. } =
-            source;
+        let Self { originator_id, cluster_list, extended_communities, large_communities, .. } = source;
+        let Self { only_to_customer, unknown, partial, .. } = source;
         self.origin = *origin;
         self.as_path.asns.clone_from(&as_path.asns);
         self.med = *med;
@@ -60,6 +62,7 @@ impl Clone for PathAttributes {
         self.cluster_list.clone_from(cluster_list);
         self.extended_communities.clone_from(extended_communities);
         self.large_communities.clone_from(large_communities);
+        self.only_to_customer = *only_to_customer;
         self.unknown.clone_from(unknown);
         self.partial = *partial;
     }

@@ -1,13 +1,21 @@
 //! Capabilities (RFC 5492).
 
+use std::fmt::Write as _;
+
 use bytes::{BufMut, BytesMut};
 
 use super::DecodeError;
+use crate::role::Role;
 use crate::types::{Families, Family};
 
 const MULTIPROTOCOL: u8 = 1;
 const ROUTE_REFRESH: u8 = 2;
+const EXTENDED_NEXT_HOP: u8 = 5;
+const EXTENDED_MESSAGE: u8 = 6;
+const ROLE: u8 = 9;
 const FOUR_OCTET_AS: u8 = 65;
+const ADD_PATH: u8 = 69;
+const ENHANCED_ROUTE_REFRESH: u8 = 70;
 
 /// A capability.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,8 +29,18 @@ pub enum Capability {
     },
     /// 2 (RFC 2918).
     RouteRefresh,
+    /// 5 (RFC 8950).
+    ExtendedNextHop(Vec<NextHopEncoding>),
+    /// 6 (RFC 8654).
+    ExtendedMessage,
+    /// 9 (RFC 9234): the sender's role, as it came.
+    Role(u8),
     /// 65 (RFC 6793).
     FourOctetAs(u32),
+    /// 69 (RFC 7911).
+    AddPath(Vec<AddPathFamily>),
+    /// 70 (RFC 7313).
+    EnhancedRouteRefresh,
     /// Everything else, kept. Those with a name have a length that their specification allows.
     Other {
         /// Its code.
@@ -30,6 +48,33 @@ pub enum Capability {
         /// Its value, 255 octets at most.
         value: Vec<u8>,
     },
+}
+
+/// Routes of a family may have a next hop of an address family (RFC 8950 §4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NextHopEncoding {
+    /// Address Family Identifier of the routes, as it came.
+    pub afi: u16,
+    /// Subsequent AFI of the routes, as it came, in two octets.
+    pub safi: u16,
+    /// Address Family Identifier of the next hop, as it came.
+    pub next_hop_afi: u16,
+}
+
+impl NextHopEncoding {
+    /// IPv4 unicast over an IPv6 next hop, the one that this speaker knows.
+    pub const IPV4_OVER_IPV6: Self = Self { afi: 1, safi: 1, next_hop_afi: 2 };
+}
+
+/// Several paths of a family's routes, each with an identifier (RFC 7911 §4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AddPathFamily {
+    /// Address Family Identifier, as it came.
+    pub afi: u16,
+    /// Subsequent AFI, as it came.
+    pub safi: u8,
+    /// Send/Receive, as it came: 1 the sender takes several, 2 it sends several, 3 both.
+    pub mode: u8,
 }
 
 impl From<Family> for Capability {
@@ -59,18 +104,35 @@ impl Capability {
         match self {
             Self::Multiprotocol { .. } => MULTIPROTOCOL,
             Self::RouteRefresh => ROUTE_REFRESH,
+            Self::ExtendedNextHop(_) => EXTENDED_NEXT_HOP,
+            Self::ExtendedMessage => EXTENDED_MESSAGE,
+            Self::Role(_) => ROLE,
             Self::FourOctetAs(_) => FOUR_OCTET_AS,
+            Self::AddPath(_) => ADD_PATH,
+            Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
             Self::Other { code, .. } => *code,
         }
     }
 
-    /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `graceful-restart`, `capability 99`.
+    /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `role customer`, `add-path ipv4 both`,
+    /// `graceful-restart`, `capability 99`.
     pub fn name(&self) -> String {
         match self {
-            Self::Multiprotocol { afi, safi } => match Family::from_afi_safi(*afi, *safi) {
-                Some(family) => format!("multiprotocol {family}"),
-                None => format!("multiprotocol {afi}/{safi}"),
+            Self::Multiprotocol { afi, safi } => format!("multiprotocol {}", family_name(*afi, *safi)),
+            Self::Role(code) => match Role::from_code(*code) {
+                Some(role) => format!("role {role}"),
+                None => format!("role {code}"),
             },
+            Self::AddPath(families) => families.iter().fold("add-path".to_owned(), |mut name, family| {
+                let mode = match family.mode {
+                    1 => "receive",
+                    2 => "send",
+                    3 => "both",
+                    _ => "unknown",
+                };
+                let _ = write!(name, " {} {mode}", family_name(family.afi, family.safi));
+                name
+            }),
             _ => match KNOWN.iter().find(|known| known.code == self.code()) {
                 Some(known) => known.name.to_owned(),
                 None => format!("capability {}", self.code()),
@@ -96,6 +158,15 @@ impl Capability {
                 Some(Self::Multiprotocol { afi: u16::from_be_bytes([high, low]), safi })
             }
             (ROUTE_REFRESH, []) => Some(Self::RouteRefresh),
+            (EXTENDED_NEXT_HOP, value) if value.len().is_multiple_of(6) => {
+                Some(Self::ExtendedNextHop(value.as_chunks().0.iter().map(next_hop_encoding).collect()))
+            }
+            (EXTENDED_MESSAGE, []) => Some(Self::ExtendedMessage),
+            (ROLE, &[role]) => Some(Self::Role(role)),
+            (ADD_PATH, value) if value.len().is_multiple_of(4) => {
+                Some(Self::AddPath(value.as_chunks().0.iter().map(add_path_family).collect()))
+            }
+            (ENHANCED_ROUTE_REFRESH, []) => Some(Self::EnhancedRouteRefresh),
             (FOUR_OCTET_AS, &[a, b, c, d]) => Some(Self::FourOctetAs(u32::from_be_bytes([a, b, c, d]))),
             (FOUR_OCTET_AS, _) => return Err(DecodeError::OpenMalformed),
             _ if KNOWN.iter().any(|known| known.code == code && !(known.allows)(value)) => None,
@@ -113,11 +184,21 @@ impl Capability {
                 out.put_u8(0);
                 out.put_u8(*safi);
             }
-            Self::RouteRefresh => out.put_u8(0),
+            Self::RouteRefresh | Self::ExtendedMessage | Self::EnhancedRouteRefresh => out.put_u8(0),
+            Self::ExtendedNextHop(encodings) => put_list(out, encodings, |encoding, out| {
+                out.put_u16(encoding.afi);
+                out.put_u16(encoding.safi);
+                out.put_u16(encoding.next_hop_afi);
+            }),
+            Self::Role(role) => out.put_slice(&[1, *role]),
             Self::FourOctetAs(asn) => {
                 out.put_u8(4);
                 out.put_u32(*asn);
             }
+            Self::AddPath(families) => put_list(out, families, |family, out| {
+                out.put_u16(family.afi);
+                out.put_slice(&[family.safi, family.mode]);
+            }),
             Self::Other { value, .. } => {
                 let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
                 out.put_u8(length);
@@ -125,6 +206,34 @@ impl Capability {
             }
         }
     }
+}
+
+/// A length in one octet and so many items; those that it has no room for are left out.
+fn put_list<T>(out: &mut BytesMut, items: &[T], put: impl Fn(&T, &mut BytesMut)) {
+    let at = out.len();
+    out.put_u8(0);
+    for item in items {
+        let end = out.len();
+        put(item, out);
+        if out.len() - at - 1 > usize::from(u8::MAX) {
+            out.truncate(end);
+            break;
+        }
+    }
+    out[at] = (out.len() - at - 1) as u8; // at most 255
+}
+
+fn next_hop_encoding(&[a, b, c, d, e, f]: &[u8; 6]) -> NextHopEncoding {
+    let [afi, safi, next_hop_afi] = [[a, b], [c, d], [e, f]].map(u16::from_be_bytes);
+    NextHopEncoding { afi, safi, next_hop_afi }
+}
+
+fn add_path_family(&[high, low, safi, mode]: &[u8; 4]) -> AddPathFamily {
+    AddPathFamily { afi: u16::from_be_bytes([high, low]), safi, mode }
+}
+
+fn family_name(afi: u16, safi: u8) -> String {
+    Family::from_afi_safi(afi, safi).map_or_else(|| format!("{afi}/{safi}"), |family| family.to_string())
 }
 
 struct Known {
@@ -141,13 +250,13 @@ const fn known(code: u8, name: &'static str, allows: fn(&[u8]) -> bool) -> Known
 static KNOWN: [Known; 12] = [
     known(MULTIPROTOCOL, "multiprotocol", |value| value.len() == 4),
     known(ROUTE_REFRESH, "route-refresh", <[u8]>::is_empty),
-    known(5, "extended-next-hop", |value| value.len() % 6 == 0), // RFC 8950 §4
-    known(6, "extended-message", <[u8]>::is_empty),              // RFC 8654 §3
-    known(9, "role", |value| value.len() == 1),                  // RFC 9234 §4.1
-    known(64, "graceful-restart", |value| value.len() % 4 == 2), // RFC 4724 §3
+    known(EXTENDED_NEXT_HOP, "extended-next-hop", |value| value.len() % 6 == 0), // RFC 8950 §4
+    known(EXTENDED_MESSAGE, "extended-message", <[u8]>::is_empty),               // RFC 8654 §3
+    known(ROLE, "role", |value| value.len() == 1),                               // RFC 9234 §4.1
+    known(64, "graceful-restart", |value| value.len() % 4 == 2),                 // RFC 4724 §3
     known(FOUR_OCTET_AS, "four-octet-as", |value| value.len() == 4),
-    known(69, "add-path", |value| value.len() % 4 == 0), // RFC 7911 §4
-    known(70, "enhanced-route-refresh", <[u8]>::is_empty), // RFC 7313 §3.1
+    known(ADD_PATH, "add-path", |value| value.len() % 4 == 0), // RFC 7911 §4
+    known(ENHANCED_ROUTE_REFRESH, "enhanced-route-refresh", <[u8]>::is_empty), // RFC 7313 §3.1
     known(71, "long-lived-graceful-restart", |value| value.len() % 7 == 0), // RFC 9494 §3.1
     known(73, "fqdn", is_fqdn),
     known(75, "software-version", |value| !value.is_empty()),

@@ -28,8 +28,18 @@ pub struct RouteRefresh {
     /// `None`: to be ignored. A family this speaker does not carry, a subtype or a length it does not know
     /// (RFC 7313 §5).
     pub family: Option<Family>,
-    /// 0 = request, 1 = begin, 2 = end of an enhanced refresh.
+    /// [`RouteRefresh::REQUEST`], [`RouteRefresh::BEGIN`], [`RouteRefresh::END`], or another.
     pub subtype: u8,
+}
+
+/// Subtypes.
+impl RouteRefresh {
+    /// The family is wanted again (RFC 2918).
+    pub const REQUEST: u8 = 0;
+    /// BoRR: it begins to be sent again (RFC 7313 §3.2).
+    pub const BEGIN: u8 = 1;
+    /// EoRR: all of it is sent again.
+    pub const END: u8 = 2;
 }
 
 /// What a session has negotiated, as far as the codec needs it.
@@ -48,15 +58,17 @@ pub struct Context {
     /// RFC 4271 §6.3: the first AS must be the neighbor's. False where
     /// [`crate::settings::SessionSettings::enforce_first_asn`] is.
     pub enforce_first_asn: bool,
-    /// The longest message either way (RFC 8654).
+    /// The longest message that we may send (RFC 8654).
     pub max_message: usize,
+    /// The longest message that we take (RFC 8654).
+    pub max_received: usize,
 }
 
 impl Context {
     /// As far as it decides how messages are written, which it does alike for many neighbors.
     #[must_use]
     pub const fn writing(self) -> Self {
-        Self { remote_asn: Asn::TRANS, enforce_first_asn: false, enhanced_refresh: false, ..self }
+        Self { remote_asn: Asn::TRANS, enforce_first_asn: false, enhanced_refresh: false, max_received: 0, ..self }
     }
 }
 
@@ -106,7 +118,7 @@ pub fn frame_length(buffer: &[u8], max_message: usize) -> Result<Option<usize>, 
 pub fn decode<'a>(frame: &'a [u8], context: &Context) -> Result<Message<'a>, DecodeError> {
     let wrong_length = DecodeError::MessageLength { found: u16::try_from(frame.len()).unwrap_or(u16::MAX) };
     let Some((header, body)) = frame.split_first_chunk() else { return Err(wrong_length) };
-    let (kind, length) = read_header(header, context.max_message)?;
+    let (kind, length) = read_header(header, context.max_received)?;
     if length != frame.len() {
         return Err(wrong_length);
     }
@@ -125,12 +137,12 @@ pub fn write_keepalive(out: &mut BytesMut) {
     finish(start, out);
 }
 
-/// Appends a ROUTE-REFRESH request.
-pub fn write_route_refresh(family: Family, out: &mut BytesMut) {
+/// Appends a ROUTE-REFRESH; `subtype` is one of [`RouteRefresh`]'s.
+pub fn write_route_refresh(family: Family, subtype: u8, out: &mut BytesMut) {
     let start = begin(MessageType::RouteRefresh, out);
     let (afi, safi) = family.afi_safi();
     out.put_u16(afi);
-    out.put_u8(0);
+    out.put_u8(subtype);
     out.put_u8(safi);
     finish(start, out);
 }

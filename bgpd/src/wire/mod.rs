@@ -23,17 +23,21 @@ mod tests;
 pub use as_path::AsPath;
 pub use attribute::AttrCode;
 pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAttribute};
-pub use capability::Capability;
+pub use capability::{AddPathFamily, Capability, NextHopEncoding};
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
 pub use nlri::Nlri;
+pub(crate) use nlri::write_prefix;
 pub use notification::Notification;
 pub use open::Open;
 pub use parse::ParsedAttributes;
 pub use update::{AttributeBytes, MpNextHop, Update};
+pub(crate) use write::write_attributes;
 pub use write::{write_end_of_rib, write_reach, write_unreach};
 
 /// The longest message without RFC 8654.
 pub const MAX_MESSAGE: usize = 4096;
+/// The longest message with it.
+pub const MAX_EXTENDED_MESSAGE: usize = 65535;
 /// Marker, length and type.
 pub const HEADER: usize = 19;

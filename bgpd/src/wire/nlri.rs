@@ -57,7 +57,7 @@ pub(super) const fn octets(length: u8) -> usize {
 }
 
 /// Appends one prefix.
-pub(super) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
+pub(crate) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
     let length = prefix.prefix_len();
     let end = out.len() + 1 + octets(length);
     // All octets of the address, and back: a copy of a fixed length is a store.

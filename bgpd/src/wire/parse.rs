@@ -164,6 +164,7 @@ impl<'a> Reader<'a> {
             }
             AttrCode::AS4_PATH => self.as4_path = Some(AsPath::read_as4(value)?),
             AttrCode::AS4_AGGREGATOR => self.as4_aggregator = Some(read_aggregator(value)?),
+            AttrCode::ONLY_TO_CUSTOMER => attributes.only_to_customer = numbers(value).next(),
             AttrCode::LARGE_COMMUNITY => fill(&mut attributes.large_communities, large_communities(value)),
             _ => {} // MP_REACH_NLRI and MP_UNREACH_NLRI: read when the UPDATE was
         }

@@ -136,7 +136,12 @@ fn begin_mp(code: AttrCode, family: Family, out: &mut BytesMut) -> usize {
 }
 
 /// Appends the attributes in the order of their codes (RFC 4271 §5), all but MP_REACH_NLRI.
-fn write_attributes(attributes: &PathAttributes, next_hop: Option<Ipv4Addr>, four_octet_as: bool, out: &mut BytesMut) {
+pub(crate) fn write_attributes(
+    attributes: &PathAttributes,
+    next_hop: Option<Ipv4Addr>,
+    four_octet_as: bool,
+    out: &mut BytesMut,
+) {
     let width = if four_octet_as { AsnWidth::Four } else { AsnWidth::Two };
     let mut writer = AttributeWriter { partial: attributes.partial, out };
     writer.value(AttrCode::ORIGIN, &[attributes.origin as u8]);
@@ -166,11 +171,14 @@ fn write_attributes(attributes: &PathAttributes, next_hop: Option<Ipv4Addr>, fou
     if !four_octet_as {
         writer.four_octet_numbers(attributes);
     }
-    let below_large = attributes.unknown.partition_point(|unknown| unknown.code < AttrCode::LARGE_COMMUNITY.0);
-    let (below, above) = attributes.unknown.split_at(below_large);
-    below.iter().for_each(|unknown| writer.unknown(unknown));
+    let mut unknown = attributes.unknown.as_slice();
+    writer.unknown_below(AttrCode::LARGE_COMMUNITY, &mut unknown);
     writer.list(AttrCode::LARGE_COMMUNITY, &attributes.large_communities, large_community_octets);
-    above.iter().for_each(|unknown| writer.unknown(unknown));
+    writer.unknown_below(AttrCode::ONLY_TO_CUSTOMER, &mut unknown);
+    if let Some(asn) = attributes.only_to_customer {
+        writer.value(AttrCode::ONLY_TO_CUSTOMER, &asn.to_be_bytes());
+    }
+    unknown.iter().for_each(|unknown| writer.unknown(unknown));
 }
 
 struct AttributeWriter<'a> {
@@ -211,6 +219,13 @@ impl AttributeWriter<'_> {
         if let Some(aggregator) = attributes.aggregator.filter(|aggregator| needs_four_octets(aggregator.asn)) {
             self.aggregator(AttrCode::AS4_AGGREGATOR, aggregator, AsnWidth::Four);
         }
+    }
+
+    /// Those of lower codes; they leave the list.
+    fn unknown_below(&mut self, code: AttrCode, list: &mut &[UnknownAttribute]) {
+        let (below, rest) = list.split_at(list.partition_point(|unknown| unknown.code < code.0));
+        below.iter().for_each(|unknown| self.unknown(unknown));
+        *list = rest;
     }
 
     fn unknown(&mut self, attribute: &UnknownAttribute) {

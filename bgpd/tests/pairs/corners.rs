@@ -72,7 +72,7 @@ fn a_refresh_of_a_family_that_was_not_negotiated_is_ignored() {
     let mut network = network(settings);
     let mut raw = Raw::establish(&mut network, GATEWAY, "10.0.0.9", 64520);
     raw.hear(&mut network);
-    raw.say(&mut network, |out| wire::write_route_refresh(Family::Ipv6, out));
+    raw.say(&mut network, |out| wire::write_route_refresh(Family::Ipv6, 0, out));
     assert_eq!(raw.hear(&mut network), [""; 0]);
 }
 

@@ -247,7 +247,7 @@ fn a_route_refresh_is_answered_with_everything() {
     let mut network = network(gateway().originating(&["10.20.0.0/16"]));
     let mut left = Raw::establish(&mut network, GATEWAY, "10.0.0.11", 64513);
     left.hear(&mut network);
-    left.say(&mut network, |out| write_route_refresh(Family::Ipv4, out));
+    left.say(&mut network, |out| write_route_refresh(Family::Ipv4, 0, out));
     assert_eq!(left.hear(&mut network), ["10.20.0.0/16 via 10.0.0.1 igp [64512]"]);
 }
 

@@ -23,6 +23,7 @@ fn stream() -> Vec<u8> {
         families: Families::ALL,
         enforce_first_asn: true,
         max_message: wire::MAX_MESSAGE,
+        max_received: wire::MAX_MESSAGE,
     };
     let mut out = BytesMut::new();
     for number in 0..6 {

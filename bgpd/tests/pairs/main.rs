@@ -1,22 +1,35 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
+mod blackhole;
 mod churn;
+mod collision;
 mod corners;
 mod drain;
 mod dynamic;
 mod exchange;
 mod export;
+mod extended_messages;
+mod extended_next_hop;
 mod gone;
+mod hold_times;
 mod hostile;
 mod import;
 mod limits;
-mod network;
+mod mrt;
 mod own;
 mod policy;
-mod raw;
 mod record;
+mod refresh;
 mod reload;
-mod settings;
+mod roles;
+mod schedules;
+mod stations;
 mod three;
 mod ways;
+mod wires;
+
+use common::{network, raw, settings};

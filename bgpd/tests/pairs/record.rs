@@ -53,7 +53,7 @@ fn messages_are_counted_by_type_and_prefixes_by_what_became_of_them() {
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16", "10.2.0.0/16"]);
     left.announce(&mut network, &path(&[64513, 65001]), "10.0.0.11", &["10.2.0.0/16"]);
     left.withdraw(&mut network, &["10.1.0.0/16", "10.9.0.0/16"]);
-    left.say(&mut network, |out| write_route_refresh(bgpd::types::Family::Ipv4, out));
+    left.say(&mut network, |out| write_route_refresh(bgpd::types::Family::Ipv4, 0, out));
     network.command(GATEWAY, "left", Command::Refresh);
     left.hear(&mut network);
     let Counters { received, sent, announced, withdrawn, .. } = counters(&network);

@@ -83,6 +83,9 @@ fn asns(session: &Session<'_>, own: Option<Asn>, report: &mut Report) {
     if relation == Relation::External && settings.route_reflector_client {
         only_for("route-reflector-client", "internal"); // RFC 4456
     }
+    if relation == Relation::Internal && settings.role.is_some() {
+        only_for("role", "external"); // RFC 9234 §4.1
+    }
     if relation == Relation::Internal && settings.ebgp_multihop.is_some() {
         only_for("ebgp-multihop", "external");
     }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
+use bgpd::role::Role;
 use bgpd::settings::{
     Aggregate, DynamicNeighborSettings, LimitAction, NeighborSettings, Originate, Password, PrefixLimit, RemoteAs,
     SessionSettings,
@@ -124,6 +125,11 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     let default = SessionSettings::default();
     let text = |text: Text| text.0;
     let seconds = |interval: Interval| interval.0;
+    let role = keys.optional(
+        "role",
+        "What we are to this external neighbor (RFC 9234): a session with one whose own role does not fit is refused, and \
+         routes that must not go between the two do not.",
+    );
     SessionSettings {
         description: keys.optional("description", "For people.").map(text),
         local_asn: keys.optional("local-asn", "The AS we show in place of our own.").map(|asn: SpeakerAsn| asn.0),
@@ -191,11 +197,12 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             default.route_reflector_client,
             "Reflect internal routes to this internal neighbor (RFC 4456).",
         ),
-        enforce_first_asn: keys.or(
-            "enforce-first-asn",
-            default.enforce_first_asn,
-            "Refuse routes whose first AS is not the neighbor's; false towards a route server.",
-        ),
+        enforce_first_asn: keys
+            .optional(
+                "enforce-first-asn",
+                "Refuse routes whose first AS is not the neighbor's; absent: true, but false where `role` is `rs-client`.",
+            )
+            .unwrap_or(role != Some(Role::RouteServerClient)), // RFC 7947 §2.2.2.1
         allow_own_asn: keys
             .or(
                 "allow-own-asn",
@@ -203,6 +210,18 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "How often our own AS may stand in a received path.",
             )
             .0,
+        role,
+        extended_next_hop: keys.or(
+            "extended-next-hop",
+            default.extended_next_hop,
+            "Offer IPv4 routes over IPv6 next hops (RFC 8950); where the link has no IPv4 address, `families` must name \
+             `ipv4` too.",
+        ),
+        extended_messages: keys.or(
+            "extended-messages",
+            default.extended_messages,
+            "Offer messages of up to 65535 octets (RFC 8654).",
+        ),
         remove_private_asn: keys.or(
             "remove-private-asn",
             default.remove_private_asn,

@@ -63,7 +63,11 @@ fn conditions(keys: &mut Keys<'_, '_>, sets: &Sets) -> (Match, Vec<Claim>) {
             .map(|asns| asns.into_iter().collect()),
         as_path_length: keys.optional("as-path-length", "The path counts this many.").map(range),
         origin: keys.optional("origin", "ORIGIN is this."),
-        community: sets.members(keys, "community", any),
+        community: sets.members(
+            keys,
+            "community",
+            "It carries one of these. A path with `blackhole` that such a rule accepts is a discard route (RFC 7999).",
+        ),
         extended_community: sets.members(keys, "extended-community", any),
         large_community: sets.members(keys, "large-community", any),
         next_hop: sets

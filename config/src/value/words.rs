@@ -1,6 +1,7 @@
 //! Enumerations: a word for each value.
 
 use bgpd::policy::{Action, Protocol};
+use bgpd::role::Role;
 use bgpd::settings::LimitAction;
 use bgpd::types::Family;
 use bgpd::wire::Origin;
@@ -63,6 +64,16 @@ impl Words for LimitAction {
 
 impl Words for Family {
     const WORDS: &'static [(&'static str, Self)] = &[("ipv4", Self::Ipv4), ("ipv6", Self::Ipv6)];
+}
+
+impl Words for Role {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("provider", Self::Provider),
+        ("customer", Self::Customer),
+        ("peer", Self::Peer),
+        ("rs", Self::RouteServer),
+        ("rs-client", Self::RouteServerClient),
+    ];
 }
 
 impl Words for Protocol {

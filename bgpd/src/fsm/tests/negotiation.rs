@@ -1,6 +1,8 @@
 use super::*;
+use crate::role::Role;
 use crate::settings::RemoteAs;
 use crate::types::{Families, HoldTime};
+use crate::wire::NextHopEncoding;
 
 fn answer(session: SessionSettings, open: &Open) -> Bench {
     let mut bench = Bench::with(session).open_sent();
@@ -20,7 +22,7 @@ fn negotiated(mut bench: Bench) -> super::super::Negotiated {
 }
 
 #[test]
-fn our_open_offers_families_route_refresh_and_four_octet_as() {
+fn our_open_offers_families_route_refresh_four_octet_as_and_what_is_configured() {
     let session = SessionSettings { families: Some(Families::ALL), ..SessionSettings::default() };
     let bench = Bench::with(session).open_sent();
     let open = Open {
@@ -32,9 +34,91 @@ fn our_open_offers_families_route_refresh_and_four_octet_as() {
             multiprotocol(Family::Ipv6),
             Capability::RouteRefresh,
             Capability::FourOctetAs(64513),
+            ipv4_over_ipv6(),
+            Capability::ExtendedMessage,
+            Capability::EnhancedRouteRefresh,
         ],
     };
     assert_eq!(bench.actions, [Action::SendOpen { connection: connection(1), open }]);
+}
+
+fn ipv4_over_ipv6() -> Capability {
+    Capability::ExtendedNextHop(vec![NextHopEncoding::IPV4_OVER_IPV6])
+}
+
+fn offered(session: SessionSettings) -> Vec<Capability> {
+    match Bench::with(session).open_sent().actions.first() {
+        Some(Action::SendOpen { open, .. }) => open.capabilities.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The neighbor's OPEN with more than the usual.
+fn with(capabilities: &[Capability]) -> Open {
+    let mut open = neighbor_open();
+    open.capabilities.extend_from_slice(capabilities);
+    open
+}
+
+#[test]
+fn what_is_switched_off_is_not_offered_and_not_agreed_on() {
+    let both = with(&[ipv4_over_ipv6(), Capability::ExtendedMessage]);
+    let on = negotiated(answer(SessionSettings::default(), &both));
+    assert_eq!((on.extended_next_hop, on.context.max_message, on.context.max_received), (true, 65535, 65535));
+    let off = SessionSettings { extended_next_hop: false, extended_messages: false, ..SessionSettings::default() };
+    assert_eq!(offered(off.clone()).len(), 4);
+    let off = negotiated(answer(off, &both));
+    assert_eq!((off.extended_next_hop, off.context.max_message, off.context.max_received), (false, 4096, 4096));
+}
+
+#[test]
+fn a_neighbor_without_extended_messages_is_sent_none_and_may_send_them_because_we_offered() {
+    let negotiated = negotiated(answer(SessionSettings::default(), &neighbor_open()));
+    assert_eq!((negotiated.context.max_message, negotiated.context.max_received), (4096, 65535)); // RFC 8654 §4
+    assert!(!negotiated.extended_next_hop);
+}
+
+#[test]
+fn ipv4_over_ipv6_is_not_offered_without_ipv4() {
+    let session = SessionSettings { families: Some(Families::IPV6), ..SessionSettings::default() };
+    assert!(!offered(session).contains(&ipv4_over_ipv6()));
+}
+
+#[test]
+fn a_role_is_offered_and_must_fit_the_neighbor_s() {
+    let roles = [Role::Provider, Role::RouteServer, Role::RouteServerClient, Role::Customer, Role::Peer];
+    for ours in roles {
+        let session = SessionSettings { role: Some(ours), ..SessionSettings::default() };
+        assert!(offered(session.clone()).contains(&Capability::Role(ours.code())));
+        for theirs in 0..=5 {
+            let bench = answer(session.clone(), &with(&[Capability::Role(theirs)]));
+            if theirs == ours.other_side().code() {
+                assert_eq!(negotiated(bench).role, Some(ours), "{ours} {theirs}");
+            } else {
+                assert_eq!(bench.refusal(), &Notification::new(2, 11), "{ours} {theirs}"); // RFC 9234 §4.2
+            }
+        }
+        // RFC 9234 §4.2: a neighbor that says nothing is what we take it for.
+        assert_eq!(negotiated(answer(session, &neighbor_open())).role, Some(ours));
+    }
+}
+
+#[test]
+fn a_role_said_twice_is_one_and_two_roles_are_refused() {
+    let session = SessionSettings { role: Some(Role::Provider), ..SessionSettings::default() };
+    let said = |codes: [u8; 2]| with(&codes.map(Capability::Role));
+    assert_eq!(negotiated(answer(session.clone(), &said([3, 3]))).role, Some(Role::Provider));
+    assert_eq!(answer(session, &said([3, 0])).refusal(), &Notification::new(2, 11));
+    assert_eq!(answer(SessionSettings::default(), &said([3, 0])).refusal(), &Notification::new(2, 11));
+    assert_eq!(negotiated(answer(SessionSettings::default(), &said([3, 3]))).role, None);
+}
+
+#[test]
+fn roles_are_nothing_between_internal_neighbors() {
+    let session = SessionSettings { role: Some(Role::Provider), ..SessionSettings::default() };
+    let mut bench = Bench::build(identity(64513, 5), RemoteAs::Internal, false, session).open_sent();
+    bench.open(1, &Open { asn: asn(64513), ..with(&[Capability::Role(0)]) });
+    assert_eq!(negotiated(bench).role, None);
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl RawNeighbor {
             families: Families::IPV4,
             enforce_first_asn: false,
             max_message: MAX_MESSAGE,
+            max_received: MAX_MESSAGE,
         };
         loop {
             if let Some(length) = frame_length(&self.inbox, MAX_MESSAGE).unwrap() {

@@ -89,6 +89,7 @@ fn settings() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 
@@ -198,7 +199,7 @@ impl Real {
                 assert_eq!(errors, []);
             }
             Step::Withdraw { neighbor, prefix: number } => {
-                self.rib.withdraw(self.sources[usize::from(neighbor)], &prefix(number));
+                self.rib.withdraw(self.sources[usize::from(neighbor)], prefix(number), 0);
             }
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
@@ -221,6 +222,7 @@ impl Real {
                 self.rib.collect(0, usize::MAX, |index| self.out.held(index));
             }
         }
+        self.rib.take_in();
         let mut changes = Vec::new();
         self.rib.decide(&mut changes);
         changes.iter().for_each(|change| self.out.mark(change.destination, change.source));
@@ -255,7 +257,7 @@ impl Real {
         let mut run = Vec::new();
         let set = match self.out.next(&self.rib, &mut run) {
             Pending::Nothing => return false,
-            Pending::EndOfRib(_) => return true,
+            Pending::EndOfRib(_) | Pending::BeginOfRefresh(_) | Pending::EndOfRefresh(_) => return true,
             Pending::Run(set) => set,
         };
         for Due { destination, told } in run {

@@ -62,6 +62,8 @@ fn rows() -> Vec<Row> {
         ("7606 7.14", external(), &[0xC0, 16, 0],                                      length(0),                TreatAsWithdraw,  5),
         ("8092 6",    external(), &[0xC0, 32, 8, 0, 0, 0, 1, 0, 0, 0, 1],              length(8),                TreatAsWithdraw,  5),
         ("8092 6",    external(), &[0xC0, 32, 0],                                      length(0),                TreatAsWithdraw,  5),
+        ("9234 5",    external(), &[0xC0, 35, 3, 0, 0xFC, 0],                          length(3),                TreatAsWithdraw,  5),
+        ("9234 5",    internal(), &[0xC0, 35, 8, 0, 0, 0xFC, 0, 0, 0, 0xFC, 1],        length(8),                TreatAsWithdraw,  5),
         ("4271 6.3",  external(), &[0x40, 99, 2, 1, 2],                                UnknownWellKnown,         SessionReset,     2),
         ("4271 6.3",  external(), &[0x00, 11, 0],                                      UnknownWellKnown,         SessionReset,     2),
     ]
@@ -75,7 +77,7 @@ fn every_row_of_rfc_7606_section_7_has_its_treatment() {
 }
 
 #[test]
-fn without_anything_announced_all_but_discard_resets_with_the_attribute_as_data() {
+fn without_anything_announced_all_but_discard_resets_with_the_data_of_its_subcode() {
     for (clause, context, attribute, fault, treatment, subcode) in rows() {
         let parsed = parse(&update_message(TEN, attribute, &[]), &context);
         assert_eq!(
@@ -87,11 +89,10 @@ fn without_anything_announced_all_but_discard_resets_with_the_attribute_as_data(
         if treatment == AttributeDiscard {
             assert_eq!((parsed.treatment(), reset), (Some(AttributeDiscard), None), "RFC {clause}: {attribute:?}");
         } else {
-            assert_eq!(
-                (parsed.treatment(), reset),
-                (Some(SessionReset), Some((3, subcode, attribute.to_vec()))),
-                "RFC {clause}: {attribute:?}"
-            ); // RFC 7606 §5.2
+            // RFC 4271 §6.3: the attribute, but for a malformed AS_PATH.
+            let data = if subcode == 11 { Vec::new() } else { attribute.to_vec() };
+            let expected = (Some(SessionReset), Some((3, subcode, data))); // RFC 7606 §5.2
+            assert_eq!((parsed.treatment(), reset), expected, "RFC {clause}: {attribute:?}");
         }
     }
 }
@@ -278,11 +279,11 @@ fn a_path_that_does_not_begin_with_the_neighbor_is_a_withdrawal_where_asked() {
 #[test]
 fn optional_attributes_of_unknown_meaning_are_kept_if_transitive() {
     let parsed = parse(
-        &announcing(&[ORIGIN, AS_PATH, NEXT_HOP, &[0xC0, 99, 2, 1, 2], &[0xC0, 35, 0], &[0x80, 26, 3, 1, 2, 3]]),
+        &announcing(&[ORIGIN, AS_PATH, NEXT_HOP, &[0xC0, 99, 2, 1, 2], &[0xC0, 36, 0], &[0x80, 26, 3, 1, 2, 3]]),
         &external(),
     );
     assert_eq!(parsed.errors, []);
-    let kept = [UnknownAttribute { code: 35, value: vec![] }, UnknownAttribute { code: 99, value: vec![1, 2] }];
+    let kept = [UnknownAttribute { code: 36, value: vec![] }, UnknownAttribute { code: 99, value: vec![1, 2] }];
     assert_eq!(parsed.attributes.unknown, kept);
 }
 

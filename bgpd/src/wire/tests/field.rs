@@ -75,7 +75,7 @@ fn the_open_of_frr_in_the_extended_form() {
         "enhanced-route-refresh",
         "four-octet-as",
         "extended-message",
-        "add-path",
+        "add-path ipv4 receive ipv6 receive",
         "fqdn",
         "graceful-restart",
         "long-lived-graceful-restart",

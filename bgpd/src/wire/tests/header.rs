@@ -111,7 +111,7 @@ fn refresh(body: &[u8], context: &Context) -> Result<RouteRefresh, (u8, u8, Vec<
 fn a_refresh_is_asked_for_by_family() {
     for (family, afi) in [(Family::Ipv4, 1), (Family::Ipv6, 2)] {
         let mut out = BytesMut::new();
-        write_route_refresh(family, &mut out);
+        write_route_refresh(family, RouteRefresh::REQUEST, &mut out);
         assert_eq!(out, message(ROUTE_REFRESH, &[0, afi, 0, 1])[..]);
         assert_eq!(refresh(&[0, afi, 0, 1], &external()), Ok(RouteRefresh { family: Some(family), subtype: 0 }));
     }

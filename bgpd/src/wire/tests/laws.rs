@@ -45,6 +45,7 @@ prop_compose! {
         reflection in option::of((any::<u32>(), any_address(), vec(any_address(), 1..5))),
         extended_communities in sorted(any::<u64>().prop_map(ExtendedCommunity)),
         large_communities in sorted(any_large_community()),
+        only_to_customer: Option<u32>,
         unknown in btree_set(unknown_code(), 0..4),
         value in vec(any::<u8>(), 0..300),
     ) -> PathAttributes {
@@ -54,7 +55,7 @@ prop_compose! {
         let cluster_list = reflection.map(|(.., cluster_list)| cluster_list).unwrap_or_default();
         PathAttributes {
             origin, as_path, med, local_pref, atomic_aggregate, aggregator, communities, originator_id, cluster_list,
-            extended_communities, large_communities, unknown, partial: PartialBits::default(),
+            extended_communities, large_communities, only_to_customer, unknown, partial: PartialBits::default(),
         }
     }
 }
@@ -93,6 +94,7 @@ fn context_of(attributes: &PathAttributes, four_octet_as: bool) -> Context {
         internal: attributes.local_pref.is_some(),
         enforce_first_asn: false,
         max_message: 65535,
+        max_received: 65535,
         ..external()
     }
 }
@@ -102,6 +104,17 @@ fn any_capability() -> impl Strategy<Value = Capability> {
     prop_oneof![
         (any::<u16>(), any::<u8>()).prop_map(|(afi, safi)| Capability::Multiprotocol { afi, safi }),
         Just(Capability::RouteRefresh),
+        Just(Capability::ExtendedMessage),
+        Just(Capability::EnhancedRouteRefresh),
+        any::<u8>().prop_map(Capability::Role),
+        vec((any::<u16>(), any::<u16>(), any::<u16>()), 0..=42).prop_map(|tuples| {
+            let encoding = |(afi, safi, next_hop_afi)| NextHopEncoding { afi, safi, next_hop_afi };
+            Capability::ExtendedNextHop(tuples.into_iter().map(encoding).collect())
+        }),
+        vec((any::<u16>(), any::<u8>(), any::<u8>()), 0..=63).prop_map(|tuples| {
+            let family = |(afi, safi, mode)| AddPathFamily { afi, safi, mode };
+            Capability::AddPath(tuples.into_iter().map(family).collect())
+        }),
         (other, vec(any::<u8>(), 0..=255)).prop_map(|(code, value)| Capability::Other { code, value }),
     ]
 }
@@ -159,7 +172,7 @@ fn key_and_result(frame: &[u8], context: &Context) -> Option<KeyAndResult> {
 
 /// Reads all there is to read. Whatever it is, what is said about it must agree with itself.
 fn read_everything(bytes: &[u8], context: &Context) {
-    let framed = frame_length(bytes, context.max_message);
+    let framed = frame_length(bytes, context.max_received);
     match decode(bytes, context) {
         Ok(Message::Update(update)) => {
             assert_eq!(framed, Ok(Some(bytes.len())));
@@ -194,7 +207,7 @@ fn well_answered(error: &DecodeError) {
 }
 
 fn contexts() -> [Context; 6] {
-    let extended = |context| Context { max_message: 65535, ..context };
+    let extended = |context| Context { max_message: 65535, max_received: 65535, ..context };
     let ipv4 = Context { families: Families::IPV4, ..internal() };
     let ipv6 = Context { families: Families::IPV6, ..old() };
     [external(), internal(), old(), ipv4, ipv6, Context { internal: true, ..old() }].map(extended)

@@ -63,6 +63,7 @@ fn external() -> Context {
         families: Families::ALL,
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
+        max_received: MAX_MESSAGE,
     }
 }
 

@@ -95,18 +95,24 @@ fn lengths_that_lie_are_refused() {
 
 #[test]
 fn every_capability_of_the_field_is_read_and_named() {
-    let table: [(&[u8], Capability, &str); 16] = [
+    let ipv4_over_ipv6 = Capability::ExtendedNextHop(vec![NextHopEncoding::IPV4_OVER_IPV6]);
+    let add_path = Capability::AddPath(vec![
+        AddPathFamily { afi: 1, safi: 1, mode: 3 },
+        AddPathFamily { afi: 25, safi: 70, mode: 1 },
+    ]);
+    let table: [(&[u8], Capability, &str); 17] = [
         (&[1, 4, 0, 1, 0, 1], Family::Ipv4.into(), "multiprotocol ipv4"),
         (&[1, 4, 0, 2, 0, 1], Family::Ipv6.into(), "multiprotocol ipv6"),
         (&[1, 4, 0, 25, 0, 70], Capability::Multiprotocol { afi: 25, safi: 70 }, "multiprotocol 25/70"),
         (&[2, 0], Capability::RouteRefresh, "route-refresh"),
-        (&[5, 6, 0, 1, 0, 1, 0, 2], other(5, &[0, 1, 0, 1, 0, 2]), "extended-next-hop"),
-        (&[6, 0], other(6, &[]), "extended-message"),
-        (&[9, 1, 3], other(9, &[3]), "role"),
+        (&[5, 6, 0, 1, 0, 1, 0, 2], ipv4_over_ipv6, "extended-next-hop"),
+        (&[6, 0], Capability::ExtendedMessage, "extended-message"),
+        (&[9, 1, 3], Capability::Role(3), "role customer"),
+        (&[9, 1, 5], Capability::Role(5), "role 5"),
         (&[64, 6, 0x40, 120, 0, 1, 1, 0x80], other(64, &[0x40, 120, 0, 1, 1, 0x80]), "graceful-restart"),
         (&[65, 4, 0, 0, 0xFC, 0], Capability::FourOctetAs(64512), "four-octet-as"),
-        (&[69, 4, 0, 1, 1, 3], other(69, &[0, 1, 1, 3]), "add-path"),
-        (&[70, 0], other(70, &[]), "enhanced-route-refresh"),
+        (&[69, 8, 0, 1, 1, 3, 0, 25, 70, 1], add_path, "add-path ipv4 both 25/70 receive"),
+        (&[70, 0], Capability::EnhancedRouteRefresh, "enhanced-route-refresh"),
         (&[71, 7, 0, 1, 1, 0x80, 0, 1, 0], other(71, &[0, 1, 1, 0x80, 0, 1, 0]), "long-lived-graceful-restart"),
         (&[73, 5, 2, b'g', b'w', 1, b'x'], other(73, &[2, b'g', b'w', 1, b'x']), "fqdn"),
         (&[75, 2, 1, b'v'], other(75, &[1, b'v']), "software-version"),
@@ -171,7 +177,7 @@ fn families_are_what_the_multiprotocol_capabilities_say() {
 #[test]
 fn capabilities_in_parameters_of_their_own_are_one_list() {
     let read = read(&open_body(&[2, 2, 2, 0, 2, 2, 6, 0, 2, 0])).unwrap();
-    assert_eq!(read.capabilities, [Capability::RouteRefresh, other(6, &[])]);
+    assert_eq!(read.capabilities, [Capability::RouteRefresh, Capability::ExtendedMessage]);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn withdrawals_are_packed_the_same_way() {
 
 #[test]
 fn an_extended_message_holds_more() {
-    let context = Context { max_message: 65535, ..external() };
+    let context = Context { max_message: 65535, max_received: 65535, ..external() };
     let mut out = BytesMut::new();
     let count = write_reach(&mut out, &context, &attributes(), v4(), &many(Family::Ipv4, 20_000));
     assert!(count > 16_000 && out.len() > 65_530, "{count} in {}", out.len());
@@ -155,11 +155,14 @@ fn attributes_stand_in_the_order_of_their_codes() {
         cluster_list: vec![Ipv4Addr::new(5, 6, 7, 8)],
         extended_communities: vec![ExtendedCommunity(9)],
         large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
-        unknown: vec![UnknownAttribute { code: 25, value: vec![] }, UnknownAttribute { code: 99, value: vec![1] }],
+        only_to_customer: Some(64512),
+        unknown: [(25, vec![]), (33, vec![]), (99, vec![1])]
+            .map(|(code, value)| UnknownAttribute { code, value })
+            .to_vec(),
         partial: PartialBits::default(),
     };
     let (_, frame) = reach(&full, v4(), &[net("10.0.0.0/8")]);
-    let expected: [&[u8]; 14] = [
+    let expected: [&[u8]; 16] = [
         &[0x40, 1, 1, 2],
         AS_PATH,
         NEXT_HOP,
@@ -173,6 +176,8 @@ fn attributes_stand_in_the_order_of_their_codes() {
         &[0xC0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
         &[0xE0, 25, 0], // Partial
         &[0xC0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+        &[0xE0, 33, 0],
+        &[0xC0, 35, 4, 0, 0, 0xFC, 0],
         &[0xE0, 99, 1, 1],
     ];
     assert_eq!(frame, announcing(&expected));
@@ -180,11 +185,12 @@ fn attributes_stand_in_the_order_of_their_codes() {
 
 #[test]
 fn a_partial_bit_is_never_taken_back() {
-    let received: [&[u8]; 4] = [
+    let received: [&[u8]; 5] = [
         &[0xE0, 7, 8, 0, 0, 0, 7, 1, 1, 1, 1],
         &[0xE0, 8, 4, 0, 0, 0, 1],
         &[0xE0, 16, 8, 0, 0, 0, 0, 0, 0, 0, 9],
         &[0xE0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+        &[0xE0, 35, 4, 0, 0, 0xFC, 0],
     ];
     for attribute in received {
         let frame = announcing(&[ORIGIN, AS_PATH, NEXT_HOP, attribute]);

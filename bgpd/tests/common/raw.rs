@@ -26,6 +26,25 @@ impl Raw {
         raw
     }
 
+    /// The same with more capabilities, and what follows from them; it has heard what a new session is told.
+    pub(crate) fn with(
+        network: &mut Network,
+        node: usize,
+        from: &str,
+        number: u32,
+        capabilities: &[Capability],
+        agreed: impl FnOnce(&mut Context),
+    ) -> Self {
+        let mut raw = Self::connect(network, node, from, number);
+        agreed(&mut raw.context);
+        let mut open = open(number, from);
+        open.capabilities.extend_from_slice(capabilities);
+        raw.say(network, |out| open.write(out));
+        raw.say(network, wire::write_keepalive);
+        raw.hear(network);
+        raw
+    }
+
     /// The same, and has heard what a new external session is told.
     pub(crate) fn settled(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
         let mut raw = Self::establish(network, node, from, number);
@@ -54,6 +73,7 @@ impl Raw {
             families: Families::ALL,
             enforce_first_asn: false,
             max_message: wire::MAX_MESSAGE,
+            max_received: wire::MAX_MESSAGE,
         };
         Self { node, connection, context }
     }
@@ -61,6 +81,12 @@ impl Raw {
     /// What it hears is read as from an internal neighbor, and what it says written so.
     pub(crate) fn internal(mut self) -> Self {
         self.context.internal = true;
+        self
+    }
+
+    /// What it hears is read as one that knows two-octet AS numbers only reads it, and what it says written so.
+    pub(crate) fn two_octet(mut self) -> Self {
+        self.context.four_octet_as = false;
         self
     }
 
@@ -98,11 +124,16 @@ impl Raw {
         network.nodes[self.node].closed.contains(&self.connection)
     }
 
+    /// What came since the last time, as it came.
+    pub(crate) fn take(&mut self, network: &mut Network) -> BytesMut {
+        network.nodes[self.node].heard.get_mut(&self.connection).unwrap().split()
+    }
+
     /// What came since the last time, a line a message; KEEPALIVEs are left out.
     pub(crate) fn hear(&mut self, network: &mut Network) -> Vec<String> {
         let heard = network.nodes[self.node].heard.get_mut(&self.connection).unwrap();
         let mut lines = Vec::new();
-        while let Some(length) = wire::frame_length(heard, wire::MAX_MESSAGE).unwrap() {
+        while let Some(length) = wire::frame_length(heard, self.context.max_received).unwrap() {
             let frame = heard.split_to(length);
             lines.extend(self.show(&wire::decode(&frame, &self.context).unwrap()));
         }
@@ -114,7 +145,10 @@ impl Raw {
             Message::Open(open) => Some(format!("open {} hold {}", open.asn, open.hold_time)),
             Message::Keepalive => None,
             Message::Notification(notification) => Some(show_notification(notification)),
-            Message::RouteRefresh(refresh) => Some(format!("refresh {}", refresh.family.unwrap())),
+            Message::RouteRefresh(refresh) => {
+                let what = ["refresh", "begin of refresh", "end of refresh"][usize::from(refresh.subtype)];
+                Some(format!("{what} {}", refresh.family.unwrap()))
+            }
             Message::Update(update) => Some(self.show_update(update)),
         }
     }
@@ -186,6 +220,7 @@ fn show_attributes(attributes: &PathAttributes) -> String {
     add("originator", attributes.originator_id.map(|id| id.to_string()));
     add("clusters", some_list(&attributes.cluster_list));
     add("large", some_list(&attributes.large_communities));
+    add("otc", attributes.only_to_customer.map(|asn| asn.to_string()));
     add("unknown", (!attributes.unknown.is_empty()).then(|| format!("{:?}", attributes.unknown)));
     text
 }
