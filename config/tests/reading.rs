@@ -77,8 +77,8 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nextended-next-hop = false\n\
-         extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
+         allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n\
+         role = 'rs-client'\nextended-next-hop = false\nextended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
     let neighbor = &config.bgp.unwrap().speaker.neighbors["far"];
@@ -99,6 +99,7 @@ fn every_key_of_a_session_reaches_its_field() {
         ttl_security: Some(1),
         ebgp_multihop: None,
         max_prefixes: Some(PrefixLimit::new(10)),
+        max_prefixes_out: Some(PrefixLimit { action: LimitAction::Warn, ..PrefixLimit::new(20) }),
         next_hop_self: NextHopSelf::Always,
         route_reflector_client: false,
         enforce_first_asn: false,

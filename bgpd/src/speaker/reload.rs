@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::accept::longest_ranges;
-use super::limits::Limits;
+use super::limits::{Direction, Limits};
 use super::neighbor::{Neighbor, NeighborId};
 use super::session::{CEASE, filter};
 use super::sweep::Sweep;
@@ -98,7 +98,8 @@ impl Speaker {
         neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
         let session = &neighbor.settings.session;
         let limited_otherwise = session.max_prefixes != before.session.max_prefixes;
-        if limited_otherwise {
+        let room_otherwise = session.max_prefixes_out != before.session.max_prefixes_out;
+        if limited_otherwise || room_otherwise {
             neighbor.limits = Limits::default();
         }
         let Some(up) = &mut neighbor.session else {
@@ -116,7 +117,12 @@ impl Speaker {
         source.most = session.max_prefixes.and_then(|limit| limit.most());
         let lacking = limited_otherwise && source.has_discarded();
         let export = filter(&self.settings, session.export.as_ref(), internal);
-        let told_otherwise = export != up.export
+        let room = self.groups.get_mut(up.group).and_then(|group| group.room.as_mut());
+        if let (Some(room), Some(limit)) = (room, &session.max_prefixes_out) {
+            room.set_limit(limit);
+        }
+        let told_otherwise = room_otherwise
+            || export != up.export
             || session.next_hop_self != before.session.next_hop_self
             || session.remove_private_asn != before.session.remove_private_asn;
         let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
@@ -135,7 +141,7 @@ impl Speaker {
         if lacking {
             self.refresh(id); // what was discarded may have room now
         }
-        self.enforce_limit(id, source);
+        self.enforce_limit(id, Direction::In);
     }
 
     /// Ends the session and begins anew.
@@ -210,6 +216,7 @@ fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
         (settings.address, &settings.zone, settings.local_address, &settings.asn),
         (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
         (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
+        session.max_prefixes_out.is_some(), // what was told is counted from its beginning
         (session.role, session.extended_next_hop, session.extended_messages),
     )
 }

@@ -89,6 +89,7 @@ impl Speaker {
                 Pending::EndOfRefresh(families) => {
                     writing.mark_refresh(families, RouteRefresh::END, &negotiated.context);
                 }
+                Pending::Nothing if group.fill_room() => {}
                 Pending::Nothing => return false,
             }
             if writing.bytes.len() >= ENOUGH {
@@ -140,7 +141,7 @@ impl Speaker {
 
     /// A group that has nothing left to tell joins another that has nothing left and tells the same.
     fn join(&mut self, id: NeighborId, group: GroupId) {
-        let is_idle = |group: &Group| group.out.is_idle();
+        let is_idle = |group: &Group| group.out.is_idle() && group.room.is_none();
         if !self.groups.get(group).is_some_and(is_idle) {
             return;
         }

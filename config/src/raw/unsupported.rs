@@ -15,7 +15,7 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &["add-path", "bfd", "graceful-restart", "max-prefixes-out"];
+const SESSION: &[&str] = &["add-path", "bfd", "graceful-restart"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

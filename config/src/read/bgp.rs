@@ -183,7 +183,15 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "max-prefixes",
                 "How many prefixes of one family it may send. A number alone is the `limit`.",
                 "limit",
-                prefix_limit,
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME refresh`, `warn` only says so."),
+            )
+            .and_then(|limit| limit.value),
+        max_prefixes_out: keys
+            .table_or_value(
+                "max-prefixes-out",
+                "How many prefixes of one family it is told. A number alone is the `limit`.",
+                "limit",
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` lets those beyond wait for room, `warn` only says so."),
             )
             .and_then(|limit| limit.value),
         next_hop_self: keys.or(
@@ -230,17 +238,14 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     }
 }
 
-fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
+fn prefix_limit(keys: &mut Keys<'_, '_>, action: &'static str) -> Option<PrefixLimit> {
     let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
     let default = PrefixLimit::new(limit.unwrap_or(1));
     let limits = PrefixLimit {
-        warning: keys.or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.").0,
-        action: keys.or(
-            "action",
-            default.action,
-            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME \
-             refresh`, `warn` only says so.",
-        ),
+        warning: keys
+            .or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.")
+            .0,
+        action: keys.or("action", default.action, action),
         restart_after: keys
             .optional(
                 "restart-after",
