@@ -123,6 +123,8 @@ pub struct SessionSettings {
     pub ebgp_multihop: Option<u8>,
     /// How many prefixes of one family the neighbor may send.
     pub max_prefixes: Option<PrefixLimit>,
+    /// How many prefixes of one family the neighbor is told.
+    pub max_prefixes_out: Option<PrefixLimit>,
     /// What next hop we announce.
     pub next_hop_self: NextHopSelf,
     /// RFC 4456: an internal neighbor to which internal routes are reflected.
@@ -182,6 +184,7 @@ impl Default for SessionSettings {
             ttl_security: None,
             ebgp_multihop: None,
             max_prefixes: None,
+            max_prefixes_out: None,
             next_hop_self: NextHopSelf::Auto,
             route_reflector_client: false,
             enforce_first_asn: true,

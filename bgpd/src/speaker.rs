@@ -15,11 +15,13 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod record;
 mod refresh;
 mod refusals;
 mod reload;
 mod restart;
 mod retain;
+mod room;
 mod sender;
 mod session;
 mod show;
@@ -40,6 +42,7 @@ use ipnet::IpNet;
 pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::groups::Groups;
+use self::limits::Direction;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
@@ -376,7 +379,14 @@ impl Speaker {
     /// Appends bytes for a connection, a few KiB at a time; `false` when there is nothing (more) to send.
     pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId, out: &mut BytesMut) -> bool {
         self.now = self.now.max(now);
-        self.transmit(connection, out)
+        let owner = self.connections.get_mut(connection).map(|connection| connection.neighbor);
+        let begin = out.len();
+        let more = self.transmit(connection, out);
+        if let Some(owner) = owner {
+            self.count_sent(owner, &out[begin..]);
+            self.enforce_limit(owner, Direction::Out);
+        }
+        more
     }
 
     /// Connections with something to send since they last had nothing.

@@ -79,8 +79,8 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nextended-next-hop = false\n\
-         extended-messages = false\n\
+         allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n\
+         role = 'rs-client'\nextended-next-hop = false\nextended-messages = false\n\
          graceful-restart = { restart-time = '60s', stale-time = '5m', long-lived-stale-time = '1h' }\n\
          [[policy.mine]]\naction = 'accept'\n",
     );
@@ -103,6 +103,7 @@ fn every_key_of_a_session_reaches_its_field() {
         ttl_security: Some(1),
         ebgp_multihop: None,
         max_prefixes: Some(PrefixLimit::new(10)),
+        max_prefixes_out: Some(PrefixLimit { action: LimitAction::Warn, ..PrefixLimit::new(20) }),
         next_hop_self: NextHopSelf::Always,
         route_reflector_client: false,
         enforce_first_asn: false,
@@ -183,6 +184,17 @@ fn a_peer_that_is_ourselves_is_skipped_with_its_neighbor() {
         assert_eq!(wireguard.routed_ips.len(), 1);
         assert_eq!(config.bgp.unwrap().speaker.neighbors.keys().collect::<Vec<_>>(), [other]);
     }
+}
+
+#[test]
+fn monitoring_stations_are_names_or_addresses() {
+    let config = taken(
+        "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[[bgp.bmp]]\nname = 'a'\naddress = 'bmp.example.net:5000'\n\
+         [[bgp.bmp]]\nname = 'b'\naddress = '[fd00::5]:11019'\n",
+    );
+    let stations = config.bgp.unwrap().speaker.stations;
+    let shown: Vec<_> = stations.iter().map(|station| (station.name.as_str(), station.address.as_str())).collect();
+    assert_eq!(shown, [("a", "bmp.example.net:5000"), ("b", "[fd00::5]:11019")]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod connection;
 mod dial;
 mod shell;
 mod socket;
+mod station;
 #[cfg(test)]
 mod tests;
 

@@ -189,9 +189,14 @@ impl Source {
         self.prefixes_of(family).saturating_sub(self.stale.len() + self.doomed.len())
     }
 
+    /// How many prefixes were not taken, since it was last asked for all.
+    pub(crate) fn discarded(&self) -> u64 {
+        self.discarded.iter().sum()
+    }
+
     /// Whether some of what it sent was not taken, since it was last asked for all.
     pub(crate) fn has_discarded(&self) -> bool {
-        self.discarded != [0; 2]
+        self.discarded() > 0
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use super::Command;
 use super::groups::GroupId;
 use super::limits::Limits;
+use super::record::Record;
 use super::refresh::Refreshes;
 use super::retain::Retained;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
 use crate::types::{Asn, ConnectionId, Families};
-use crate::wire::Notification;
 
 /// The number of a neighbor; never used twice.
 pub(super) type NeighborId = u32;
@@ -43,7 +43,7 @@ pub(super) struct Neighbor {
     pub(super) session: Option<Session>,
     /// What its last session has left.
     pub(super) retained: Option<Retained>,
-    pub(super) last_error: Option<PastError>,
+    pub(super) record: Record,
     /// When it is due, as far as [`super::neighbors::Neighbors`] has noted.
     pub(super) deadline: Option<Instant>,
 }
@@ -102,15 +102,6 @@ pub(super) struct Session {
     pub(super) refresh: Refreshes,
 }
 
-/// The end of a session.
-#[derive(Clone, Debug)]
-pub(super) struct PastError {
-    pub(super) sent: bool,
-    pub(super) notification: Option<Notification>,
-    pub(super) text: String,
-    pub(super) at: Instant,
-}
-
 impl Neighbor {
     /// One with an address of its own.
     pub(super) fn configured(name: &str, settings: &NeighborSettings, router: &Settings, seed: u64) -> Self {
@@ -152,7 +143,7 @@ impl Neighbor {
             limits: Limits::default(),
             session: None,
             retained: None,
-            last_error: None,
+            record: Record::default(),
             deadline: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::accept::longest_ranges;
-use super::limits::Limits;
+use super::limits::{Direction, Limits};
 use super::neighbor::{Neighbor, NeighborId};
 use super::session::{CEASE, filter};
 use super::sweep::Sweep;
@@ -98,15 +98,21 @@ impl Speaker {
         neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
         let session = &neighbor.settings.session;
         let limited_otherwise = session.max_prefixes != before.session.max_prefixes;
-        if limited_otherwise {
+        let room_otherwise = session.max_prefixes_out != before.session.max_prefixes_out;
+        if limited_otherwise || room_otherwise {
             neighbor.limits = Limits::default();
         }
         let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
-        let words_otherwise = session.next_hop_self != before.session.next_hop_self
+        let words_otherwise = room_otherwise
+            || session.next_hop_self != before.session.next_hop_self
             || session.remove_private_asn != before.session.remove_private_asn;
         let mut told_otherwise = false;
         if let Some(up) = &mut neighbor.session {
             let export = filter(&self.settings, session.export.as_ref(), up.negotiated.context.internal);
+            let room = self.groups.get_mut(up.group).and_then(|group| group.room.as_mut());
+            if let (Some(room), Some(limit)) = (room, &session.max_prefixes_out) {
+                room.set_limit(limit);
+            }
             told_otherwise = words_otherwise || export != up.export;
             up.export = export;
         } else if std::mem::take(&mut neighbor.outdated) {
@@ -123,7 +129,7 @@ impl Speaker {
         if limited_otherwise && self.rib.source(source).has_discarded() {
             self.refresh(id); // what was discarded may have room now
         }
-        self.enforce_limit(id, source);
+        self.enforce_limit(id, Direction::In);
     }
 
     /// Brings what a neighbor has said, in its session or the last one, into line with its settings.
@@ -236,6 +242,7 @@ fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
         (settings.address, &settings.zone, settings.local_address, &settings.asn),
         (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
         (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
+        session.max_prefixes_out.is_some(), // what was told is counted from its beginning
         (session.role, session.extended_next_hop, session.extended_messages),
         session.graceful_restart.as_ref().map(|restart| (restart.restart_time, restart.long_lived_stale_time)),
     )

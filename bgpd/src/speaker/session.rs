@@ -6,20 +6,21 @@ use crate::fsm::{self, DownReason, Farewell, Negotiated, Preserved};
 use crate::policy::Protocol;
 use crate::rib::{Filter, Source};
 use crate::settings::{PolicyName, Settings};
-use crate::types::{ConnectionId, Family};
+use crate::types::ConnectionId;
 use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::groups::Member;
 use super::limits::OverLimit;
-use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
+use super::neighbor::{AdminState, Neighbor, NeighborId, Session};
+use super::record::PastError;
 use super::refresh::Refreshes;
+use super::room::Room;
 use super::{Action, Event, Speaker, Stop};
 
 /// Cease subcodes (RFC 4486 §3).
 pub(super) const CEASE: u8 = 6;
-const MAXIMUM_PREFIXES: u8 = 1;
-const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
+pub(super) const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
 
 /// Why a neighbor shall have no session.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,17 +53,9 @@ impl Obstacle {
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
-            Self::OverLimit(over) => maximum_prefixes(over.family, over.limit),
+            Self::OverLimit(over) => over.notification(),
         }
     }
-}
-
-/// RFC 4486 §4: the data says which family, and how many were allowed.
-fn maximum_prefixes(family: Family, limit: u32) -> Notification {
-    let (afi, safi) = family.afi_safi();
-    let [high, low] = afi.to_be_bytes();
-    let data = [high, low, safi].into_iter().chain(limit.to_be_bytes());
-    Notification { data: data.collect(), ..Notification::new(CEASE, MAXIMUM_PREFIXES) }
 }
 
 impl Speaker {
@@ -143,6 +136,7 @@ impl Speaker {
             fsm::Action::Close { connection, notification } => self.close(connection, notification),
             fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
             fsm::Action::Down { reason } => self.down(id, reason),
+            fsm::Action::Failed { reason: DownReason::Closed } => self.note_failure(id, self.text(&DownReason::Closed)),
             fsm::Action::Failed { reason } => {
                 self.failed(id, reason);
             }
@@ -201,11 +195,12 @@ impl Speaker {
             since: self.now,
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
-            group: self.groups.begin(member, negotiated.families),
+            group: self.groups.begin(member, negotiated.families, session.max_prefixes_out.as_ref().map(Room::new)),
             untold: negotiated.families,
             refresh: Refreshes::default(),
             negotiated,
         });
+        neighbor.record.up(self.now);
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone(), graceful });
         self.connections.mark_writable(connection);
         self.monitor_up(id);
@@ -218,6 +213,7 @@ impl Speaker {
         self.monitor_down(id, &reason);
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let name = neighbor.name.clone();
+        neighbor.record.down(self.now, &text);
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);
             self.leave(id, &session, &reason);
@@ -226,9 +222,8 @@ impl Speaker {
         self.events.push_back(Event::SessionDown { neighbor: name, sent, notification, text });
     }
 
-    /// Keeps the reason for people.
-    fn failed(&mut self, id: NeighborId, reason: DownReason) -> String {
-        let text = match &reason {
+    fn text(&self, reason: &DownReason) -> String {
+        match reason {
             DownReason::Sent(notification) => format!("sent {}", notification.text()),
             DownReason::Received(notification) => format!("received {}", notification.text()),
             DownReason::Left(notification) => format!("left without a NOTIFICATION: {}", notification.text()),
@@ -237,20 +232,28 @@ impl Speaker {
                 Some(error) => format!("connection lost: {error}"),
                 None => "the neighbor closed the connection".to_owned(),
             },
-        };
+        }
+    }
+
+    /// Keeps the reason for people.
+    fn failed(&mut self, id: NeighborId, reason: DownReason) -> String {
+        let text = self.text(&reason);
         let (sent, notification) = parts(reason);
         if let Some(neighbor) = self.neighbors.get_mut(id) {
-            neighbor.last_error = Some(PastError { sent, notification, text: text.clone(), at: self.now });
+            let treatment = None;
+            neighbor.record.last_error =
+                Some(PastError { sent, notification, treatment, text: text.clone(), at: self.now });
         }
         text
     }
 
-    /// A dial that failed; a NOTIFICATION says more, so one that is kept stays.
+    /// A try that came to nothing without a word; a NOTIFICATION says more, so one that is kept stays.
     pub(super) fn note_failure(&mut self, id: NeighborId, text: String) {
         if let Some(neighbor) = self.neighbors.get_mut(id)
-            && neighbor.last_error.as_ref().is_none_or(|error| error.notification.is_none())
+            && neighbor.record.last_error.as_ref().is_none_or(|error| error.notification.is_none())
         {
-            neighbor.last_error = Some(PastError { sent: false, notification: None, text, at: self.now });
+            let (notification, treatment) = (None, None);
+            neighbor.record.last_error = Some(PastError { sent: false, notification, treatment, text, at: self.now });
         }
     }
 }

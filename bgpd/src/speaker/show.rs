@@ -12,7 +12,7 @@ use crate::policy::Protocol;
 use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
 use crate::settings::RemoteAs;
 use crate::types::Families;
-use crate::view::{LastError, NeighborView, PathView, PolicyView, RouteView};
+use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
 /// Neighbors.
@@ -57,12 +57,9 @@ impl Speaker {
                 .map_or_else(Vec::new, |negotiated| negotiated.capabilities.iter().map(Capability::name).collect()),
             via: settings.via.clone(),
             note: self.note(now, neighbor),
-            last_error: neighbor.last_error.as_ref().map(|error| LastError {
-                sent: error.sent,
-                notification: error.notification.clone(),
-                text: error.text.clone(),
-                age: now.saturating_duration_since(error.at),
-            }),
+            counters: Counters { discarded: source.map_or(0, Source::discarded), ..neighbor.record.counters },
+            history: neighbor.record.history(now),
+            last_error: neighbor.record.last_error(now),
         }
     }
 
@@ -90,7 +87,7 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
-        self.limit_notes(neighbor, session.source, notes);
+        self.limit_notes(neighbor, session, notes);
         let negotiated = &session.negotiated;
         let offered =
             neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);

@@ -35,7 +35,7 @@ impl<'a> Octets<'a> {
     }
 
     fn end(&self) {
-        assert_eq!(self.0, [], "octets are left over");
+        assert!(self.0.is_empty(), "octets are left over: {:?}", self.0);
     }
 }
 

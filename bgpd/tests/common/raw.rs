@@ -73,8 +73,22 @@ impl Raw {
         Self::connect_to(network, node, local, from, number)
     }
 
+    /// Takes the connection that the node dials to it, before anything else becomes of the dial.
+    pub(crate) fn dialled(network: &mut Network, node: usize, at: &str, number: u32) -> Self {
+        let dial = network.nodes[node].dials.iter().rev().find(|dial| dial.remote.ip() == address(at)).unwrap();
+        let (connection, remote) = (dial.connection, dial.remote);
+        network.nodes[node].heard.insert(connection, BytesMut::new());
+        let local = SocketAddr::new(network.nodes[node].address, 40000);
+        network.input(node, Input::Connected { connection, local, remote });
+        Self::over(node, connection, number)
+    }
+
     pub(crate) fn connect_to(network: &mut Network, node: usize, local: SocketAddr, from: &str, number: u32) -> Self {
         let connection = network.stranger(node, local, SocketAddr::new(address(from), 40000));
+        Self::over(node, connection, number)
+    }
+
+    fn over(node: usize, connection: ConnectionId, number: u32) -> Self {
         let context = Context {
             four_octet_as: true,
             enhanced_refresh: false,

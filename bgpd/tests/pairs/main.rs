@@ -22,6 +22,7 @@ mod limits;
 mod mrt;
 mod own;
 mod policy;
+mod record;
 mod refresh;
 mod reload;
 mod restart;

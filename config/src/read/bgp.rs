@@ -6,9 +6,10 @@ use std::time::Duration;
 use bgpd::role::Role;
 use bgpd::settings::{
     Aggregate, DynamicNeighborSettings, GracefulRestartSettings, LimitAction, NeighborSettings, Originate, Password,
-    PrefixLimit, RemoteAs, SessionSettings,
+    PrefixLimit, RemoteAs, SessionSettings, StationSettings,
 };
 use bgpd::types::Family;
+use wgd::settings::Endpoint;
 
 use super::Names;
 use crate::raw::{Entry, Keys};
@@ -26,6 +27,7 @@ pub(crate) struct Bgp {
     pub(crate) dynamic: Vec<Entry<Dynamic>>,
     pub(crate) originate: Vec<Entry<Originate>>,
     pub(crate) aggregates: Vec<Entry<Aggregate>>,
+    pub(crate) stations: Vec<Entry<StationSettings>>,
     /// Of all neighbors and listen ranges, also of those that could not be read.
     pub(crate) names: Names,
 }
@@ -67,7 +69,13 @@ pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
     let aggregates =
         keys.tables("aggregate", "A summary, announced while something more specific is accepted.", aggregate);
     let Interval(select_deferral) = select_deferral;
-    Bgp { listen, multipath: multipath.0, select_deferral, neighbors, dynamic, originate, aggregates, names }
+    let mut station_names = Names::default();
+    let stations = keys.tables(
+        "bmp",
+        "A monitoring station (RFC 7854) that hears what each neighbor says, before policy.",
+        |keys| station(keys, &mut station_names),
+    );
+    Bgp { listen, multipath: multipath.0, select_deferral, neighbors, dynamic, originate, aggregates, stations, names }
 }
 
 fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
@@ -185,7 +193,15 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "max-prefixes",
                 "How many prefixes of one family it may send. A number alone is the `limit`.",
                 "limit",
-                prefix_limit,
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME refresh`, `warn` only says so."),
+            )
+            .and_then(|limit| limit.value),
+        max_prefixes_out: keys
+            .table_or_value(
+                "max-prefixes-out",
+                "How many prefixes of one family it is told. A number alone is the `limit`.",
+                "limit",
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` lets those beyond wait for room, `warn` only says so."),
             )
             .and_then(|limit| limit.value),
         next_hop_self: keys.or(
@@ -239,17 +255,14 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     }
 }
 
-fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
+fn prefix_limit(keys: &mut Keys<'_, '_>, action: &'static str) -> Option<PrefixLimit> {
     let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
     let default = PrefixLimit::new(limit.unwrap_or(1));
     let limits = PrefixLimit {
-        warning: keys.or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.").0,
-        action: keys.or(
-            "action",
-            default.action,
-            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME \
-             refresh`, `warn` only says so.",
-        ),
+        warning: keys
+            .or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.")
+            .0,
+        action: keys.or("action", default.action, action),
         restart_after: keys
             .optional(
                 "restart-after",
@@ -289,6 +302,16 @@ fn graceful_restart(keys: &mut Keys<'_, '_>) -> GracefulRestartSettings {
             )
             .map(|time: Seconds<1, 0xFF_FFFF>| time.0),
     }
+}
+
+fn station(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<StationSettings> {
+    let name = names.claim(keys, "What the log calls it.");
+    let address: Option<Endpoint> = keys.required("address", "Where it listens: HOST:PORT.");
+    let address = match address? {
+        Endpoint::Address(address) => address.to_string(),
+        Endpoint::Name(host, port) => format!("{host}:{port}"),
+    };
+    Some(StationSettings { name: name?, address })
 }
 
 fn originate(keys: &mut Keys<'_, '_>) -> Option<Originate> {

@@ -1,6 +1,6 @@
 //! Connections that end, and what the other side hears of it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::gateway::{listener, many_prefixes};
@@ -71,6 +71,27 @@ async fn a_connection_from_an_unknown_address_is_closed_and_told_of() {
             gateway.events.iter().any(|event| matches!(event, Event::Refused { neighbor: None, remote, .. } if remote.to_string() == "127.0.0.10"))
         })
         .await;
+}
+
+/// What it sends may be there before the kernel has been told how far away the neighbor may be.
+#[tokio::test]
+async fn a_neighbor_that_is_too_far_away_is_not_heard_at_all() {
+    let (listening, at) = listener(Ipv4Addr::LOCALHOST);
+    let settings = settings(64513, 1).neighbor("far", SocketAddr::from((FAR, 1)), |neighbor| {
+        neighbor.passive = true;
+        neighbor.session.ttl_security = Some(1);
+    });
+    let mut gateway = Gateway::start(settings, vec![listening]);
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut far = RawNeighbor::dial(FAR, at);
+        far.send(|out| RawNeighbor::open(64600, 90).write(out));
+        far.send(crate::wire::write_keepalive);
+        // Not even an OPEN: an end, or a reset because of what was not read.
+        matches!(far.stream.read(&mut [0; 64]), Ok(0) | Err(_))
+    });
+    let why = "connection lost: it came with a TTL of 64, and ttl-security wants 255 at least";
+    gateway.until(why, |_, neighbors| neighbors[0].last_error.as_ref().is_some_and(|error| error.text == why)).await;
+    assert!(heard.await.unwrap());
 }
 
 #[tokio::test]

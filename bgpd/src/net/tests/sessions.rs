@@ -12,6 +12,7 @@ use super::*;
 use crate::settings::{NeighborSettings, Password};
 use crate::speaker::Event;
 use crate::types::{ConnectionId, Families};
+use crate::view::NeighborView;
 use crate::wire::Notification;
 
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -80,6 +81,21 @@ async fn a_session_with_a_password_on_both_sides_comes_up() {
     let (mut aws, mut home) = pair(password);
     aws.until_established().await;
     home.until_established().await;
+}
+
+#[tokio::test]
+async fn silence_of_a_neighbor_with_another_password_is_told_as_what_it_may_be() {
+    let (_listening, at) = listener(TWO);
+    let mut aws = Gateway::start(
+        settings(64513, 1).neighbor("home", at, |neighbor| {
+            neighbor.session.password = Some(Password(Zeroizing::new(b"secret".to_vec())));
+            neighbor.session.connect_retry = Duration::from_secs(1);
+        }),
+        Vec::new(),
+    );
+    let why = "no connection: no answer within 700ms: it is not reached, or the TCP-MD5 passwords differ";
+    let told = |neighbor: &NeighborView| neighbor.last_error.as_ref().is_some_and(|error| error.text == why);
+    aws.until(why, |_, neighbors| told(&neighbors[0])).await;
 }
 
 #[tokio::test]
