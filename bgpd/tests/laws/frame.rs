@@ -119,10 +119,12 @@ impl Scene {
             Then::Told(lines) => {
                 assert!(!told, "{what}: nothing is wrong with it\n{}", self.network);
                 self.stays(what, lines);
+                assert_eq!(self.network.neighbor(GATEWAY, "says").last_error, None, "{what}");
             }
             Then::Mended(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
                 self.stays(what, lines);
+                self.shows_fault(what);
             }
             Then::Reset(code, subcode, data) => {
                 self.ends(what, &Notification { code, subcode, data: octets(data) });
@@ -137,8 +139,16 @@ impl Scene {
         assert_eq!(self.hears.hear(&mut self.network), lines, "{what}");
         assert!(!self.says.is_closed(&self.network), "{what}");
         assert_eq!(self.says.hear(&mut self.network), [""; 0], "{what}: it is told nothing");
-        let view = self.network.neighbor(GATEWAY, "says");
-        assert_eq!((view.state, view.last_error), (SessionState::Established, None), "{what}");
+        assert_eq!(self.network.state(GATEWAY, "says"), SessionState::Established, "{what}");
+    }
+
+    /// `last_error` has what was wrong, with its octets, and says that the session went on.
+    fn shows_fault(&self, what: &str) {
+        let error = self.network.neighbor(GATEWAY, "says").last_error.unwrap();
+        assert!(!error.sent && error.treatment.is_some(), "{what}: {error:?}");
+        let notification = error.notification.unwrap();
+        assert_eq!(notification.code, 3, "{what}");
+        assert!(!notification.data.is_empty(), "{what}: {notification:?}");
     }
 
     /// The neighbor hears this NOTIFICATION and nothing else, and `last_error` has it.

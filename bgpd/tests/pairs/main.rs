@@ -27,6 +27,7 @@ mod refresh;
 mod reload;
 mod roles;
 mod schedules;
+mod soft_reset;
 mod stations;
 mod three;
 mod ways;
