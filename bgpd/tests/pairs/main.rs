@@ -28,6 +28,7 @@ mod reload;
 mod restart;
 mod roles;
 mod schedules;
+mod soft_reset;
 mod stations;
 mod three;
 mod ways;

@@ -52,8 +52,7 @@ fn dropped(drops: &BTreeMap<String, u64>) -> impl Iterator<Item = String> {
 
 /// Those that are not zero.
 fn counts<const N: usize>(counts: [(&str, usize); N]) -> String {
-    let some = counts.iter().filter(|(_, count)| *count > 0);
-    let text = some.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ");
+    let text = some(counts.map(|(name, count)| (count as u64, name))).join(", ");
     if text.is_empty() { "none".into() } else { text }
 }
 
