@@ -36,6 +36,9 @@ pub struct PathView {
     pub next_hop: Option<IpAddr>,
     /// The WireGuard peer behind the next hop, as [`crate::speaker::NextHopState`] names it.
     pub wireguard_peer: Option<String>,
+    /// Which of its paths this is, where the neighbor tells several (RFC 7911); as told (`advertised`): the identifier that
+    /// we gave it.
+    pub path_id: Option<u32>,
     /// How long this path is as it is.
     pub age: Duration,
     /// The policy rule that accepted it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bgpd::policy::{Action, PrefixRange};
 use bgpd::role::Role;
-use bgpd::settings::{NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
+use bgpd::settings::{AddPath, NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
 use config::settings::{LogFormat, OnStop};
@@ -76,7 +76,7 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nrole = 'rs-client'\nextended-next-hop = false\n\
+         allow-own-asn = 1\nrole = 'rs-client'\nadd-path = 'both'\nextended-next-hop = false\n\
          extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
@@ -103,6 +103,7 @@ fn every_key_of_a_session_reaches_its_field() {
         enforce_first_asn: false,
         allow_own_asn: 1,
         role: Some(Role::RouteServerClient),
+        add_path: Some(AddPath::Both),
         extended_next_hop: false,
         extended_messages: false,
     };

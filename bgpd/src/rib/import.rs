@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{
-    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Rejection, Rib, Scratch,
+    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Path, Rank, Rejection, Rib, Scratch,
     SetId, Source, SourceId, is_martian,
 };
 use crate::policy::{LEAST_LOCAL_PREF, Route};
@@ -50,7 +50,7 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
-            prefixes.for_each(|prefix| self.announce(source, prefix, set, since));
+            prefixes.for_each(|prefix| self.announce(source, key.path_id, prefix, set, since));
             return Ok(Vec::new());
         }
         let parsed = &mut scratch.parsed;
@@ -60,7 +60,7 @@ impl Rib {
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
             prefixes.for_each(|prefix| {
-                self.withdraw(source, &prefix);
+                self.withdraw(source, key.path_id, &prefix);
             });
             return Ok(std::mem::take(&mut parsed.errors));
         }
@@ -72,7 +72,7 @@ impl Rib {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, &received, prefix, &mut last),
             };
-            self.announce(source, prefix, set, since);
+            self.announce(source, key.path_id, prefix, set, since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
@@ -122,9 +122,13 @@ impl Rib {
         self.sets.insert(set.discarding(discard))
     }
 
-    /// Asks import policy again about a path that is kept.
+    /// Asks import policy again about the paths that are kept.
     pub(crate) fn import_again(&mut self, source: SourceId, destination: DestinationId) {
-        let Some(path) = self.path_of(source, destination) else { return };
+        let paths: Vec<Path> = self.paths_of(source, destination).collect();
+        paths.into_iter().for_each(|path| self.import_path_again(source, destination, path));
+    }
+
+    fn import_path_again(&mut self, source: SourceId, destination: DestinationId, path: Path) {
         let Content::Received(bytes) = self.sets.at(path.set).content.clone() else { return };
         let Some(key) = Key::read(&bytes) else { return };
         let mut parsed = std::mem::take(&mut self.scratch.parsed);
@@ -132,7 +136,7 @@ impl Rib {
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
         let outcome = self.sources[source].judge(&received, self.destinations.at(destination).prefix);
         let set = self.set_of(source, &received, &outcome);
-        self.put(source, destination, set, path.since);
+        self.put(source, key.path_id, destination, set, path.since);
         self.scratch.parsed = parsed;
     }
 
@@ -142,7 +146,7 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        self.announce(source, prefix, set, since);
+        self.announce(source, None, prefix, set, since);
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {

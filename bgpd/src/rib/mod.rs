@@ -41,7 +41,7 @@ pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::paths::Path;
-pub(crate) use self::refresh::Stale;
+pub(crate) use self::refresh::Refresh;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};
@@ -57,6 +57,8 @@ pub(crate) struct Change {
     pub(crate) before: Option<Origin>,
     /// ORIGIN of the best path now.
     pub(crate) now: Option<Origin>,
+    /// It is about the best path, not only about others.
+    pub(crate) best: bool,
 }
 
 /// A destination whose decision is due.
@@ -77,6 +79,8 @@ pub(crate) struct Rib {
     next_hops: NextHops,
     /// How many equal paths are installed.
     multipath: usize,
+    /// Somebody is told of more than the best paths.
+    tells_several: bool,
     /// Destinations that have a best path.
     best: Bits,
     /// Destinations without any path.
@@ -110,6 +114,7 @@ impl Rib {
             sources: Slab::default(),
             next_hops: NextHops::default(),
             multipath: usize::from(multipath),
+            tells_several: false,
             best: Bits::default(),
             empty: Bits::default(),
             touched: Vec::new(),

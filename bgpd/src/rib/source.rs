@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::bits::Bits;
-use super::{Outcome, Stale};
+use super::{Outcome, Refresh};
 use crate::policy::{Policy, Protocol};
 use crate::role::Role;
 use crate::settings::Settings;
@@ -90,9 +90,9 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
-    /// What of it is yet to come again, while the neighbor refreshes its routes.
-    pub(crate) stale: Vec<Stale>,
-    /// Of these, by family.
+    /// What of it has come again, while the neighbor refreshes its routes.
+    pub(crate) refreshes: Vec<Refresh>,
+    /// Paths of these, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
@@ -123,7 +123,7 @@ impl Source {
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
-            stale: Vec::new(),
+            refreshes: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
         }
@@ -170,5 +170,7 @@ pub(crate) fn plain_context(settings: &Settings) -> Context {
         enforce_first_asn: false,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }

@@ -24,16 +24,24 @@ impl Rib {
         self.sources.remove(id);
     }
 
-    /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
-    pub(crate) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
+    /// Takes a path of `source`, in place of the one it had (with this identifier, where it tells several). A path that is
+    /// as before stays as old as it is.
+    pub(crate) fn announce(&mut self, source: SourceId, path_id: Option<u32>, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
-        self.refreshed(source, destination);
-        self.put(source, destination, set, since);
+        self.refreshed(source, path_id, destination);
+        self.put(source, path_id, destination, set, since);
     }
 
     /// As [`Rib::announce`], by number.
-    pub(crate) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let position = self.position(source, destination);
+    pub(crate) fn put(
+        &mut self,
+        source: SourceId,
+        path_id: Option<u32>,
+        destination: DestinationId,
+        set: SetId,
+        since: u32,
+    ) {
+        let position = self.position(source, path_id, destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
@@ -64,14 +72,19 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away; `false`: there was none.
-    pub(crate) fn withdraw(&mut self, source: SourceId, prefix: &IpNet) -> bool {
-        self.destinations.find(prefix).is_some_and(|destination| self.take(source, destination))
+    /// Takes the path of `source` away (the one with this identifier, where it tells several); `false`: there was none.
+    pub(crate) fn withdraw(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
+        self.destinations.find(prefix).is_some_and(|destination| self.take_path(source, path_id, destination))
     }
 
-    /// As [`Rib::withdraw`], by number.
-    pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) -> bool {
-        let Some(position) = self.position(source, destination) else { return false };
+    /// As [`Rib::withdraw`], by number and with all paths.
+    pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) {
+        while self.take_path(source, None, destination) {}
+    }
+
+    /// As [`Rib::withdraw`], by number. Without an identifier it is any path.
+    pub(super) fn take_path(&mut self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> bool {
+        let Some(position) = self.position(source, path_id, destination) else { return false };
         self.touch(destination, false);
         let path = self.destinations.paths(destination)[position];
         self.destinations.remove_path(destination, position);
@@ -81,8 +94,12 @@ impl Rib {
         }
         let family = Family::of(&record.prefix);
         let accepted = self.sets.at(path.set).is_accepted();
+        let tells_several = !self.sources[source].context.paths_received.is_empty();
+        let is_last = !tells_several || self.paths_of(source, destination).next().is_none();
         let source = &mut self.sources[source];
-        source.received.remove(destination);
+        if is_last {
+            source.received.remove(destination);
+        }
         source.prefixes[family as usize] -= 1;
         source.accepted -= usize::from(accepted);
         self.release(path.set);
@@ -115,12 +132,15 @@ impl Rib {
         }
     }
 
-    /// Where the path of `source` stands.
-    pub(super) fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
+    /// Where the path of `source` stands: the one with this identifier, or any.
+    pub(super) fn position(&self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> Option<usize> {
         if !self.sources[source].received.contains(destination) {
             return None; // without a look at the others' paths
         }
-        self.destinations.paths(destination).iter().position(|path| self.sets.at(path.set).source == source)
+        self.destinations.paths(destination).iter().position(|path| {
+            let set = self.sets.at(path.set);
+            set.source == source && (path_id.is_none() || set.path_id() == path_id)
+        })
     }
 
     /// The next thing to ask of the host.

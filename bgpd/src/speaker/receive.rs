@@ -9,7 +9,7 @@ use crate::fsm;
 use crate::rib::{Key, SourceId};
 use crate::settings::SessionSettings;
 use crate::types::{ConnectionId, Family};
-use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
+use crate::wire::{self, AttrError, DecodeError, Message, Nlri, Notification, Treatment, Update};
 
 /// Destinations touched in one turn, beyond which no further message is taken.
 const TOUCHED: usize = 2048;
@@ -80,8 +80,8 @@ impl Speaker {
             session.refresh.heard.insert(family);
         }
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
-        for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
-            self.rib.withdraw(source, &prefix);
+        for (id, prefix) in update.withdrawn.paths().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.paths())) {
+            self.rib.withdraw(source, id, &prefix);
         }
         let errors = self.announcements(source, update)?;
         self.report(id, &errors);
@@ -91,16 +91,15 @@ impl Speaker {
 
     /// The prefixes of both fields, each with its next hop.
     fn announcements(&mut self, source: SourceId, update: &Update<'_>) -> Result<Vec<AttrError>, DecodeError> {
-        let since = self.since();
         let mut errors = Vec::new();
         if !update.nlri.is_empty() {
             let key = Key::new(Family::Ipv4, None, update.attributes);
-            errors.extend(self.rib.import(source, &key, update.nlri.iter(), since)?);
+            self.import(source, key, &update.nlri, &mut errors)?;
         }
         match update.mp_nlri {
             Some((next_hop, nlri)) if !nlri.is_empty() => {
                 let key = Key::new(nlri.family, Some(next_hop), update.attributes);
-                errors.extend(self.rib.import(source, &key, nlri.iter(), since)?);
+                self.import(source, key, &nlri, &mut errors)?;
             }
             _ if update.nlri.is_empty() && update.end_of_rib().is_none() => {
                 // RFC 7606 §5.2: attributes that announce nothing may still be wrong.
@@ -111,6 +110,26 @@ impl Speaker {
             _ => {}
         }
         Ok(errors)
+    }
+
+    fn import(
+        &mut self,
+        source: SourceId,
+        key: Key<'_>,
+        nlri: &Nlri<'_>,
+        errors: &mut Vec<AttrError>,
+    ) -> Result<(), DecodeError> {
+        let since = self.since();
+        if !nlri.has_ids {
+            errors.extend(self.rib.import(source, &key, nlri.iter(), since)?);
+            return Ok(());
+        }
+        let paths: Vec<_> = nlri.paths().collect();
+        for paths in paths.chunk_by(|left, right| left.0 == right.0) {
+            let key = key.with_id(paths[0].0);
+            errors.extend(self.rib.import(source, &key, paths.iter().map(|(_, prefix)| *prefix), since)?);
+        }
+        Ok(())
     }
 
     /// RFC 7606 §2: what was wrong is told to people.

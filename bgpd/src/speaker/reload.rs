@@ -201,7 +201,7 @@ fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
         (settings.address, &settings.zone, settings.local_address, &settings.asn),
         (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
         (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
-        (session.role, session.extended_next_hop, session.extended_messages),
+        (session.role, session.extended_next_hop, session.extended_messages, session.add_path),
     )
 }
 

@@ -171,10 +171,11 @@ impl Speaker {
             since: self.now,
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
-            group: self.groups.begin(member, negotiated.families),
+            group: self.groups.begin(member, &negotiated.context),
             refresh: Refreshes::default(),
             negotiated,
         });
+        self.rib.set_tells_several(self.groups.tell_several());
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
         self.connections.mark_writable(connection);
     }
@@ -184,6 +185,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);
+            self.rib.set_tells_several(self.groups.tell_several());
             self.rib.source_mut(session.source).gone = true;
             self.sweeps.push_back(Sweep::flush(session.source));
             self.collecting = Some(0);

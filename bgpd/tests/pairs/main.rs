@@ -1,6 +1,7 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+mod add_path;
 mod blackhole;
 mod churn;
 mod corners;

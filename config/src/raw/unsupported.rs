@@ -16,7 +16,7 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &["add-path", "bfd", "graceful-restart", "max-prefixes-out", "remove-private-asn"];
+const SESSION: &[&str] = &["bfd", "graceful-restart", "max-prefixes-out", "remove-private-asn"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

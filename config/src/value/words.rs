@@ -2,6 +2,7 @@
 
 use bgpd::policy::{Action, Protocol};
 use bgpd::role::Role;
+use bgpd::settings::AddPath;
 use bgpd::types::Family;
 
 use super::{Value, Written};
@@ -67,6 +68,11 @@ impl Words for Role {
         ("rs", Self::RouteServer),
         ("rs-client", Self::RouteServerClient),
     ];
+}
+
+impl Words for AddPath {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("receive", Self::Receive), ("send", Self::Send), ("both", Self::Both)];
 }
 
 impl Words for Protocol {
