@@ -3,8 +3,10 @@
 //! The core has no clock, no socket, no thread and no randomness: time, bytes and seeds come in as arguments,
 //! values go out. Only the feature `net` brings tokio and the operating system.
 
+mod bmp;
 pub mod forbidden;
 pub mod fsm;
+pub mod mrt;
 pub mod policy;
 mod rib;
 pub mod role;

@@ -32,6 +32,17 @@ pub struct Settings {
     pub aggregates: Vec<Aggregate>,
     /// Policies by name. The built-in `accept-all` is not among them.
     pub policies: BTreeMap<String, Arc<Policy>>,
+    /// Monitoring stations that hear what each neighbor says (RFC 7854).
+    pub stations: Vec<StationSettings>,
+}
+
+/// A monitoring station.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StationSettings {
+    /// What it is called here.
+    pub name: String,
+    /// HOST:PORT, the host a name or an address.
+    pub address: String,
 }
 
 /// What the AS of a neighbor may be.
@@ -108,8 +119,8 @@ pub struct SessionSettings {
     pub ttl_security: Option<u8>,
     /// TTL of an external session that is not directly connected; absent: 1, and next hops must be on the shared subnet.
     pub ebgp_multihop: Option<u8>,
-    /// How many prefixes of one family are accepted before Cease 6/1.
-    pub max_prefixes: Option<u32>,
+    /// How many prefixes of one family the neighbor may send.
+    pub max_prefixes: Option<PrefixLimit>,
     /// What next hop we announce.
     pub next_hop_self: NextHopSelf,
     /// RFC 4456: an internal neighbor to which internal routes are reflected.
@@ -126,6 +137,8 @@ pub struct SessionSettings {
     pub add_path: Option<AddPath>,
     /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
     pub extended_messages: bool,
+    /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
+    pub remove_private_asn: bool,
 }
 
 impl Default for SessionSettings {
@@ -152,6 +165,7 @@ impl Default for SessionSettings {
             extended_next_hop: true,
             add_path: None,
             extended_messages: true,
+            remove_private_asn: false,
         }
     }
 }
@@ -165,6 +179,37 @@ pub enum AddPath {
     Send,
     /// Both.
     Both,
+}
+
+/// A limit of prefixes, for each family.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PrefixLimit {
+    /// So many are allowed, 1 at least.
+    pub limit: u32,
+    /// People are warned from so many percent of it on, 1 to 100.
+    pub warning: u8,
+    /// What happens with more.
+    pub action: LimitAction,
+    /// A session that ended because of it comes back after this time; absent: when it is reset.
+    pub restart_after: Option<Duration>,
+}
+
+impl PrefixLimit {
+    /// What a limit is where nothing else is said.
+    pub const fn new(limit: u32) -> Self {
+        Self { limit, warning: 80, action: LimitAction::Cease, restart_after: None }
+    }
+}
+
+/// What happens when there are more prefixes than allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LimitAction {
+    /// The session ends (Cease 6/1).
+    Cease,
+    /// Those beyond are not taken.
+    Discard,
+    /// People are told.
+    Warn,
 }
 
 /// When we announce ourselves as next hop.

@@ -10,6 +10,8 @@ mod commands;
 mod connections;
 mod export;
 mod groups;
+mod limits;
+mod memory;
 mod neighbor;
 mod neighbors;
 mod own;
@@ -20,6 +22,7 @@ mod reload;
 mod sender;
 mod session;
 mod show;
+mod stations;
 mod sweep;
 mod transmit;
 mod turn;
@@ -40,6 +43,8 @@ use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
 use self::sender::Writing;
+pub use self::stations::Monitoring;
+use self::stations::Stations;
 use self::sweep::Sweep;
 use self::undecided::Undecided;
 use crate::fsm;
@@ -73,6 +78,10 @@ pub enum Input<'a> {
     /// The global address of the other family on the link of each of our addresses, whole: what a neighbor is told
     /// as next hop of a family that the session's own addresses cannot carry (RFC 2545 §3).
     Companions(Vec<(IpAddr, IpAddr)>),
+    /// A monitoring station (RFC 7854) is connected, at this time since 1970.
+    StationUp { station: String, wall: Duration },
+    /// It is gone, or is to be dropped.
+    StationDown { station: String },
     /// A new desired state, whole.
     Settings(Box<Settings>),
     /// Cease (6/2 Administrative Shutdown) to everybody, no new sessions.
@@ -188,6 +197,8 @@ pub enum Event {
     SessionUp { neighbor: String },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
+    /// A neighbor has sent as many prefixes as people want to hear of, or more than allowed.
+    Limit { neighbor: String, text: String },
     /// A connection or message was refused, and why. Only a few a minute are told of one address, and then a count.
     Refused { neighbor: Option<String>, remote: IpAddr, text: String },
 }
@@ -247,6 +258,7 @@ pub struct Speaker {
     connections: Connections,
     undecided: Undecided,
     refusals: Refusals,
+    stations: Stations,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -279,6 +291,7 @@ impl Speaker {
             connections: Connections::default(),
             undecided: Undecided::default(),
             refusals: Refusals::default(),
+            stations: Stations::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -312,6 +325,8 @@ impl Speaker {
             Input::NextHops(answers) => self.next_hops(answers),
             Input::Vias(vias) => self.vias(vias),
             Input::Companions(companions) => self.companions(companions),
+            Input::StationUp { station, wall } => self.station_up(station, wall),
+            Input::StationDown { station } => self.station_down(&station),
             Input::Settings(settings) => self.reload(*settings),
             Input::Stop => self.stop(),
         }
@@ -377,8 +392,8 @@ impl Speaker {
         if self.has_work() {
             return Some(self.now);
         }
-        let deadlines = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        let sessions = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
+        sessions.into_iter().flatten().chain(self.stations.next_deadline()).min()
     }
 
     /// The desired state it was told last.

@@ -24,6 +24,11 @@ impl Asn {
         self.0
     }
 
+    /// Whether it has a meaning only inside a site (RFC 6996 §5).
+    pub const fn is_private(self) -> bool {
+        matches!(self.0, 64512..=65534 | 4_200_000_000..=4_294_967_294)
+    }
+
     /// Whether it may be given to a speaker of ours: not AS_TRANS, nor the last of the two ranges (RFC 7300).
     pub const fn is_assignable(self) -> bool {
         !matches!(self.0, 23456 | 65535 | 4_294_967_295)
@@ -226,6 +231,19 @@ impl Community {
     pub const NO_EXPORT_SUBCONFED: Self = Self(0xFFFF_FF03);
     /// RFC 3765: not to neighbors that are peers (RFC 9234).
     pub const NO_PEER: Self = Self(0xFFFF_FF04);
+
+    /// Those of the registry that people write by name.
+    pub const WELL_KNOWN: [(&'static str, Self); 9] = [
+        ("no-export", Self::NO_EXPORT),
+        ("no-advertise", Self::NO_ADVERTISE),
+        ("no-export-subconfed", Self::NO_EXPORT_SUBCONFED),
+        ("no-peer", Self::NO_PEER),
+        ("blackhole", Self::BLACKHOLE),
+        ("graceful-shutdown", Self::GRACEFUL_SHUTDOWN),
+        ("accept-own", Self(0xFFFF_0001)), // RFC 7611
+        ("llgr-stale", Self(0xFFFF_0006)), // RFC 9494
+        ("no-llgr", Self(0xFFFF_0007)),    // RFC 9494
+    ];
 }
 
 impl fmt::Display for Community {
@@ -238,9 +256,24 @@ impl fmt::Display for Community {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ExtendedCommunity(pub u64);
 
+/// `rt:64512:1` and `ro:64512:1` as they are written in the configuration, others in hexadecimal digits.
 impl fmt::Display for ExtendedCommunity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{:016x}", self.0)
+        let [kind, subtype, a, b, c, d, e, g] = self.0.to_be_bytes();
+        let name = match subtype {
+            2 => "rt",
+            3 => "ro",
+            _ => return write!(f, "0x{:016x}", self.0),
+        };
+        let last = u16::from_be_bytes([e, g]);
+        match kind {
+            // RFC 4360 §3.1, §3.2, RFC 5668
+            0 => write!(f, "{name}:{}:{}", u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, g])),
+            1 => write!(f, "{name}:{}:{last}", Ipv4Addr::new(a, b, c, d)),
+            // A smaller number would be read back as one of two octets.
+            2 if a | b != 0 => write!(f, "{name}:{}:{last}", u32::from_be_bytes([a, b, c, d])),
+            _ => write!(f, "0x{:016x}", self.0),
+        }
     }
 }
 

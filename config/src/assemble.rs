@@ -120,6 +120,7 @@ pub(crate) fn config(draft: Draft) -> Option<Config> {
                 originate: bgp.originate.into_iter().map(|originate| originate.value).collect(),
                 aggregates: bgp.aggregates.into_iter().map(|aggregate| aggregate.value).collect(),
                 policies: policies.collect(),
+                stations: Vec::new(),
             };
             Some(Bgp { listen: bgp.listen, speaker })
         }

@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use bgpd::policy::{Action, PrefixRange};
+use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
 use bgpd::role::Role;
-use bgpd::settings::{AddPath, NextHopSelf, Password, PolicyName, RemoteAs, SessionSettings};
+use bgpd::settings::{AddPath, LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
+use bgpd::wire::Origin;
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
 use config::settings::{LogFormat, OnStop};
 use wgd::settings::Endpoint;
@@ -33,10 +34,10 @@ fn the_example_of_the_ec2_end_fills_the_engines_settings() {
     assert_eq!(neighbor.via.as_deref(), Some("homelab"));
     assert_eq!(neighbor.session.families, Some(Families::ALL));
     assert_eq!(neighbor.session.hold_time.seconds(), 30);
-    assert_eq!(neighbor.session.max_prefixes, Some(1000));
+    assert_eq!(neighbor.session.max_prefixes, Some(PrefixLimit::new(1000)));
     assert_eq!(speaker.originate.len(), 2);
     let rule = &speaker.policies["from-home"].rules[0];
-    assert_eq!(rule.matches.prefix.as_ref().unwrap().entries.len(), 4);
+    assert_eq!(rule.matches.prefix.as_ref().unwrap().entries().len(), 4);
     assert_eq!(rule.set.community.add, [Community(64513 << 16 | 100)]);
     assert_eq!((rule.set.local_pref, rule.action), (Some(200), Action::Accept));
 }
@@ -76,7 +77,7 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nrole = 'rs-client'\nadd-path = 'both'\nextended-next-hop = false\n\
+         allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nadd-path = 'both'\nextended-next-hop = false\n\
          extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
@@ -97,7 +98,7 @@ fn every_key_of_a_session_reaches_its_field() {
         password: Some(Password(b"correct horse".to_vec().into())),
         ttl_security: Some(1),
         ebgp_multihop: None,
-        max_prefixes: Some(10),
+        max_prefixes: Some(PrefixLimit::new(10)),
         next_hop_self: NextHopSelf::Always,
         route_reflector_client: false,
         enforce_first_asn: false,
@@ -106,6 +107,7 @@ fn every_key_of_a_session_reaches_its_field() {
         add_path: Some(AddPath::Both),
         extended_next_hop: false,
         extended_messages: false,
+        remove_private_asn: true,
     };
     assert_eq!(neighbor.session, expected);
 }
@@ -198,29 +200,53 @@ fn set_names_and_literals_stand_side_by_side() {
          [as-set]\nours = [64512, 64513]\n\
          [community-set]\nblue = ['64512:1', 'no-export', '64512:1:2', 'rt:64512:3', '0x0002fc0000000004']\n\
          [[policy.p]]\naction = 'accept'\n\
-         match = { prefix = ['home', '192.0.2.0/24 ge 25', 'martians'], as-path = ['ours', 65000], origin-asn = 1, \
-         community = ['blue', 'blackhole'], large-community = 'blue', extended-community = 'blue', \
-         next-hop = ['home', '192.0.2.1/32'], as-path-length = 'le 3', local-pref = 100, med = 0, \
-         family = 'ipv4', protocol = 'bgp' }\n\
-         set = { prepend = 2, set-community = [], remove-large-community = 'blue', add-extended-community = 'blue' }\n",
+         match = { prefix = ['home', '192.0.2.0/24 ge 25', 'martians'], as-path = ['ours', 65000, '^65001_'], \
+         origin-asn = 1, community = ['blue', 'blackhole'], large-community = 'blue', extended-community = 'blue', \
+         next-hop = ['home', '192.0.2.1/32'], as-path-length = 'le 3', local-pref = 100, med = 'ge 5', \
+         family = 'ipv4', protocol = 'bgp', origin = 'igp' }\n\
+         set = { prepend = 2, set-community = [], remove-large-community = ['blue', '7:*:*'], \
+         add-extended-community = 'blue', next-hop = '10.0.0.9', origin = 'incomplete' }\n",
     );
     let rule = &config.bgp.unwrap().speaker.policies["p"].rules[0];
-    let entries = &rule.matches.prefix.as_ref().unwrap().entries;
-    assert_eq!(entries[..3], [range("10.0.0.0/8", 16, 24), range("fd00::/8", 8, 8), range("192.0.2.0/24", 25, 32)]);
-    assert!(entries[3..].contains(&range("169.254.0.0/16", 16, 32)));
-    assert_eq!(rule.matches.as_path, Some(vec![asn(64512), asn(64513), asn(65000)]));
-    let blue = Community(64512 << 16 | 1);
-    assert_eq!(rule.matches.community, Some(vec![blue, Community::NO_EXPORT, Community(0xFFFF_029A)]));
+    let entries = rule.matches.prefix.as_ref().unwrap().entries();
+    for entry in [range("10.0.0.0/8", 16, 24), range("fd00::/8", 8, 8), range("192.0.2.0/24", 25, 32)] {
+        assert!(entries.contains(&entry));
+    }
+    assert!(entries.contains(&range("169.254.0.0/16", 16, 32)));
+    let patterns = vec![PathPattern::new("^65001_").unwrap()];
+    let asns = [64512, 64513, 65000].map(asn).into_iter().collect();
+    assert_eq!(rule.matches.as_path, Some(PathMatch { asns, patterns }));
+    let communities = [Community(64512 << 16 | 1), Community::NO_EXPORT, Community(0xFFFF_029A)];
+    assert_eq!(rule.matches.community, Some(communities.map(Wildcard::from).into()));
     let large = LargeCommunity { global: 64512, local1: 1, local2: 2 };
-    assert_eq!(rule.matches.large_community, Some(vec![large]));
-    let extended = vec![ExtendedCommunity(0x0002_FC00_0000_0003), ExtendedCommunity(0x0002_FC00_0000_0004)];
-    assert_eq!(rule.matches.extended_community, Some(extended.clone()));
-    assert_eq!(rule.matches.next_hop.as_ref().unwrap().len(), 3);
+    assert_eq!(rule.matches.large_community, Some(vec![large.into()]));
+    let extended = [ExtendedCommunity(0x0002_FC00_0000_0003), ExtendedCommunity(0x0002_FC00_0000_0004)];
+    assert_eq!(rule.matches.extended_community, Some(extended.map(Wildcard::from).into()));
+    let next_hops = rule.matches.next_hop.as_ref().unwrap().entries();
+    assert_eq!(next_hops, [range("10.0.0.0/8", 8, 32), range("192.0.2.1/32", 32, 32), range("fd00::/8", 8, 128)]);
     assert_eq!(rule.matches.as_path_length, Some(0..=3));
-    assert_eq!((rule.matches.local_pref, rule.matches.med), (Some(100), Some(0)));
+    assert_eq!((&rule.matches.local_pref, &rule.matches.med), (&Some(100..=100), &Some(5..=u32::MAX)));
     assert_eq!((rule.set.prepend, &rule.set.community.set), (2, &Some(Vec::new())));
-    assert_eq!(rule.set.large_community.remove, [large]);
+    assert_eq!(rule.set.large_community.remove.len(), 2);
     assert_eq!(rule.set.extended_community.add, extended);
+    assert_eq!(rule.set.next_hop, Some(NewNextHop::Address("10.0.0.9".parse().unwrap())));
+    assert_eq!((rule.matches.origin, rule.set.origin), (Some(Origin::Igp), Some(Origin::Incomplete)));
+}
+
+#[test]
+fn a_limit_of_prefixes_is_a_number_or_says_more() {
+    let limit = |text: &str| {
+        let config = taken(&format!(
+            "[router]\nasn = 64512\n[[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\nmax-prefixes = {text}\n"
+        ));
+        config.bgp.unwrap().speaker.neighbors["far"].session.max_prefixes.unwrap()
+    };
+    assert_eq!(limit("5"), PrefixLimit::new(5));
+    assert_eq!(limit("{ limit = 5 }"), PrefixLimit::new(5));
+    let discard = PrefixLimit { warning: 50, action: LimitAction::Discard, ..PrefixLimit::new(7) };
+    assert_eq!(limit("{ limit = 7, warning = 50, action = 'discard' }"), discard);
+    let back = PrefixLimit { restart_after: Some(Duration::from_secs(600)), ..PrefixLimit::new(7) };
+    assert_eq!(limit("{ limit = 7, restart-after = '10m' }"), back);
 }
 
 #[test]

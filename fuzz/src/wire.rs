@@ -31,7 +31,7 @@ pub fn stream(input: &[u8]) {
 }
 
 /// A session of each kind.
-fn context(negotiated: u8) -> Context {
+pub(crate) fn context(negotiated: u8) -> Context {
     let bit = |bit: u8| negotiated & 1 << bit != 0;
     let max_message = if bit(6) { MAX_EXTENDED_MESSAGE } else { MAX_MESSAGE };
     Context {
@@ -103,7 +103,7 @@ fn comes_back(attributes: &bgpd::wire::PathAttributes, next_hop: MpNextHop, pref
 }
 
 /// What ends a session is said in a NOTIFICATION that any neighbor can read.
-fn answer(error: &DecodeError) {
+pub(crate) fn answer(error: &DecodeError) {
     assert!(!error.to_string().is_empty());
     let mut out = BytesMut::new();
     Notification::from(error).write(&mut out);

@@ -13,6 +13,21 @@ fn the_wire_corpus_holds() {
 }
 
 #[test]
+fn the_corpus_of_attributes_holds() {
+    replay("corpus/attributes", vpngw_fuzz::attributes::attributes);
+}
+
+#[test]
+fn the_corpus_of_openings_holds() {
+    replay("corpus/openings", vpngw_fuzz::negotiation::opening);
+}
+
+#[test]
+fn the_corpus_of_sessions_holds() {
+    replay("corpus/sessions", vpngw_fuzz::session::session);
+}
+
+#[test]
 fn the_corpus_of_datagrams_holds() {
     replay("corpus/datagrams", vpngw_fuzz::wgd::datagrams);
 }

@@ -175,6 +175,9 @@ pub(super) enum What {
         /// Only this prefix and what is inside it; of an address, the longest prefix that covers it
         #[arg(value_parser = prefix)]
         prefix: Option<String>,
+        /// Write them to a file in the MRT format, which bgpdump reads, in place of showing them
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["json", "watch"])]
+        mrt: Option<PathBuf>,
     },
     /// What a neighbor sent, before policy
     Received {
@@ -284,7 +287,7 @@ mod tests {
             panic!()
         };
         assert!(show.json && show.watch);
-        let What::Routes { prefix } = show.what else { panic!() };
+        let What::Routes { prefix, .. } = show.what else { panic!() };
         assert_eq!(prefix.unwrap(), "10.0.0.0/8");
     }
 

@@ -9,6 +9,7 @@ mod completions;
 mod help;
 mod key;
 mod man;
+mod mrt;
 mod output;
 mod show;
 mod text;

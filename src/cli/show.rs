@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::args::{Show, What};
 use super::output::{print, print_again};
-use super::text;
+use super::{mrt, text};
 use crate::control::{Answer, Client, segment};
 
 /// Between two looks of `--watch`.
@@ -15,6 +15,9 @@ const WATCH: Duration = Duration::from_secs(1);
 
 /// Shows something once, or again and again.
 pub(super) async fn show(client: &Client, arguments: &Show) -> anyhow::Result<()> {
+    if let What::Routes { prefix, mrt: Some(file) } = &arguments.what {
+        return mrt::dump(client, prefix.as_deref(), file).await;
+    }
     print(&look(client, arguments).await?)?;
     if !arguments.watch {
         return Ok(());
@@ -33,8 +36,8 @@ async fn look(client: &Client, arguments: &Show) -> anyhow::Result<String> {
         What::Status => ask.of("/v1/status", text::status).await,
         What::Neighbors => ask.of("/v1/neighbors", text::neighbors).await,
         What::Neighbor { name } => ask.of(&format!("/v1/neighbors/{}", segment(name)), text::neighbor).await,
-        What::Routes { prefix: None } => ask.of("/v1/routes", text::routes).await,
-        What::Routes { prefix: Some(prefix) } => ask.of(&format!("/v1/routes?prefix={prefix}"), text::routes).await,
+        What::Routes { prefix: None, .. } => ask.of("/v1/routes", text::routes).await,
+        What::Routes { prefix: Some(prefix), .. } => ask.of(&format!("/v1/routes?prefix={prefix}"), text::routes).await,
         What::Received { name } => ask.of(&format!("/v1/received/{}", segment(name)), text::received).await,
         What::Advertised { name } => ask.of(&format!("/v1/advertised/{}", segment(name)), text::advertised).await,
         What::Fib => ask.of("/v1/fib", text::fib).await,

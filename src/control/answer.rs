@@ -1,7 +1,8 @@
 //! A [`Request`] to its answer: asks the daemon, converts what it shows.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use bgpd::mrt::TableDump;
 use bgpd::speaker::{Command, Slice};
 use bgpd::view::RouteView;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
             let found = Vec::from_iter(daemon.longest_match(address).await);
             Ok(shown(&daemon, found, usize::MAX).await)
         }
+        Request::Mrt { slice, sequence } => Ok(mrt(&daemon, slice, sequence).await),
         Request::Received { neighbor, slice } => match daemon.received(neighbor.clone(), slice).await {
             Some(views) => Ok(apart(move || ok(&table(&views, slice, |view| api::ReceivedRoute::from(view)))).await),
             None => Err(Refusal::no_such_neighbor(neighbor)),
@@ -93,6 +95,23 @@ async fn readiness(daemon: &Handle) -> Answer {
 
 async fn routes(daemon: &Handle, slice: Slice) -> Answer {
     shown(daemon, daemon.routes(slice).await, slice.limit).await
+}
+
+/// Without a speaker there is nothing to dump.
+async fn mrt(daemon: &Handle, slice: Slice, sequence: u32) -> Answer {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let dumped = daemon.dump(slice, at).await;
+    apart(move || {
+        let octets = dumped.map(|(collector, neighbors, routes)| {
+            let mut dump = TableDump::new(collector, &neighbors, sequence);
+            routes.iter().for_each(|route| dump.route(route));
+            dump.finish().0.freeze()
+        });
+        let mut answer = with_status(StatusCode::OK, Full::from(octets.unwrap_or_default()));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        answer
+    })
+    .await
 }
 
 /// With what became of them in the kernel.

@@ -90,6 +90,15 @@ impl Client {
         serde_json::from_slice(&answer).with_context(|| format!("vpngw answered {path} with something else"))
     }
 
+    /// The answer at `path` as it is, where it is no JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn octets(&self, path: &str) -> anyhow::Result<Bytes> {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
     /// Commands something that its path says.
     ///
     /// # Errors

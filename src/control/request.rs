@@ -29,15 +29,34 @@ pub(super) enum Request {
     Status,
     Routes(Slice),
     LongestMatch(IpAddr),
-    Received { neighbor: String, slice: Slice },
-    Advertised { neighbor: String, slice: Slice },
+    /// The Loc-RIB in the MRT format, its first prefix with this number.
+    Mrt {
+        slice: Slice,
+        sequence: u32,
+    },
+    Received {
+        neighbor: String,
+        slice: Slice,
+    },
+    Advertised {
+        neighbor: String,
+        slice: Slice,
+    },
     Neighbors,
     Neighbor(String),
     Peers,
-    Fib { after: Option<IpNet>, limit: usize },
-    Events { after: u64 },
+    Fib {
+        after: Option<IpNet>,
+        limit: usize,
+    },
+    Events {
+        after: u64,
+    },
     Config,
-    Command { neighbor: String, command: Command },
+    Command {
+        neighbor: String,
+        command: Command,
+    },
     Stop(daemon::Stop),
 }
 
@@ -119,6 +138,10 @@ impl Request {
             ["readyz"] => Self::Readiness,
             ["v1", "status"] => Self::Status,
             ["v1", "routes"] => query.routes()?,
+            ["v1", "mrt"] => {
+                let sequence = query.take("sequence", "a number")?.unwrap_or_default();
+                Self::Mrt { slice: query.slice()?, sequence }
+            }
             ["v1", "received", name] => Self::Received { neighbor: name.into(), slice: query.slice()? },
             ["v1", "advertised", name] => Self::Advertised { neighbor: name.into(), slice: query.slice()? },
             ["v1", "neighbors"] => Self::Neighbors,

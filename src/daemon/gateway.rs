@@ -229,6 +229,10 @@ impl Gateway {
                 warn!(neighbor, sent, reason = text, "session down");
                 self.journal.write("session-down", neighbor, text);
             }
+            Event::Limit { neighbor, text } => {
+                warn!(neighbor, reason = text, "max-prefixes");
+                self.journal.write("limit", neighbor, text);
+            }
             Event::Refused { neighbor, remote, text } => {
                 warn!(neighbor, %remote, reason = text, "refused");
                 self.journal.write("refused", neighbor.unwrap_or_else(|| remote.to_string()), text);

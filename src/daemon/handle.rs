@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgpd::Speaker;
+use bgpd::mrt::Collector;
 use bgpd::net::Bgp;
 use bgpd::speaker::{ALL, Command, CommandError, Slice};
 use bgpd::types::Asn;
@@ -152,6 +153,14 @@ impl Handle {
     /// A slice of the Loc-RIB.
     pub async fn routes(&self, slice: Slice) -> Vec<RouteView> {
         self.speaker(move |speaker, now| speaker.routes(now, slice)).await.unwrap_or_default()
+    }
+
+    /// A slice of the Loc-RIB with the neighbors of that moment, for a dump; absent without a speaker.
+    pub async fn dump(&self, slice: Slice, at: Duration) -> Option<(Collector, Vec<NeighborView>, Vec<RouteView>)> {
+        self.speaker(move |speaker, now| {
+            (Collector::new(speaker.settings(), at), speaker.neighbors(now), speaker.routes(now, slice))
+        })
+        .await
     }
 
     /// The longest prefix of the Loc-RIB that covers an address.

@@ -13,7 +13,7 @@ pub struct Entry {
     pub number: u64,
     /// When.
     pub at: SystemTime,
-    /// `session-up`, `session-down`, `peer-up`, `peer-suspect`, `peer-down`, `refused`, `kernel`.
+    /// `session-up`, `session-down`, `peer-up`, `peer-suspect`, `peer-down`, `limit`, `refused`, `kernel`.
     pub kind: &'static str,
     /// The neighbor or peer.
     pub subject: String,

@@ -71,7 +71,12 @@ impl Settings<'_> {
 impl Lab {
     /// Starts `gobgpd` in a node's namespace and waits until it takes commands.
     pub async fn gobgp(&mut self, name: &str, node: &str, settings: &Settings<'_>) -> GoBgp {
-        let config = self.file(&format!("{name}.toml"), &settings.text());
+        self.gobgpd(name, node, &settings.text()).await
+    }
+
+    /// The same with a configuration of any kind.
+    pub async fn gobgpd(&mut self, name: &str, node: &str, config: &str) -> GoBgp {
+        let config = self.file(&format!("{name}.toml"), config);
         let socket = self.running.directory().file(&format!("{name}.api"));
         let mut command = self.node(node).command("gobgpd");
         command.arg("--config-file").arg(config).args(["--log-level=debug", "--log-plain", "--pprof-disable"]);
@@ -95,6 +100,11 @@ impl GoBgp {
         let mut command = self.command(arguments);
         command.arg("--json");
         Ok(serde_json::from_str(&output(command)?)?)
+    }
+
+    /// What a command says that does not answer in JSON.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        output(self.command(arguments))
     }
 
     pub fn announce(&self, prefix: &str) {

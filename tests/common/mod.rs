@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
 
 pub mod container;
+pub mod daemon;
 pub mod dump;
 pub mod frr;
 pub mod gobgp;
@@ -92,13 +93,16 @@ pub fn with_site(programs: &[&str], site: Site, test: impl AsyncFnOnce(&mut Lab)
 /// Looks until it holds.
 ///
 /// # Panics
-/// With the last reason, where it does not within [`DEADLINE`].
+/// With the last reason, where it does not within [`DEADLINE`], or the seconds that `VPNGW_DEADLINE` has: for whoever
+/// writes a test.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> anyhow::Result<T>) -> T {
+    let seconds = std::env::var("VPNGW_DEADLINE").ok().and_then(|seconds| seconds.parse().ok());
+    let deadline = seconds.map_or(DEADLINE, Duration::from_secs);
     let start = Instant::now();
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(error) if start.elapsed() > DEADLINE => panic!("{what}: still not after {DEADLINE:?}: {error:#}"),
+            Err(error) if start.elapsed() > deadline => panic!("{what}: still not after {deadline:?}: {error:#}"),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -81,7 +81,7 @@ impl Fsm {
             Event::Update { connection } => self.routes(now, connection, messages::UPDATE, out),
             Event::RouteRefresh { connection } => self.routes(now, connection, messages::ROUTE_REFRESH, out),
             Event::Notification { connection, notification } => self.received(now, connection, notification, out),
-            Event::Malformed { connection, notification } => self.refuse(now, connection, notification, out),
+            Event::Malformed { connection, notification } => self.malformed(now, connection, notification, out),
             Event::Alive { connection } => self.alive(now, connection),
             Event::Sent { connection, pending } => self.sent(now, connection, pending),
             Event::Timer => self.timer(now, out),

@@ -12,7 +12,7 @@ use crate::wire::{Notification, Open};
 const HOLD_TIMER_EXPIRED: Notification = Notification::new(4, 0);
 const SEND_HOLD_TIMER_EXPIRED: Notification = Notification::new(8, 0);
 
-/// How long a connection waits for one that would win the collision but is not answered (`collision`).
+/// How long a connection waits at most for one that would win the collision but is not answered (`collision`).
 const CONTEST: Duration = Duration::from_secs(10);
 
 /// Message types (RFC 4271 §4.1), as RFC 6608 §4 wants them in the data of an FSM error.
@@ -53,7 +53,8 @@ impl Fsm {
             }
             Some(Verdict::Waits) => {
                 if let Some(connection) = self.connection_mut(id) {
-                    connection.state = State::Contested { negotiated, confirmed: false, until: now + CONTEST };
+                    let until = now + contest(negotiated.hold_time);
+                    connection.state = State::Contested { negotiated, confirmed: false, until };
                 }
             }
             Some(Verdict::Wins) | None => {
@@ -125,6 +126,23 @@ impl Fsm {
         }
     }
 
+    /// A message that cannot be read. That it has no place in this state comes first (RFC 4271 §8.2.2, events 22, 28).
+    pub(super) fn malformed(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        notification: Notification,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(connection) = self.connection(id) else { return };
+        match notification.code {
+            2 if !matches!(connection.state, State::OpenSent) => self.unexpected(now, id, OPEN, out),
+            3 if !connection.is_established() => self.unexpected(now, id, UPDATE, out),
+            7 if !connection.is_established() => self.unexpected(now, id, ROUTE_REFRESH, out),
+            _ => self.refuse(now, id, notification, out),
+        }
+    }
+
     pub(super) fn alive(&mut self, now: Instant, id: ConnectionId) {
         if let Some(Connection { state: State::Established { negotiated, .. }, timers, .. }) = self.connection_mut(id) {
             timers.restart_hold(now, negotiated);
@@ -148,6 +166,11 @@ impl Fsm {
         };
         self.refuse(now, id, Notification { data: vec![kind], ..Notification::new(5, subcode) }, out);
     }
+}
+
+/// The neighbor awaits our KEEPALIVE meanwhile, no longer than the hold time.
+fn contest(hold_time: Duration) -> Duration {
+    if hold_time.is_zero() { CONTEST } else { CONTEST.min(hold_time / 3) }
 }
 
 /// Deadlines.

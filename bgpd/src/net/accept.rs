@@ -18,6 +18,10 @@ use crate::settings::Password;
 /// How long nothing is accepted after the system had no room (file descriptors, memory).
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// File descriptors that whoever dials in does not get: the operator must still be able to ask what is wrong, and neighbors
+/// that we dial are few.
+const RESERVED: u64 = 32;
+
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -82,17 +86,26 @@ impl Listener {
 /// The task of the listener with this index.
 pub(super) async fn serve(shell: Rc<Shell>, index: usize) {
     let Some(listener) = shell.listeners.get(index) else { return };
+    let mut had_room = true;
     loop {
         match listener.socket.accept().await {
             Ok((_, remote)) if listener.refuses(remote.ip()) => {}
+            Ok((stream, remote)) if socket::is_among_the_last(&stream, RESERVED) => {
+                if std::mem::take(&mut had_room) {
+                    tracing::warn!(listener = %listener.address, %remote, "connections are closed: only {RESERVED} file descriptors are left, for other uses");
+                }
+            }
             Ok((stream, remote)) => {
+                had_room = true;
                 if let Err(error) = shell.accepted(stream) {
                     tracing::debug!(%remote, %error, "a connection broke before it was taken in");
                 }
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(listener = %listener.address, %error, "cannot accept for a moment");
+                if std::mem::take(&mut had_room) {
+                    tracing::warn!(listener = %listener.address, %error, "cannot accept for a while");
+                }
                 sleep(PAUSE).await;
             }
         }

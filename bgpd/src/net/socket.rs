@@ -1,7 +1,8 @@
 //! Socket options of a BGP connection. Any thread.
 //!
 //! The only unsafe code of this crate: `setsockopt`, `getsockopt` and `ioctl` for what neither std nor socket2 knows
-//! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again, what is unacknowledged).
+//! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again, what is unacknowledged), and
+//! the limit of descriptors.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int};
@@ -132,6 +133,16 @@ pub(super) fn unacknowledged(socket: &impl AsFd) -> usize {
     // SAFETY: the descriptor is open while it is borrowed; the kernel writes one int to a live one.
     let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut octets) };
     if result == 0 { usize::try_from(octets).unwrap_or(0) } else { 0 }
+}
+
+/// Whether a new socket is one of the last `reserved` file descriptors that this process may have: the kernel gives the
+/// lowest free number.
+pub(super) fn is_among_the_last(socket: &impl AsFd, reserved: u64) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one `rlimit` to a live one.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    // Descriptors are not negative.
+    result == 0 && u64::from(socket.as_fd().as_raw_fd().unsigned_abs()) + reserved >= limit.rlim_cur
 }
 
 /// The index of an interface by name, for the zone of a link-local address.

@@ -1,6 +1,6 @@
 //! Whether a policy asks for blackholing (RFC 7999).
 
-use super::{Policy, Rule};
+use super::{Policy, Rule, Wildcard};
 use crate::types::Community;
 
 impl Policy {
@@ -13,7 +13,7 @@ impl Policy {
 }
 
 fn names_blackhole(rule: &Rule) -> bool {
-    let matched = rule.matches.community.iter().flatten();
-    let set = rule.set.community.set.iter().flatten().chain(&rule.set.community.add);
-    matched.chain(set).any(|community| *community == Community::BLACKHOLE)
+    let matched = rule.matches.community.iter().flatten().filter_map(Wildcard::exact);
+    let set = rule.set.community.set.iter().flatten().chain(&rule.set.community.add).copied();
+    matched.chain(set).any(|community| community == Community::BLACKHOLE)
 }

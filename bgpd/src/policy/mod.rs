@@ -3,19 +3,25 @@
 //! Rules stand in order; the first that matches decides; no match rejects. A missing policy passes nothing to
 //! or from an external neighbor (RFC 8212) and everything to or from an internal one.
 
+mod as_path;
 mod blackhole;
 mod evaluate;
+mod prefix_set;
 #[cfg(test)]
 mod tests;
+mod wildcard;
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use crate::types::{Community, ExtendedCommunity, Family, LargeCommunity};
+use crate::wire::Origin;
 
-use crate::types::{Asn, Community, ExtendedCommunity, Family, LargeCommunity};
-
-pub use evaluate::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Route};
+pub use as_path::{AsnSet, PathMatch, PathPattern};
+pub use evaluate::{DEFAULT_LOCAL_PREF, Evaluation, Inquiry, LEAST_LOCAL_PREF, Route};
+pub use prefix_set::{PrefixRange, PrefixSet};
+pub use wildcard::{Bits, Wildcard};
 
 /// Rules in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,24 +78,26 @@ pub struct Match {
     pub neighbor: Option<Vec<String>>,
     /// It was learned this way.
     pub protocol: Option<Protocol>,
-    /// One of these stands anywhere in the AS_PATH.
-    pub as_path: Option<Vec<Asn>>,
+    /// AS_PATH has one of these.
+    pub as_path: Option<PathMatch>,
     /// The last AS of the path is one of these.
-    pub origin_asn: Option<Vec<Asn>>,
+    pub origin_asn: Option<AsnSet>,
     /// The path counts this many (RFC 4271 §9.1.2.2 a).
     pub as_path_length: Option<RangeInclusive<u32>>,
+    /// ORIGIN is this.
+    pub origin: Option<Origin>,
     /// It carries one of these.
-    pub community: Option<Vec<Community>>,
+    pub community: Option<Vec<Wildcard<Community>>>,
     /// It carries one of these.
-    pub extended_community: Option<Vec<ExtendedCommunity>>,
+    pub extended_community: Option<Vec<Wildcard<ExtendedCommunity>>>,
     /// It carries one of these.
-    pub large_community: Option<Vec<LargeCommunity>>,
-    /// The next hop is in one of these.
-    pub next_hop: Option<Vec<IpNet>>,
-    /// LOCAL_PREF is this.
-    pub local_pref: Option<u32>,
-    /// MED is this.
-    pub med: Option<u32>,
+    pub large_community: Option<Vec<Wildcard<LargeCommunity>>>,
+    /// The next hop, as a prefix of one address, is in the set.
+    pub next_hop: Option<Arc<PrefixSet>>,
+    /// LOCAL_PREF is in this range.
+    pub local_pref: Option<RangeInclusive<u32>>,
+    /// MED is in this range.
+    pub med: Option<RangeInclusive<u32>>,
 }
 
 /// Changes, applied in the order of the fields.
@@ -101,6 +109,10 @@ pub struct Set {
     pub med: Option<u32>,
     /// Our AS, this many times more.
     pub prepend: u8,
+    /// The next hop of prefixes of its family.
+    pub next_hop: Option<NewNextHop>,
+    /// ORIGIN.
+    pub origin: Option<Origin>,
     /// What happens to the communities.
     pub community: Edit<Community>,
     /// What happens to the extended communities.
@@ -109,13 +121,22 @@ pub struct Set {
     pub large_community: Edit<LargeCommunity>,
 }
 
+/// A next hop that a policy sets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NewNextHop {
+    /// This address, for prefixes of its family; others keep theirs.
+    Address(IpAddr),
+    /// Our own address on the session's link. Only where a route leaves.
+    Ourselves,
+}
+
 /// `set-…`, then `remove-…`, then `add-…`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Edit<T> {
     /// In place of all.
     pub set: Option<Vec<T>>,
     /// Taken away.
-    pub remove: Vec<T>,
+    pub remove: Vec<Wildcard<T>>,
     /// Added where missing.
     pub add: Vec<T>,
 }
@@ -123,30 +144,5 @@ pub struct Edit<T> {
 impl<T> Default for Edit<T> {
     fn default() -> Self {
         Self { set: None, remove: Vec::new(), add: Vec::new() }
-    }
-}
-
-/// Prefixes with the lengths that count as inside.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PrefixSet {
-    /// Any of them.
-    pub entries: Vec<PrefixRange>,
-}
-
-/// `10.0.0.0/8`, `10.0.0.0/8 le 24`, `10.0.0.0/8 ge 9 le 24`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PrefixRange {
-    /// The covering prefix.
-    pub prefix: IpNet,
-    /// The shortest length inside.
-    pub min: u8,
-    /// The longest length inside.
-    pub max: u8,
-}
-
-impl PrefixRange {
-    /// Whether a prefix lies in the range.
-    pub fn contains(&self, prefix: &IpNet) -> bool {
-        (self.min..=self.max).contains(&prefix.prefix_len()) && self.prefix.contains(prefix)
     }
 }

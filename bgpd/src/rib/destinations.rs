@@ -68,12 +68,14 @@ pub(crate) struct Destinations {
     blocks: Blocks,
     index: Index,
     seed: Seed,
+    /// For [`Destinations::remove_all`].
+    over: Vec<(u64, DestinationId)>,
 }
 
 impl Destinations {
     /// None yet. The seed keeps neighbors from choosing prefixes that collide.
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { records: Slab::default(), blocks: Blocks::default(), index: Index::default(), seed }
+        Self { records: Slab::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
     }
 
     /// The number of a prefix.
@@ -146,11 +148,19 @@ impl Destinations {
         }
     }
 
-    /// Forgets a destination that has no paths; its number is free.
-    pub(crate) fn remove(&mut self, id: DestinationId) {
-        if let Some(destination) = self.records.remove(id) {
-            self.index.remove(self.seed.prefix(&destination.prefix), id);
+    /// Forgets destinations that have no paths; their numbers are free. All are looked up before the first goes, so that
+    /// the cache misses overlap.
+    pub(crate) fn remove_all(&mut self, over: impl Iterator<Item = DestinationId>) {
+        let mut found = std::mem::take(&mut self.over);
+        found.extend(over.filter_map(|id| {
+            let hash = self.seed.prefix(&self.records.get(id)?.prefix);
+            Some((hash, self.index.find(hash, |found| found == id)?))
+        }));
+        for (hash, id) in found.drain(..) {
+            self.records.remove(id);
+            self.index.remove(hash, id);
         }
+        self.over = found;
     }
 
     /// Whether the number is somebody's.
@@ -207,7 +217,7 @@ mod tests {
         assert_ne!(destinations.find_or_insert(long), id);
         assert_ne!(destinations.find_or_insert(other), id);
         assert_eq!(destinations.find_or_insert(short), id);
-        destinations.remove(id);
+        destinations.remove_all([id].into_iter());
         assert_eq!(destinations.find(&short), None);
         assert_eq!(destinations.iter().count(), 2);
     }

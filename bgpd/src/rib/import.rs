@@ -8,9 +8,9 @@ use super::{
     AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Path, Rank, Rejection, Rib, Scratch,
     SetId, Source, SourceId, is_martian,
 };
-use crate::policy::{LEAST_LOCAL_PREF, Route};
+use crate::policy::{Inquiry, LEAST_LOCAL_PREF, NewNextHop, Route};
 use crate::role::Role;
-use crate::types::{Community, NextHop};
+use crate::types::{Community, Family, NextHop};
 use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 
 /// A path as it came.
@@ -50,7 +50,11 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
-            prefixes.for_each(|prefix| self.announce(source, key.path_id, prefix, set, since));
+            prefixes.for_each(|prefix| {
+                if self.has_room(source, key.path_id, &prefix) {
+                    self.arrive(source, prefix, set, since);
+                }
+            });
             return Ok(Vec::new());
         }
         let parsed = &mut scratch.parsed;
@@ -59,20 +63,23 @@ impl Rib {
             return Err(error);
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
-            prefixes.for_each(|prefix| {
-                self.withdraw(source, key.path_id, &prefix);
-            });
+            prefixes.for_each(|prefix| self.withdraw(source, key.path_id, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
-        let looks_at_prefix = self.sources[source].import.looks_at_prefix();
+        let import = self.sources[source].import.clone();
+        let looks_at_prefix = import.looks_at_prefix();
+        let mut inquiry = import.ask(received.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
+            if !self.has_room(source, key.path_id, &prefix) {
+                continue; // before there is a set for it, which nothing would carry
+            }
             let set = match last {
                 Some((_, set)) if !looks_at_prefix => set,
-                _ => self.judged(source, &received, prefix, &mut last),
+                _ => self.judged(source, &received, (prefix, inquiry.as_mut()), &mut last),
             };
-            self.announce(source, key.path_id, prefix, set, since);
+            self.arrive(source, prefix, set, since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
@@ -82,10 +89,10 @@ impl Rib {
         &mut self,
         source: SourceId,
         received: &Received<'_>,
-        prefix: IpNet,
+        (prefix, inquiry): (IpNet, Option<&mut Inquiry<'_>>),
         last: &mut Option<(Outcome, SetId)>,
     ) -> SetId {
-        let outcome = self.sources[source].judge(received, prefix);
+        let outcome = self.sources[source].judge(received, prefix, inquiry);
         let set = match last {
             Some((known, set)) if *known == outcome => *set,
             _ => self.set_of(source, received, &outcome),
@@ -109,7 +116,7 @@ impl Rib {
             return set;
         }
         let rank = self.sources[source].rank(received.attributes, outcome);
-        let forward = match received.next_hop {
+        let forward = match outcome.next_hop.map(NextHop::from).or(received.next_hop) {
             _ if outcome.rejected.is_some() => Forward::Nowhere,
             Some(next_hop) if !is_martian(&next_hop, &self.sources[source]) => {
                 Forward::To(self.next_hops.hold(next_hop, source))
@@ -119,7 +126,9 @@ impl Rib {
         let discard = self.sources[source].discards(received.attributes, outcome);
         let outcome = self.sources[source].share(outcome);
         let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
-        self.sets.insert(set.discarding(discard))
+        let set = set.discarding(discard);
+        self.sources[source].set_octets += set.octets();
+        self.sets.insert(set)
     }
 
     /// Asks import policy again about the paths that are kept.
@@ -134,9 +143,12 @@ impl Rib {
         let mut parsed = std::mem::take(&mut self.scratch.parsed);
         let next_hop = key.parse(&self.sources[source], &mut parsed);
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
-        let outcome = self.sources[source].judge(&received, self.destinations.at(destination).prefix);
+        let import = self.sources[source].import.clone();
+        let mut inquiry = import.ask(received.attributes);
+        let prefix = self.destinations.at(destination).prefix;
+        let outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
         let set = self.set_of(source, &received, &outcome);
-        self.put(source, key.path_id, destination, set, path.since);
+        self.put(source, destination, set, path.since);
         self.scratch.parsed = parsed;
     }
 
@@ -146,7 +158,7 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        self.announce(source, None, prefix, set, since);
+        self.announce(source, prefix, set, since);
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {
@@ -179,18 +191,18 @@ impl Source {
         self.generation += 1;
     }
 
-    /// What becomes of a path.
-    fn judge(&self, received: &Received<'_>, prefix: IpNet) -> Outcome {
+    /// What becomes of a path. `inquiry`: of its policy, where it has one, about its attributes.
+    fn judge(&self, received: &Received<'_>, prefix: IpNet, inquiry: Option<&mut Inquiry<'_>>) -> Outcome {
         let attributes = received.attributes;
         let draining = self.draining && self.is_external();
         let outcome = Outcome { generation: self.generation, draining, ..Outcome::default() };
         if let Some(loop_found) = self.find_loop(attributes) {
             return Outcome { rejected: Some(loop_found), ..outcome };
         }
-        let policy = match &self.import {
-            Filter::Nothing => return Outcome { rejected: Some(Rejection::NoPolicy), ..outcome },
-            Filter::Everything => return outcome,
-            Filter::Policy(policy) => policy,
+        let (policy, inquiry) = match (&self.import, inquiry) {
+            (Filter::Nothing, _) => return Outcome { rejected: Some(Rejection::NoPolicy), ..outcome },
+            (Filter::Policy(policy), Some(inquiry)) => (policy, inquiry),
+            (Filter::Everything | Filter::Policy(_), _) => return outcome,
         };
         let route = Route {
             prefix,
@@ -199,9 +211,14 @@ impl Source {
             next_hop: received.next_hop.map(|next_hop| next_hop.address),
             asn: self.local_asn,
         };
-        let answer = policy.evaluate(&route, attributes);
+        let answer = inquiry.evaluate(&route);
         let rejected = (!answer.accepted).then_some(Rejection::Policy);
-        Outcome { rejected, policy: Some(Arc::clone(policy)), rule: answer.rule, changes: answer.changes, ..outcome }
+        let next_hop = match policy.next_hop(&answer.changes, Family::of(&prefix)) {
+            Some(NewNextHop::Address(address)) => Some(address),
+            Some(NewNextHop::Ourselves) | None => None,
+        };
+        let policy = Some(Arc::clone(policy));
+        Outcome { rejected, policy, rule: answer.rule, changes: answer.changes, next_hop, ..outcome }
     }
 
     /// Whether the route was here before, or must not come from there.

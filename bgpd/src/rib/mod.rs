@@ -6,6 +6,7 @@
 //! hop is down, or does not admit the prefix, is not eligible (§9.1.2).
 
 mod adj_out;
+mod arrivals;
 mod bits;
 mod decision;
 mod destinations;
@@ -27,6 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use self::arrivals::Arrivals;
 use self::destinations::Destinations;
 use self::hash::Seed;
 use self::next_hops::NextHops;
@@ -89,6 +91,7 @@ pub(crate) struct Rib {
     /// Sets that lost their last path; kept until the decision has seen the change.
     released: Vec<SetId>,
     fib: fib::Queue,
+    arrivals: Arrivals,
     scratch: Scratch,
 }
 
@@ -120,6 +123,7 @@ impl Rib {
             touched: Vec::new(),
             released: Vec::new(),
             fib: fib::Queue::default(),
+            arrivals: Arrivals::default(),
             scratch: Scratch::default(),
         }
     }

@@ -233,7 +233,8 @@ impl Rib {
         if !state.up {
             return Some(Ineligible::Unreachable(next_hop));
         }
-        if source.is_external() && !source.multihop && !state.connected && !state.tunnel {
+        let chosen_here = set.outcome.next_hop.is_some();
+        if source.is_external() && !source.multihop && !chosen_here && !state.connected && !state.tunnel {
             return Some(Ineligible::OffLink(next_hop));
         }
         (!next_hop.admits(&destination.prefix)).then_some(Ineligible::Ceiling(next_hop))

@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) rule: Option<u32>,
     /// The rules of it whose `set` applies.
     pub(crate) changes: Vec<u32>,
+    /// The next hop that they set.
+    pub(crate) next_hop: Option<IpAddr>,
     /// The neighbor's paths are about to go (RFC 8326 §4.2); follows the generation.
     pub(crate) draining: bool,
 }
@@ -56,8 +58,8 @@ pub(crate) enum Rejection {
 /// Between outcomes of one source: the generation stands for the policy.
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
-        (self.generation, self.rejected, self.rule, &self.changes)
-            == (other.generation, other.rejected, other.rule, &other.changes)
+        (self.generation, self.rejected, self.rule, &self.changes, self.next_hop)
+            == (other.generation, other.rejected, other.rule, &other.changes, other.next_hop)
     }
 }
 
@@ -161,7 +163,15 @@ impl AttributeSet {
     pub(crate) fn attributes(&self, source: &Source, parsed: &mut ParsedAttributes) -> Option<NextHop> {
         let next_hop = self.received(source, parsed);
         source.apply(&self.outcome, &mut parsed.attributes);
-        next_hop
+        self.outcome.next_hop.map(NextHop::from).or(next_hop)
+    }
+
+    /// What it takes: 0 for a route of our own.
+    pub(crate) fn octets(&self) -> usize {
+        match &self.content {
+            Content::Received(key) => key.len() + size_of::<Self>(),
+            Content::Own(_) => 0,
+        }
     }
 
     fn key(&self) -> &[u8] {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::bits::Bits;
 use super::{Outcome, Refresh};
-use crate::policy::{Policy, Protocol};
+use crate::policy::{Inquiry, Policy, Protocol};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
-use crate::wire::{Context, MAX_MESSAGE};
+use crate::wire::{Context, MAX_MESSAGE, PathAttributes};
 
 /// The number of a source.
 pub(crate) type SourceId = u32;
@@ -33,6 +33,11 @@ impl Filter {
     /// Whether routes with equal attributes can get different answers.
     pub(crate) fn looks_at_prefix(&self) -> bool {
         matches!(self, Self::Policy(policy) if policy.looks_at_prefix())
+    }
+
+    /// The policy, asked about prefixes with these attributes; `None`: there is none to ask.
+    pub(crate) fn ask<'a>(&'a self, attributes: &'a PathAttributes) -> Option<Inquiry<'a>> {
+        if let Self::Policy(policy) = self { Some(policy.ask(attributes)) } else { None }
     }
 }
 
@@ -80,6 +85,10 @@ pub(crate) struct Source {
     pub(crate) role: Option<Role>,
     /// Import policy.
     pub(crate) import: Filter,
+    /// Beyond so many prefixes of a family, others are not taken,
+    pub(crate) most: Option<u32>,
+    /// but counted, by family.
+    pub(crate) discarded: [u64; 2],
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
     pub(crate) gone: bool,
     /// Its paths are about to go (RFC 8326 §4.2).
@@ -96,6 +105,8 @@ pub(crate) struct Source {
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
+    /// What its attribute sets take.
+    pub(crate) set_octets: usize,
 }
 
 impl Source {
@@ -118,6 +129,8 @@ impl Source {
             allow_own_asn: 0,
             role: None,
             import: Filter::Everything,
+            most: None,
+            discarded: [0; 2],
             gone: false,
             draining: false,
             generation: 0,
@@ -126,6 +139,7 @@ impl Source {
             refreshes: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
+            set_octets: 0,
         }
     }
 
@@ -156,6 +170,11 @@ impl Source {
     /// How many prefixes of a family are in its Adj-RIB-In.
     pub(crate) fn prefixes_of(&self, family: Family) -> usize {
         self.prefixes[family as usize]
+    }
+
+    /// Whether some of what it sent was not taken, since it was last asked for all.
+    pub(crate) fn has_discarded(&self) -> bool {
+        self.discarded != [0; 2]
     }
 }
 

@@ -24,24 +24,35 @@ impl Rib {
         self.sources.remove(id);
     }
 
-    /// Takes a path of `source`, in place of the one it had (with this identifier, where it tells several). A path that is
-    /// as before stays as old as it is.
-    pub(crate) fn announce(&mut self, source: SourceId, path_id: Option<u32>, prefix: IpNet, set: SetId, since: u32) {
+    /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
+    /// before stays as old as it is.
+    pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
-        self.refreshed(source, path_id, destination);
-        self.put(source, path_id, destination, set, since);
+        self.renew(source, destination, set, since);
     }
 
     /// As [`Rib::announce`], by number.
-    pub(crate) fn put(
-        &mut self,
-        source: SourceId,
-        path_id: Option<u32>,
-        destination: DestinationId,
-        set: SetId,
-        since: u32,
-    ) {
-        let position = self.position(source, path_id, destination);
+    pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        self.refreshed(source, self.path_id(set), destination);
+        self.put(source, destination, set, since);
+    }
+
+    /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
+    pub(super) fn has_room(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
+        let Some(most) = self.sources[source].most else { return true };
+        self.take_in(); // what has arrived counts
+        let family = Family::of(prefix);
+        if self.sources[source].prefixes_of(family) < most as usize {
+            return true;
+        }
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, path_id, destination));
+        self.sources[source].discarded[family as usize] += u64::from(known.is_none());
+        known.is_some()
+    }
+
+    /// As [`Rib::renew`], where it is not the neighbor that says so.
+    pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
+        let position = self.position(source, self.path_id(set), destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
@@ -72,17 +83,19 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away (the one with this identifier, where it tells several); `false`: there was none.
-    pub(crate) fn withdraw(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
-        self.destinations.find(prefix).is_some_and(|destination| self.take_path(source, path_id, destination))
+    /// Takes the path of `source` away: the one with this identifier, where it tells several.
+    pub(crate) fn retract(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) {
+        if let Some(destination) = self.destinations.find(prefix) {
+            self.take_path(source, path_id, destination);
+        }
     }
 
-    /// As [`Rib::withdraw`], by number and with all paths.
+    /// Takes all paths of `source` away.
     pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) {
         while self.take_path(source, None, destination) {}
     }
 
-    /// As [`Rib::withdraw`], by number. Without an identifier it is any path.
+    /// As [`Rib::retract`], by number. Without an identifier it is any path; `false`: there was none.
     pub(super) fn take_path(&mut self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> bool {
         let Some(position) = self.position(source, path_id, destination) else { return false };
         self.touch(destination, false);
@@ -132,6 +145,13 @@ impl Rib {
         }
     }
 
+    /// Which of its source's paths a set is for, where the source tells several (RFC 7911).
+    fn path_id(&self, set: SetId) -> Option<u32> {
+        let set = self.sets.at(set);
+        let tells_several = !self.sources[set.source].context.paths_received.is_empty();
+        tells_several.then(|| set.path_id())?
+    }
+
     /// Where the path of `source` stands: the one with this identifier, or any.
     pub(super) fn position(&self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> Option<usize> {
         if !self.sources[source].received.contains(destination) {
@@ -157,9 +177,11 @@ impl Rib {
     /// Forgets sets without paths, and next hops without sets.
     pub(super) fn forget_released(&mut self) {
         for set in self.released.drain(..) {
-            if let Some(set) = self.sets.forget_unused(set)
-                && let Forward::To(next_hop) = set.forward
-            {
+            let Some(set) = self.sets.forget_unused(set) else { continue };
+            if let Some(source) = self.sources.get_mut(set.source) {
+                source.set_octets -= set.octets();
+            }
+            if let Forward::To(next_hop) = set.forward {
                 self.next_hops.release(next_hop, set.source);
             }
         }
@@ -190,10 +212,11 @@ impl Rib {
         while let Some(empty) = next.filter(|_| looked_at < limit) {
             let index = empty / u64::BITS;
             let free = self.empty.word(index) & !(self.fib.held(index) | held(index));
-            for bit in (0..u64::BITS).filter(|bit| free >> bit & 1 == 1) {
-                self.empty.remove(index * u64::BITS + bit);
-                self.destinations.remove(index * u64::BITS + bit);
-            }
+            let over = (0..u64::BITS).filter(|bit| free >> bit & 1 == 1).map(|bit| index * u64::BITS + bit);
+            self.destinations.remove_all(over.clone());
+            over.for_each(|destination| {
+                self.empty.remove(destination);
+            });
             looked_at += u64::BITS as usize;
             next = self.empty.next((index + 1).checked_mul(u64::BITS)?);
         }

@@ -183,8 +183,9 @@ impl Sender<'_> {
     /// Paths with one attribute set, by what export policy makes of them.
     fn batches(&self, best: &Best<'_>, candidates: &[Candidate], member: &Member) -> Vec<Batch> {
         let mut batches: Vec<Batch> = Vec::new();
+        let mut inquiry = self.exporter.filter.ask(best.attributes);
         for candidate in candidates {
-            let Some(told) = self.judge(best, candidate.prefix) else { continue };
+            let Some(told) = self.judge(best, inquiry.as_mut(), candidate.prefix) else { continue };
             if told.kept && told.next_hop.address == member.address {
                 continue; // RFC 4271 §5.1.3: nobody is told that it is its own next hop
             }

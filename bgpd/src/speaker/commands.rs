@@ -77,7 +77,7 @@ impl Speaker {
     /// `false`: there is nothing to end.
     fn reset(&mut self, id: NeighborId) -> bool {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return false };
-        if neighbor.over_limit.take().is_some() {
+        if std::mem::take(&mut neighbor.limits).over.is_some() {
             self.reconcile(id);
             return true;
         }
@@ -112,10 +112,11 @@ impl Speaker {
     }
 
     /// Asks for all routes again; from a neighbor that cannot be asked, what is kept is judged again.
-    fn refresh(&mut self, id: NeighborId) -> bool {
+    pub(super) fn refresh(&mut self, id: NeighborId) -> bool {
         let Some(session) = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref()) else { return false };
         let (connection, source, families) = (session.connection, session.source, session.negotiated.families);
         if session.negotiated.route_refresh {
+            self.rib.source_mut(source).discarded = [0; 2]; // they come again
             for family in families.iter() {
                 self.send(connection, |out| write_route_refresh(family, RouteRefresh::REQUEST, out));
             }

@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub(super) closing: bool,
     /// It is among those that the shell is told of, and has not been emptied since.
     announced: bool,
+    /// The OPENs, sent and received: monitoring stations are shown them as they were.
+    opens: [Box<[u8]>; 2],
 }
 
 /// All of them.
@@ -48,7 +50,14 @@ impl Connections {
     }
 
     fn insert(&mut self, id: ConnectionId, neighbor: NeighborId, ends: Option<(SocketAddr, SocketAddr)>) {
-        let connection = Connection { neighbor, ends, out: BytesMut::new(), closing: false, announced: false };
+        let connection = Connection {
+            neighbor,
+            ends,
+            out: BytesMut::new(),
+            closing: false,
+            announced: false,
+            opens: Default::default(),
+        };
         self.all.insert(id, connection);
     }
 
@@ -63,6 +72,18 @@ impl Connections {
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
         self.all.remove(&id)
+    }
+
+    /// Keeps an OPEN, whole: 0 = sent, 1 = received.
+    pub(super) fn keep_open(&mut self, id: ConnectionId, which: usize, open: &[u8]) {
+        if let Some(connection) = self.all.get_mut(&id) {
+            connection.opens[which] = open.into();
+        }
+    }
+
+    /// The OPENs, sent and received.
+    pub(super) fn opens(&self, id: ConnectionId) -> [&[u8]; 2] {
+        self.all.get(&id).map_or([&[]; 2], |connection| [&connection.opens[0], &connection.opens[1]])
     }
 
     /// There is something to send.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::NextHopState;
 use crate::fsm::Negotiated;
-use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, LEAST_LOCAL_PREF, Protocol, Route};
+use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, Inquiry, LEAST_LOCAL_PREF, NewNextHop, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
 use crate::role::Role;
 use crate::settings::{NextHopSelf, SessionSettings, Settings};
@@ -36,6 +36,8 @@ pub(super) struct Exporter<'a> {
     extended_next_hop: bool,
     /// Our role, where the neighbor is external (RFC 9234).
     role: Option<Role>,
+    /// Private AS numbers are not told (RFC 6996 §4), but for this one, by which the neighbor finds loops.
+    without_private_but: Option<Asn>,
     /// RFC 8326: what it is told is about to go.
     draining: bool,
 }
@@ -81,6 +83,7 @@ impl<'a> Exporter<'a> {
             companion: companions.get(&local).copied(),
             extended_next_hop: negotiated.extended_next_hop,
             role: negotiated.role,
+            without_private_but: session.remove_private_asn.then_some(negotiated.asn),
             draining: false,
         }
     }
@@ -111,12 +114,18 @@ impl Exporter<'_> {
         })
     }
 
-    /// What export policy says of one prefix; `None`: it does not pass.
-    pub(super) fn evaluate(&self, best: &Best<'_>, prefix: IpNet) -> Option<Vec<u32>> {
-        let policy = match self.filter {
-            Filter::Nothing => return None,
-            Filter::Everything => return Some(Vec::new()),
-            Filter::Policy(policy) => policy,
+    /// What export policy says of one prefix; `None`: it does not pass. `inquiry`: of the policy, where there is one,
+    /// about the path's attributes.
+    pub(super) fn evaluate(
+        &self,
+        best: &Best<'_>,
+        inquiry: Option<&mut Inquiry<'_>>,
+        prefix: IpNet,
+    ) -> Option<Vec<u32>> {
+        let inquiry = match (self.filter, inquiry) {
+            (Filter::Nothing, _) => return None,
+            (Filter::Policy(_), Some(inquiry)) => inquiry,
+            (Filter::Everything | Filter::Policy(_), _) => return Some(Vec::new()),
         };
         let route = Route {
             prefix,
@@ -125,7 +134,7 @@ impl Exporter<'_> {
             next_hop: best.next_hop.map(|next_hop| next_hop.address),
             asn: self.local_asn,
         };
-        let Evaluation { accepted, changes, .. } = policy.evaluate(&route, best.attributes);
+        let Evaluation { accepted, changes, .. } = inquiry.evaluate(&route);
         accepted.then_some(changes)
     }
 
@@ -134,6 +143,9 @@ impl Exporter<'_> {
         told.clone_from(best.attributes);
         if !self.internal && best.source.protocol == Protocol::Bgp {
             told.med = None; // RFC 4271 §5.1.4: not carried into a third AS; policy may set another
+        }
+        if let Some(theirs) = self.without_private_but.filter(|_| !self.internal) {
+            told.as_path.asns.retain(|asn| !asn.is_private() || *asn == theirs); // policy and we may prepend one
         }
         if let Filter::Policy(policy) = self.filter {
             policy.apply(changes, self.local_asn, told);
@@ -167,10 +179,16 @@ impl Exporter<'_> {
         }
     }
 
-    /// The next hop of a path for a family, and whether it is another's, who is not to be told; `None`: there is none that
-    /// this neighbor could use.
-    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family) -> Option<(MpNextHop, bool)> {
-        match self.kept_next_hop(best, family) {
+    /// The next hop of a path for a family, after the changes of export policy, and whether it is another's, who is not
+    /// to be told; `None`: there is none that this neighbor could use.
+    pub(super) fn next_hop(&self, best: &Best<'_>, family: Family, changes: &[u32]) -> Option<(MpNextHop, bool)> {
+        let set = if let Filter::Policy(policy) = self.filter { policy.next_hop(changes, family) } else { None };
+        let kept = match set {
+            Some(NewNextHop::Address(address)) => Some(MpNextHop { address, link_local: None }),
+            Some(NewNextHop::Ourselves) => None,
+            None => self.kept_next_hop(best, family),
+        };
+        match kept {
             Some(kept) => Some((kept, true)),
             // Our own address may be the neighbor's too: then it is a speaker on this very host.
             None => Some((self.own_next_hop(family)?, false)),

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::Command;
 use super::groups::GroupId;
+use super::limits::Limits;
 use super::refresh::Refreshes;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
-use crate::types::{Asn, ConnectionId, Family};
+use crate::types::{Asn, ConnectionId};
 use crate::wire::Notification;
 
 /// The number of a neighbor; never used twice.
@@ -36,8 +37,8 @@ pub(super) struct Neighbor {
     pub(super) outdated: bool,
     /// By the operator's command.
     pub(super) admin: AdminState,
-    /// It sent more prefixes of this family than allowed; down until reset.
-    pub(super) over_limit: Option<Family>,
+    /// What `max-prefixes` has made of it.
+    pub(super) limits: Limits,
     pub(super) session: Option<Session>,
     pub(super) last_error: Option<PastError>,
     /// When it is due, as far as [`super::neighbors::Neighbors`] has noted.
@@ -143,7 +144,7 @@ impl Neighbor {
             running: false,
             outdated: false,
             admin: AdminState::default(),
-            over_limit: None,
+            limits: Limits::default(),
             session: None,
             last_error: None,
             deadline: None,
@@ -175,14 +176,14 @@ impl Neighbor {
     /// drain of all it comes back as it was.
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
-        let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.over_limit.is_some();
+        let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.limits.over.is_some();
         (!kept_away).then(|| idle_since + REMEMBERED)
     }
 
     /// When it is due.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let refresh = self.session.as_ref().and_then(|session| session.refresh.next_deadline());
-        [self.fsm.next_timeout(), self.forgotten_at(), refresh].into_iter().flatten().min()
+        [self.fsm.next_timeout(), self.forgotten_at(), self.limits.restart_at(), refresh].into_iter().flatten().min()
     }
 
     /// The connection that routes flow on.

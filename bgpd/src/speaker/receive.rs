@@ -7,7 +7,6 @@ use super::neighbor::NeighborId;
 use super::refusals::Refusal;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
-use crate::settings::SessionSettings;
 use crate::types::{ConnectionId, Family};
 use crate::wire::{self, AttrError, DecodeError, Message, Nlri, Notification, Treatment, Update};
 
@@ -30,15 +29,16 @@ impl Speaker {
             match self.message(id, connection, &bytes[used..]) {
                 Ok(0) => {
                     bytes.advance(used);
-                    return;
+                    return self.rib.take_in();
                 }
                 // The rest is for another turn.
                 Ok(length) if self.rib.touched() >= TOUCHED => {
                     bytes.advance(used + length);
-                    return;
+                    return self.rib.take_in();
                 }
                 Ok(length) => used += length,
                 Err(notification) => {
+                    self.rib.take_in();
                     self.step(id, fsm::Event::Malformed { connection, notification });
                     break;
                 }
@@ -53,15 +53,24 @@ impl Speaker {
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
         let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
-        match wire::decode(&bytes[..length], &context).map_err(refused)? {
-            Message::Open(open) => self.step(id, fsm::Event::Open { connection, open: &open }),
+        let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
+        if !matches!(message, Message::Update(_)) {
+            self.rib.take_in(); // the end of a session finds all that was said in it
+        }
+        match message {
+            Message::Open(open) => {
+                self.connections.keep_open(connection, 1, &bytes[..length]);
+                self.step(id, fsm::Event::Open { connection, open: &open });
+            }
             Message::Keepalive => self.step(id, fsm::Event::Keepalive { connection }),
             Message::Notification(notification) => {
                 self.step(id, fsm::Event::Notification { connection, notification: &notification });
             }
             Message::Update(update) => {
                 self.step(id, fsm::Event::Update { connection });
+                self.monitor_update(id, connection, &bytes[..length]);
                 self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
+                self.check_memory(id)?;
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
@@ -79,9 +88,10 @@ impl Speaker {
         if let Some(family) = update.end_of_rib() {
             session.refresh.heard.insert(family);
         }
+        let since = self.since();
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for (id, prefix) in update.withdrawn.paths().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.paths())) {
-            self.rib.withdraw(source, id, &prefix);
+            self.rib.withdraw(source, id, prefix, since);
         }
         let errors = self.announcements(source, update)?;
         self.report(id, &errors);
@@ -144,16 +154,5 @@ impl Speaker {
         let remote = neighbor.settings.address;
         let neighbor = Some(neighbor.name.clone());
         self.refuse(Refusal { neighbor, remote, text });
-    }
-
-    /// RFC 4271 §6.7, RFC 4486 §4.
-    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
-        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        let SessionSettings { max_prefixes: Some(limit), .. } = neighbor.settings.session else { return };
-        let source = self.rib.source(source);
-        neighbor.over_limit = Family::ALL.into_iter().find(|family| source.prefixes_of(*family) > limit as usize);
-        if neighbor.over_limit.is_some() {
-            self.reconcile(id);
-        }
     }
 }

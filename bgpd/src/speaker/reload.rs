@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::accept::longest_ranges;
+use super::limits::Limits;
 use super::neighbor::{Neighbor, NeighborId};
 use super::session::{CEASE, filter};
 use super::sweep::Sweep;
@@ -96,8 +97,9 @@ impl Speaker {
         let before = std::mem::replace(&mut neighbor.settings, settings);
         neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
         let session = &neighbor.settings.session;
-        if session.max_prefixes != before.session.max_prefixes {
-            neighbor.over_limit = None;
+        let limited_otherwise = session.max_prefixes != before.session.max_prefixes;
+        if limited_otherwise {
+            neighbor.limits = Limits::default();
         }
         let Some(up) = &mut neighbor.session else {
             if std::mem::take(&mut neighbor.outdated) {
@@ -111,8 +113,12 @@ impl Speaker {
         let judged_otherwise = import != source.import || session.allow_own_asn != source.allow_own_asn;
         source.reflector_client = session.route_reflector_client;
         source.allow_own_asn = session.allow_own_asn;
+        source.most = session.max_prefixes.and_then(|limit| limit.most());
+        let lacking = limited_otherwise && source.has_discarded();
         let export = filter(&self.settings, session.export.as_ref(), internal);
-        let told_otherwise = export != up.export || session.next_hop_self != before.session.next_hop_self;
+        let told_otherwise = export != up.export
+            || session.next_hop_self != before.session.next_hop_self
+            || session.remove_private_asn != before.session.remove_private_asn;
         let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
         up.export = export;
         let sweep = Sweep::import(up.source);
@@ -126,6 +132,9 @@ impl Speaker {
         } else if told_otherwise {
             self.resend(id);
         }
+        if lacking {
+            self.refresh(id); // what was discarded may have room now
+        }
         self.enforce_limit(id, source);
     }
 
@@ -134,7 +143,7 @@ impl Speaker {
         self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.settings = settings;
-            neighbor.over_limit = None;
+            neighbor.limits = Limits::default();
         }
         self.renew(id);
     }

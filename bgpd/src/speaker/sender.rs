@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use super::export::{Best, Exporter};
 use super::groups::{Audience, Group, Member};
 use super::own::OwnRoutes;
+use crate::policy::Inquiry;
 use crate::rib::{Due, NOTHING, Rib, SetId};
 use crate::types::{Families, Family};
 use crate::wire::{self, Context, MpNextHop, ParsedAttributes, PathAttributes};
@@ -63,9 +64,9 @@ impl Sender<'_> {
     }
 
     /// How a prefix is told; `None`: it is not.
-    pub(super) fn judge(&self, best: &Best<'_>, prefix: IpNet) -> Option<Told> {
-        let (next_hop, kept) = self.exporter.next_hop(best, Family::of(&prefix))?;
-        let changes = self.exporter.evaluate(best, prefix)?;
+    pub(super) fn judge(&self, best: &Best<'_>, inquiry: Option<&mut Inquiry<'_>>, prefix: IpNet) -> Option<Told> {
+        let changes = self.exporter.evaluate(best, inquiry, prefix)?;
+        let (next_hop, kept) = self.exporter.next_hop(best, Family::of(&prefix), &changes)?;
         Some(Told { next_hop, kept, changes })
     }
 
@@ -91,6 +92,7 @@ impl Sender<'_> {
     fn sort_out(&self, best: Option<&Best<'_>>, writing: &mut Writing) {
         let Writing { run, batches, withdrawn, .. } = writing;
         let looks_at_prefix = self.exporter.filter.looks_at_prefix();
+        let mut inquiry = best.and_then(|best| self.exporter.filter.ask(best.attributes));
         // By family: where the last route went, where that is where all go.
         let mut same: [Option<Option<usize>>; 2] = [None; 2];
         for due in run.drain(..) {
@@ -101,7 +103,7 @@ impl Sender<'_> {
                 _ if !self.carries(&prefix) => None,
                 (Some(_), Some(place)) => place,
                 (Some(best), None) => {
-                    let place = self.judge(best, prefix).map(|told| place(batches, family, told));
+                    let place = self.judge(best, inquiry.as_mut(), prefix).map(|told| place(batches, family, told));
                     if !looks_at_prefix {
                         same[family as usize] = Some(place);
                     }

@@ -11,6 +11,7 @@ use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::groups::Member;
+use super::limits::OverLimit;
 use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
 use super::refresh::Refreshes;
 use super::sweep::Sweep;
@@ -28,7 +29,7 @@ pub(super) enum Obstacle {
     Shutdown,
     Disabled(Option<String>),
     TunnelDown(String),
-    OverLimit(Family, u32),
+    OverLimit(OverLimit),
 }
 
 impl Obstacle {
@@ -39,7 +40,7 @@ impl Obstacle {
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
-            Self::OverLimit(family, limit) => maximum_prefixes(*family, *limit),
+            Self::OverLimit(over) => maximum_prefixes(over.family, over.limit),
         }
     }
 }
@@ -67,8 +68,7 @@ impl Speaker {
         if let Some(via) = neighbor.settings.via.as_ref().filter(|via| !self.vias.get(*via).is_some_and(|via| via.up)) {
             return Some(Obstacle::TunnelDown(via.clone()));
         }
-        let limit = neighbor.settings.session.max_prefixes;
-        neighbor.over_limit.zip(limit).map(|(family, limit)| Obstacle::OverLimit(family, limit))
+        neighbor.limits.over.map(Obstacle::OverLimit)
     }
 
     /// Starts or stops a neighbor's FSM, as it shall be.
@@ -114,7 +114,7 @@ impl Speaker {
     fn perform(&mut self, id: NeighborId, action: fsm::Action) {
         match action {
             fsm::Action::Connect => self.dial(id),
-            fsm::Action::SendOpen { connection, open } => self.send(connection, |out| open.write(out)),
+            fsm::Action::SendOpen { connection, open } => self.send_open(connection, &open),
             fsm::Action::SendKeepalive { connection } => self.send(connection, write_keepalive),
             fsm::Action::Close { connection, notification } => self.close(connection, notification),
             fsm::Action::Established { connection, negotiated } => self.established(id, connection, *negotiated),
@@ -160,6 +160,7 @@ impl Speaker {
             multihop: session.ebgp_multihop.is_some() || session.ttl_security.is_some_and(|hops| hops > 1),
             reflector_client: session.route_reflector_client,
             allow_own_asn: session.allow_own_asn,
+            most: session.max_prefixes.and_then(|limit| limit.most()),
             role: negotiated.role,
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
@@ -178,10 +179,12 @@ impl Speaker {
         self.rib.set_tells_several(self.groups.tell_several());
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
         self.connections.mark_writable(connection);
+        self.monitor_up(id);
     }
 
     fn down(&mut self, id: NeighborId, reason: DownReason) {
         let text = self.failed(id, reason.clone());
+        self.monitor_down(id, &reason);
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);

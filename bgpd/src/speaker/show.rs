@@ -90,6 +90,7 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
+        self.limit_notes(neighbor, session.source, notes);
         let negotiated = &session.negotiated;
         let offered =
             neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);
@@ -121,7 +122,7 @@ impl std::fmt::Display for Obstacle {
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
             Self::TunnelDown(via) => write!(f, "tunnel down: {via}"),
-            Self::OverLimit(family, limit) => write!(f, "sent more than {limit} {family} prefixes: down until reset"),
+            Self::OverLimit(over) => over.fmt(f),
         }
     }
 }
@@ -280,7 +281,8 @@ impl Speaker {
             return None;
         }
         let prefix = self.rib.prefix(destination);
-        let told = sender.judge(&best, prefix).filter(|_| sender.carries(&prefix))?;
+        let mut inquiry = sender.exporter.filter.ask(best.attributes);
+        let told = sender.judge(&best, inquiry.as_mut(), prefix).filter(|_| sender.carries(&prefix))?;
         if told.kept && told.next_hop.address == session.negotiated.remote.ip() {
             return None;
         }

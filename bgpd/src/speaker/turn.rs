@@ -94,11 +94,13 @@ impl Speaker {
             if is_over {
                 self.neighbors.remove(id);
             } else {
+                self.lift_limit(id);
                 self.end_overdue_refreshes(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
         self.close_silent();
+        self.monitor_statistics();
         while let Some(event) = self.refusals.poll(self.now) {
             self.tell(Some(event));
         }
@@ -111,7 +113,7 @@ impl Speaker {
     }
 
     /// What neighbors do wrong is not kept without bound, when nobody hears.
-    fn tell(&mut self, refused: Option<Event>) {
+    pub(super) fn tell(&mut self, refused: Option<Event>) {
         if self.events.len() < EVENTS {
             self.events.extend(refused);
         }
@@ -152,5 +154,6 @@ impl Speaker {
     pub(super) fn stop(&mut self) {
         self.stopped = true;
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
+        self.monitor_stop();
     }
 }

@@ -164,7 +164,7 @@ impl AttrError {
             | AttrFault::AsSet
             | AttrFault::Confederation
             | AttrFault::ZeroAsn
-            | AttrFault::FirstAsn { .. } => (11, self.attribute.clone()),
+            | AttrFault::FirstAsn { .. } => (11, Vec::new()), // RFC 4271 §6.3 names no data
         }
     }
 }

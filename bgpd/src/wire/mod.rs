@@ -26,11 +26,13 @@ pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAtt
 pub use capability::{AddPathFamily, Capability, NextHopEncoding};
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
+pub(crate) use nlri::write_prefix;
 pub use nlri::{Destination, Nlri};
 pub use notification::Notification;
 pub use open::Open;
 pub use parse::ParsedAttributes;
 pub use update::{AttributeBytes, MpNextHop, Update};
+pub(crate) use write::write_attributes;
 pub use write::{write_end_of_rib, write_reach, write_unreach};
 
 /// The longest message without RFC 8654.

@@ -112,7 +112,11 @@ pub(super) fn write_destination(destination: &impl Destination, out: &mut BytesM
     if let Some(id) = destination.id() {
         out.put_u32(id);
     }
-    let prefix = destination.prefix();
+    write_prefix(destination.prefix(), out);
+}
+
+/// Appends one prefix.
+pub(crate) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
     let length = prefix.prefix_len();
     let end = out.len() + 1 + octets(length);
     // All octets of the address, and back: a copy of a fixed length is a store.

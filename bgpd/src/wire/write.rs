@@ -140,7 +140,12 @@ fn begin_mp(code: AttrCode, family: Family, out: &mut BytesMut) -> usize {
 }
 
 /// Appends the attributes in the order of their codes (RFC 4271 §5), all but MP_REACH_NLRI.
-fn write_attributes(attributes: &PathAttributes, next_hop: Option<Ipv4Addr>, four_octet_as: bool, out: &mut BytesMut) {
+pub(crate) fn write_attributes(
+    attributes: &PathAttributes,
+    next_hop: Option<Ipv4Addr>,
+    four_octet_as: bool,
+    out: &mut BytesMut,
+) {
     let width = if four_octet_as { AsnWidth::Four } else { AsnWidth::Two };
     let mut writer = AttributeWriter { partial: attributes.partial, out };
     writer.value(AttrCode::ORIGIN, &[attributes.origin as u8]);

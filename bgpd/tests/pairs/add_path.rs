@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgpd::settings::{AddPath, Settings};
+use bgpd::settings::{AddPath, PrefixLimit, Settings};
 use bgpd::types::Families;
 use bgpd::view::{PathView, SessionState};
 use bgpd::wire::{self, AddPathFamily, Capability, Context, RouteRefresh};
@@ -189,7 +189,7 @@ fn a_late_neighbor_is_told_every_path_and_then_end_of_rib() {
 
 #[test]
 fn max_prefixes_counts_paths() {
-    let mut network = network(gateway().session("several", |session| session.max_prefixes = Some(2)));
+    let mut network = network(gateway().session("several", |session| session.max_prefixes = Some(PrefixLimit::new(2))));
     let mut raw = several(&mut network);
     for id in 1..=2 {
         raw.announce_paths(&mut network, &path(&[64520]), "10.0.0.10", &[(id, PREFIX)]);

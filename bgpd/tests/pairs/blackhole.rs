@@ -18,9 +18,12 @@ fn marked() -> PathAttributes {
 
 /// Takes hosts of 10.1.0.0/16; `named`: only those with BLACKHOLE.
 fn hosts(named: bool) -> Policy {
-    let prefix = PrefixSet { entries: vec![PrefixRange { prefix: "10.1.0.0/16".parse().unwrap(), min: 16, max: 32 }] };
-    let matches =
-        Match { prefix: Some(prefix.into()), community: named.then(|| vec![Community::BLACKHOLE]), ..Match::default() };
+    let prefix = PrefixSet::from_iter([PrefixRange { prefix: "10.1.0.0/16".parse().unwrap(), min: 16, max: 32 }]);
+    let matches = Match {
+        prefix: Some(prefix.into()),
+        community: named.then(|| vec![Community::BLACKHOLE.into()]),
+        ..Match::default()
+    };
     let rule = Rule { line: 1, matches, set: Set::default(), action: Action::Accept };
     Policy { name: "hosts".to_owned(), rules: vec![rule] }
 }

@@ -2,9 +2,10 @@
 //! just started.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bgpd::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Rule, Set};
+use bgpd::policy::{Action, Match, Policy, PrefixRange, Rule, Set};
 use bgpd::settings::{PolicyName, Settings};
 use bgpd::speaker::{Command, NextHopState};
 use bgpd::view::SessionState;
@@ -80,7 +81,7 @@ fn odd() -> Policy {
         min: 24,
         max: 24,
     });
-    let prefix = Some(PrefixSet { entries: entries.collect() }.into());
+    let prefix = Some(Arc::new(entries.collect()));
     let rule =
         Rule { line: 1, matches: Match { prefix, ..Match::default() }, set: Set::default(), action: Action::Accept };
     Policy { name: "odd".to_owned(), rules: vec![rule] }

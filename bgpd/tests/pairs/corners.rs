@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgpd::settings::Settings;
+use bgpd::settings::{PrefixLimit, Settings};
 use bgpd::speaker::{Command, Input};
 use bgpd::types::{Families, Family};
 use bgpd::view::SessionState;
@@ -42,7 +42,7 @@ fn a_disabled_dynamic_neighbor_stays_down() {
 #[test]
 fn a_dynamic_neighbor_over_its_limit_stays_down_until_reset() {
     let mut limited = range("10.0.60.0/24", 64520, 2);
-    limited.session.max_prefixes = Some(1);
+    limited.session.max_prefixes = Some(PrefixLimit::new(1));
     let mut network = network(router(64512, "10.0.0.1").with_range("cilium", limited));
     let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
     node.announce(&mut network, &path(&[64520]), "10.0.60.21", &["10.42.1.0/24", "10.42.2.0/24"]);
@@ -58,7 +58,7 @@ fn a_lower_limit_holds_at_once() {
     let mut network = network(settings.clone());
     let mut raw = Raw::establish(&mut network, GATEWAY, "10.0.0.9", 64520);
     raw.announce(&mut network, &path(&[64520]), "10.0.0.9", &["10.42.1.0/24", "10.42.2.0/24"]);
-    network.reload(GATEWAY, settings.session("far", |session| session.max_prefixes = Some(1)));
+    network.reload(GATEWAY, settings.session("far", |session| session.max_prefixes = Some(PrefixLimit::new(1))));
     network.run_for(Duration::from_secs(1));
     assert!(raw.is_closed(&network));
 }

@@ -95,7 +95,7 @@ fn export_policy_does_not_take_the_community_away() {
 
 /// Everything passes, without GRACEFUL_SHUTDOWN.
 fn removing(name: &str) -> Policy {
-    let community = Edit { remove: vec![Community::GRACEFUL_SHUTDOWN], ..Edit::default() };
+    let community = Edit { remove: vec![Community::GRACEFUL_SHUTDOWN.into()], ..Edit::default() };
     setting(name, Set { community, ..Set::default() })
 }
 

@@ -259,7 +259,7 @@ fn export_policy_sees_the_route_as_it_is_here_and_changes_what_is_told() {
         community: Edit { add: vec![Community(0xFC00_0001)], ..Edit::default() },
         ..policy::Set::default()
     };
-    let matches = Match { local_pref: Some(250), neighbor: Some(vec!["inner".to_owned()]), ..Match::default() };
+    let matches = Match { local_pref: Some(250..=250), neighbor: Some(vec!["inner".to_owned()]), ..Match::default() };
     let rules = vec![Rule { line: 3, matches, set, action: Action::Accept }];
     let settings = gateway()
         .with_policy(Policy { name: "to-left".to_owned(), rules })
@@ -278,6 +278,33 @@ fn export_policy_sees_the_route_as_it_is_here_and_changes_what_is_told() {
     assert_eq!(advertised.len(), 1);
     assert_eq!(advertised[0].paths[0].attributes.as_path.to_string(), "64512 64512 64512 65001");
     assert_eq!(advertised[0].paths[0].next_hop, Some(address("10.0.0.1")));
+}
+
+#[test]
+fn private_as_numbers_are_taken_out_but_for_ours_and_the_neighbors_own() {
+    let prepend = policy::Set { prepend: 1, ..policy::Set::default() };
+    let rules = vec![Rule { line: 1, matches: Match::default(), set: prepend, action: Action::Accept }];
+    let settings = |remove| {
+        gateway()
+            .with_policy(Policy { name: "twice".to_owned(), rules: rules.clone() })
+            .session("left", |session| session.export = Some(PolicyName::Named("twice".to_owned())))
+            .session("left", |session| session.remove_private_asn = remove)
+            .session("inner", |session| session.remove_private_asn = remove)
+    };
+    let mut network = network(settings(true));
+    let mut left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let mut right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    let mut inner = internal(&mut network, "10.0.0.21");
+    let long = [64514, 65001, 3356, 4_200_000_001, 64513, 13335, 65535];
+    right.announce(&mut network, &path(&long), "10.0.0.12", &["10.1.0.0/16"]);
+    let told = "10.1.0.0/16 via 10.0.0.1 igp [64512 64512 3356 64513 13335 65535]";
+    assert_eq!(left.hear(&mut network), [told]);
+    let whole = "10.1.0.0/16 via 10.0.0.12 igp [64514 65001 3356 4200000001 64513 13335 65535] pref 100";
+    assert_eq!(inner.hear(&mut network), [whole], "our own AS sees all of it");
+    assert_eq!(network.advertised(GATEWAY, "left")[0].paths[0].attributes.as_path.length(), 6);
+    network.reload(GATEWAY, settings(false));
+    let whole = "10.1.0.0/16 via 10.0.0.1 igp [64512 64512 64514 65001 3356 4200000001 64513 13335 65535]";
+    assert_eq!(left.hear(&mut network), [whole]);
 }
 
 #[test]

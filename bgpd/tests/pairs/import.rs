@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bgpd::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Rule, Set};
-use bgpd::settings::{PolicyName, Settings};
+use bgpd::policy::{Action, Match, Policy, PrefixRange, Rule, Set};
+use bgpd::settings::{PolicyName, PrefixLimit, Settings};
 use bgpd::speaker::{Event, FibChoice, NextHopState};
 use bgpd::wire::PathAttributes;
 use bytes::BufMut;
@@ -110,7 +110,7 @@ fn our_own_as_may_stand_in_a_path_as_often_as_allowed() {
 
 #[test]
 fn too_many_prefixes_end_the_session_until_it_is_reset() {
-    let mut network = network(gateway().session("left", |session| session.max_prefixes = Some(2)));
+    let mut network = network(gateway().session("left", |session| session.max_prefixes = Some(PrefixLimit::new(2))));
     let mut left = left(&mut network);
     left.hear(&mut network);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16", "10.2.0.0/16"]);
@@ -249,9 +249,8 @@ fn destinations_that_no_route_may_capture_are_announced_but_not_installed() {
 /// A group may announce inside its pods' range only; everything else is refused and listed, with the rule.
 #[test]
 fn import_policy_by_prefix_splits_one_update() {
-    let inside =
-        PrefixSet { entries: vec![PrefixRange { prefix: "10.244.0.0/16".parse().unwrap(), min: 24, max: 24 }] };
-    let matches = Match { prefix: Some(Arc::new(inside)), ..Match::default() };
+    let inside = PrefixRange { prefix: "10.244.0.0/16".parse().unwrap(), min: 24, max: 24 };
+    let matches = Match { prefix: Some(Arc::new([inside].into_iter().collect())), ..Match::default() };
     let set = Set { local_pref: Some(200), ..Set::default() };
     let accept = Rule { line: 12, matches, set, action: Action::Accept };
     let reject = Rule { line: 16, matches: Match::default(), set: Set::default(), action: Action::Reject };

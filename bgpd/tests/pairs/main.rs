@@ -1,9 +1,13 @@
 //! Speakers joined in virtual time.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod add_path;
 mod blackhole;
 mod churn;
+mod collision;
 mod corners;
 mod drain;
 mod dynamic;
@@ -12,14 +16,20 @@ mod export;
 mod extended_messages;
 mod extended_next_hop;
 mod gone;
+mod hold_times;
 mod hostile;
 mod import;
-mod network;
+mod limits;
+mod mrt;
 mod own;
-mod raw;
+mod policy;
 mod refresh;
 mod reload;
 mod roles;
-mod settings;
+mod schedules;
+mod stations;
 mod three;
 mod ways;
+mod wires;
+
+use common::{network, raw, settings};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bgpd::policy::{Action, Match, Policy, Rule, Set};
-use bgpd::settings::{PolicyName, Settings};
+use bgpd::settings::{PolicyName, PrefixLimit, Settings};
 use bgpd::speaker::{Event, Input, Via};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
@@ -99,7 +99,7 @@ fn what_a_session_can_go_on_with_does_not_end_it() {
             session.description = Some("the left one".to_owned());
             session.connect_retry = Duration::from_secs(77);
             session.send_hold_time = Some(Duration::from_secs(600));
-            session.max_prefixes = Some(10);
+            session.max_prefixes = Some(PrefixLimit::new(10));
         })
         .originating(&["10.9.0.0/16"]);
     reload(&mut network, settings);

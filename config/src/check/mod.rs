@@ -4,8 +4,10 @@
 
 mod bgp;
 mod claims;
+mod cover;
 mod host;
 mod policy;
+mod rules;
 mod session;
 mod wireguard;
 

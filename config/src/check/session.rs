@@ -89,6 +89,9 @@ fn asns(session: &Session<'_>, own: Option<Asn>, report: &mut Report) {
     if relation == Relation::Internal && settings.ebgp_multihop.is_some() {
         only_for("ebgp-multihop", "external");
     }
+    if relation == Relation::Internal && settings.remove_private_asn {
+        only_for("remove-private-asn", "external");
+    }
     let Some(local) = settings.local_asn else { return };
     if relation == Relation::Internal {
         only_for("local-asn", "external");

@@ -43,6 +43,8 @@ pub(crate) struct Keys<'w, 'a> {
     known: BTreeSet<String>,
     /// The user chose the keys.
     free: bool,
+    /// In place of the section stands the value of this key alone.
+    short: Option<(&'static str, Node<'a>)>,
 }
 
 /// A section as it stands in one file.
@@ -66,7 +68,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     }
 
     fn new(walk: &'w mut Walk<'a>, path: String, header: Place, parts: Vec<Part<'a>>) -> Self {
-        Self { walk, places: Places::new(header), path, parts, known: BTreeSet::new(), free: false }
+        Self { walk, places: Places::new(header), path, parts, known: BTreeSet::new(), free: false, short: None }
     }
 
     /// A key that must be there.
@@ -126,6 +128,30 @@ impl<'w, 'a> Keys<'w, 'a> {
             Some(entry) => entry,
             None => self.enter(name, header, Vec::new(), read),
         }
+    }
+
+    /// A section that may be absent, or written short: as the value of its key `short` alone.
+    pub(crate) fn table_or_value<T>(
+        &mut self,
+        name: &str,
+        doc: &'static str,
+        short: &'static str,
+        read: impl FnOnce(&mut Keys<'_, 'a>) -> T,
+    ) -> Option<Entry<T>> {
+        let is_short = |node: &Node<'a>| node.value.get_ref().as_table().is_none();
+        let Some(node) = self.find_all(name).into_iter().find(is_short) else {
+            let section = self.table(name, doc, read);
+            let path = self.child(name);
+            let described = self.walk.sections.iter_mut().flatten().find(|section| section.path == path);
+            described.into_iter().for_each(|section| section.short = Some(short));
+            return section;
+        };
+        self.find(name); // nothing beside it
+        self.places.insert(name, node.place(), Vec::new());
+        let mut keys =
+            Keys { short: Some((short, node)), ..Keys::new(self.walk, String::new(), node.place(), Vec::new()) };
+        let value = read(&mut keys);
+        Some(Entry { value, places: keys.finish() })
     }
 
     /// An array of tables, of all files in their order. What could not be read is reported and left out.
@@ -196,6 +222,9 @@ impl<'w, 'a> Keys<'w, 'a> {
     /// The values of a key in all files.
     fn find_all(&mut self, name: &str) -> Vec<Node<'a>> {
         self.known.insert(name.to_owned());
+        if let Some((_, node)) = self.short.filter(|(short, _)| *short == name) {
+            return vec![node];
+        }
         let context = self.walk.context;
         let values = self.parts.iter().filter_map(|part| Some((part.file, part.table.get(name)?)));
         values.map(|(file, value)| Node { file, value, context }).collect()
@@ -267,7 +296,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     fn open_section(&mut self, name: &str, many: bool, doc: &'static str) {
         let path = self.child(name);
         if let Some(sections) = &mut self.walk.sections {
-            sections.push(Section { path, many, free: false, doc, keys: Vec::new() });
+            sections.push(Section { path, many, free: false, short: None, doc, keys: Vec::new() });
         }
     }
 }

@@ -11,12 +11,11 @@ const LATER: &[(&str, &[&str])] = &[
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),
     ("bgp.originate", &["from", "set", "when-reachable"]),
-    ("policy.NAME.set", &["next-hop", "origin"]),
     ("kernel", &["rule", "route"]),
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &["bfd", "graceful-restart", "max-prefixes-out", "remove-private-asn"];
+const SESSION: &[&str] = &["bfd", "graceful-restart", "max-prefixes-out"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

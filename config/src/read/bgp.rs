@@ -4,7 +4,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use bgpd::role::Role;
 use bgpd::settings::{
-    Aggregate, DynamicNeighborSettings, NeighborSettings, Originate, Password, RemoteAs, SessionSettings,
+    Aggregate, DynamicNeighborSettings, LimitAction, NeighborSettings, Originate, Password, PrefixLimit, RemoteAs,
+    SessionSettings,
 };
 use bgpd::types::Family;
 
@@ -170,8 +171,13 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             .optional("ebgp-multihop", "TTL towards an external neighbor that is not directly connected.")
             .map(|ttl: Within<u8, 1, 255>| ttl.0),
         max_prefixes: keys
-            .optional("max-prefixes", "How many prefixes of one family are accepted; more end the session.")
-            .map(|limit: Within<u32, 1, { u32::MAX }>| limit.0),
+            .table_or_value(
+                "max-prefixes",
+                "How many prefixes of one family it may send. A number alone is the `limit`.",
+                "limit",
+                prefix_limit,
+            )
+            .and_then(|limit| limit.value),
         next_hop_self: keys.or(
             "next-hop-self",
             default.next_hop_self,
@@ -213,7 +219,42 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             default.extended_messages,
             "Offer messages of up to 65535 octets (RFC 8654).",
         ),
+        remove_private_asn: keys.or(
+            "remove-private-asn",
+            default.remove_private_asn,
+            "Take private AS numbers out of the paths that this external neighbor is told, but for its own; our own stays.",
+        ),
     }
+}
+
+fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
+    let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
+    let default = PrefixLimit::new(limit.unwrap_or(1));
+    let limits = PrefixLimit {
+        warning: keys.or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.").0,
+        action: keys.or(
+            "action",
+            default.action,
+            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME \
+             refresh`, `warn` only says so.",
+        ),
+        restart_after: keys
+            .optional(
+                "restart-after",
+                "When a session that has ended may come back; absent: after `vpngw neighbor NAME reset`.",
+            )
+            .map(|interval: Interval| interval.0),
+        ..default
+    };
+    if limits.restart_after.is_some() && limits.action != LimitAction::Cease {
+        let place = keys.places.of("restart-after");
+        keys.walk.report.error(
+            place,
+            "restart-after is not allowed here",
+            "only with action = \"cease\" does a session end",
+        );
+    }
+    limit.map(|_| limits)
 }
 
 fn originate(keys: &mut Keys<'_, '_>) -> Option<Originate> {

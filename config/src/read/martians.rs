@@ -34,5 +34,5 @@ pub(crate) fn prefixes() -> Vec<PrefixRange> {
     let ipv4 = IPV4.map(|(address, length)| (IpAddr::from(Ipv4Addr::from(address)), length));
     let ipv6 = IPV6.map(|(address, length)| (IpAddr::from(Ipv6Addr::from(address)), length));
     let prefixes = ipv4.into_iter().chain(ipv6).filter_map(|(address, length)| IpNet::new(address, length).ok());
-    prefixes.map(|prefix| PrefixRange { prefix, min: prefix.prefix_len(), max: prefix.max_prefix_len() }).collect()
+    prefixes.map(PrefixRange::and_longer).collect()
 }

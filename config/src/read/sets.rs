@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use bgpd::policy::PrefixRange;
-use bgpd::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
+use bgpd::policy::{PrefixRange, Wildcard};
+use bgpd::types::Asn;
 
 use super::martians;
 use crate::raw::{Keys, Place, Report, nearest};
-use crate::value::{AnyCommunity, Member, SetOr, Value};
+use crate::value::{AnyCommunity, CommunityKind, Member, PathItem, SetOr, Value};
 
 /// All sets by name.
 pub(crate) struct Sets {
@@ -171,31 +171,19 @@ impl Collected for Asn {
     }
 }
 
-impl Collected for Community {
-    type Held = AnyCommunity;
+impl Collected for PathItem {
+    type Held = Asn;
 
-    fn named(sets: &Sets) -> &Named<AnyCommunity> {
-        &sets.community
+    fn named(sets: &Sets) -> &Named<Asn> {
+        &sets.asn
     }
 
-    fn from_held(held: AnyCommunity) -> Option<Self> {
-        if let AnyCommunity::Standard(community) = held { Some(community) } else { None }
-    }
-}
-
-impl Collected for LargeCommunity {
-    type Held = AnyCommunity;
-
-    fn named(sets: &Sets) -> &Named<AnyCommunity> {
-        &sets.community
-    }
-
-    fn from_held(held: AnyCommunity) -> Option<Self> {
-        if let AnyCommunity::Large(community) = held { Some(community) } else { None }
+    fn from_held(held: Asn) -> Option<Self> {
+        Some(Self::Asn(held))
     }
 }
 
-impl Collected for ExtendedCommunity {
+impl<T: CommunityKind> Collected for Wildcard<T> {
     type Held = AnyCommunity;
 
     fn named(sets: &Sets) -> &Named<AnyCommunity> {
@@ -203,6 +191,6 @@ impl Collected for ExtendedCommunity {
     }
 
     fn from_held(held: AnyCommunity) -> Option<Self> {
-        if let AnyCommunity::Extended(community) = held { Some(community) } else { None }
+        T::of(held)
     }
 }

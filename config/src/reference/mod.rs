@@ -20,6 +20,8 @@ pub(crate) struct Section {
     pub(crate) many: bool,
     /// The user chooses the keys.
     pub(crate) free: bool,
+    /// It may be written as the value of this key alone.
+    pub(crate) short: Option<&'static str>,
     pub(crate) doc: &'static str,
     pub(crate) keys: Vec<KeyLine>,
 }

@@ -44,7 +44,12 @@ fn children(all: &[Section], path: &str) -> Vec<String> {
 fn inner<'s>(all: &'s [Section], path: &'s str) -> impl Iterator<Item = String> + 's {
     all.iter().filter(move |section| section.parent() == path).map(|section| {
         let one = table(section, all);
-        if section.many { format!("{{\"anyOf\": [{one}, {{\"type\": \"array\", \"items\": {one}}}]}}") } else { one }
+        let short = section.keys.iter().find(|key| section.short == Some(key.name.as_str()));
+        match short {
+            Some(key) => format!("{{\"anyOf\": [{{{}}}, {one}]}}", key.schema),
+            None if section.many => format!("{{\"anyOf\": [{one}, {{\"type\": \"array\", \"items\": {one}}}]}}"),
+            None => one,
+        }
     })
 }
 

@@ -69,7 +69,7 @@ fn pools(end: End<'_>) -> Vec<Pool<'_>> {
         let rules = bgp.speaker.policies.get(name).into_iter().flat_map(|policy| &policy.rules);
         let passing =
             rules.filter(|rule| rule.action != Action::Reject).filter_map(|rule| rule.matches.prefix.as_ref());
-        for entry in passing.flat_map(|set| &set.entries) {
+        for entry in passing.flat_map(|set| set.entries()) {
             let length = entry.prefix.prefix_len();
             if length > 0 && length < entry.max && entry.max < entry.prefix.max_prefix_len() {
                 pools.push(Pool { cluster, asn: &dynamic.asn, prefix: entry.prefix });

@@ -1,5 +1,6 @@
 //! AS numbers, and what stands for them.
 
+use bgpd::policy::PathPattern;
 use bgpd::types::Asn;
 
 use super::{Value, Within};
@@ -18,6 +19,37 @@ impl Value for Asn {
     fn read(node: Node<'_>) -> Result<Self, Wrongs> {
         let number = Within::<u32, 1, { u32::MAX }>::read(node)?;
         Self::new(number.0).ok_or_else(|| node.not_allowed(Self::allowed()).into())
+    }
+}
+
+/// What may stand in a path: a number, or an expression over its text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum PathItem {
+    /// Anywhere in it.
+    Asn(Asn),
+    /// Over all of it.
+    Pattern(PathPattern),
+}
+
+impl Value for PathItem {
+    fn allowed() -> String {
+        format!("{}, or a regular expression over the path, where `_` is an end of a number", Asn::allowed())
+    }
+
+    fn schema() -> String {
+        format!("\"anyOf\": [{{\"type\": \"string\"}}, {{{}}}]", Asn::schema())
+    }
+
+    fn read(node: Node<'_>) -> Result<Self, Wrongs> {
+        let Some(text) = node.text()? else { return Asn::read(node).map(Self::Asn) };
+        if !text.contains(|c: char| !c.is_ascii_digit() && c != ' ') {
+            let number = text.split(' ').next().unwrap_or_default();
+            let label =
+                format!("write the number without quotes, or \"_{number}_\": else it is found in longer ones too");
+            return Err(node.wrong("does not say where a number ends", label).into());
+        }
+        let pattern = PathPattern::new(&text);
+        pattern.map(Self::Pattern).map_err(|why| node.wrong("is not usable as a regular expression", why).into())
     }
 }
 

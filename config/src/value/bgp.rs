@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use bgpd::policy::NewNextHop;
 use bgpd::settings::NextHopSelf;
 
 use super::prefix::lengths_of;
-use super::{Value, Written};
+use super::{Value, Within, Written, parsed};
 use crate::raw::{Node, Wrongs};
 
 impl Value for NextHopSelf {
@@ -38,13 +39,30 @@ impl Written for NextHopSelf {
     }
 }
 
-/// How many AS numbers a path has.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct PathLength(pub(crate) RangeInclusive<u32>);
-
-impl Value for PathLength {
+impl Value for NewNextHop {
     fn allowed() -> String {
-        "number, \"le N\", \"ge N\" or \"ge N le M\"".to_owned()
+        "ADDRESS or \"self\"".to_owned()
+    }
+
+    fn schema() -> String {
+        "\"type\": \"string\"".to_owned()
+    }
+
+    fn read(node: Node<'_>) -> Result<Self, Wrongs> {
+        match node.text()?.as_deref() {
+            Some("self") => Ok(Self::Ourselves),
+            _ => Ok(Self::Address(parsed(node, Self::allowed())?)),
+        }
+    }
+}
+
+/// A number, or numbers from one to another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct NumberRange(pub(crate) RangeInclusive<u32>);
+
+impl Value for NumberRange {
+    fn allowed() -> String {
+        format!("{}, \"le N\", \"ge N\" or \"ge N le M\"", Within::<u32, 0, { u32::MAX }>::allowed())
     }
 
     fn schema() -> String {

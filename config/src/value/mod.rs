@@ -19,8 +19,9 @@ mod words;
 use std::str::FromStr;
 
 pub(crate) use address::{InterfaceAddress, NeighborAddress};
-pub(crate) use asn::{NeighborAsn, SpeakerAsn};
-pub(crate) use bgp::PathLength;
+pub(crate) use asn::{NeighborAsn, PathItem, SpeakerAsn};
+pub(crate) use bgp::NumberRange;
+pub(crate) use community::CommunityKind;
 pub(crate) use duration::{Interval, IntervalOrNever};
 pub(crate) use kernel::{ProtocolNumber, Table};
 pub(crate) use list::AtLeastOne;

@@ -1,9 +1,10 @@
 //! Sets by name where literals are allowed.
 
-use bgpd::policy::PrefixRange;
+use bgpd::policy::{PrefixRange, Wildcard};
 use bgpd::types::{Asn, Community, ExtendedCommunity, LargeCommunity};
 
-use super::{Name, Value};
+use super::community::{CommunityKind, is_literal};
+use super::{Name, PathItem, Value};
 use crate::raw::{Node, Wrongs};
 
 /// The name of a set, or a literal.
@@ -40,27 +41,20 @@ impl Member for Asn {
     }
 }
 
-impl Member for Community {
-    const SECTION: &'static str = "community-set";
+impl Member for PathItem {
+    const SECTION: &'static str = "as-set";
 
+    /// No expression that begins with a letter matches a path.
     fn is_literal(text: &str) -> bool {
-        text.contains(':') || super::community::well_known(text).is_some()
+        !text.starts_with(char::is_alphabetic)
     }
 }
 
-impl Member for LargeCommunity {
+impl<T: CommunityKind> Member for Wildcard<T> {
     const SECTION: &'static str = "community-set";
 
     fn is_literal(text: &str) -> bool {
-        text.contains(':')
-    }
-}
-
-impl Member for ExtendedCommunity {
-    const SECTION: &'static str = "community-set";
-
-    fn is_literal(text: &str) -> bool {
-        text.contains(':') || text.starts_with("0x")
+        is_literal(text)
     }
 }
 
@@ -89,21 +83,17 @@ fn article(section: &str) -> &'static str {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AnyCommunity {
     /// RFC 1997.
-    Standard(Community),
+    Standard(Wildcard<Community>),
     /// RFC 8092.
-    Large(LargeCommunity),
+    Large(Wildcard<LargeCommunity>),
     /// RFC 4360.
-    Extended(ExtendedCommunity),
+    Extended(Wildcard<ExtendedCommunity>),
 }
 
 impl Value for AnyCommunity {
     fn allowed() -> String {
-        format!(
-            "{}; large: {}; extended: {}",
-            Community::allowed(),
-            LargeCommunity::allowed(),
-            ExtendedCommunity::allowed()
-        )
+        let [standard, large, extended] = [Community::forms(), LargeCommunity::forms(), ExtendedCommunity::forms()];
+        format!("{standard}; large: {large}; extended: {extended}; a number may be `*`")
     }
 
     fn schema() -> String {
@@ -111,9 +101,9 @@ impl Value for AnyCommunity {
     }
 
     fn read(node: Node<'_>) -> Result<Self, Wrongs> {
-        let extended = |_| ExtendedCommunity::read(node).map(Self::Extended);
-        let large = |_| LargeCommunity::read(node).map(Self::Large);
-        let any = Community::read(node).map(Self::Standard).or_else(large).or_else(extended);
+        let extended = |_| Wildcard::read(node).map(Self::Extended);
+        let large = |_| Wildcard::read(node).map(Self::Large);
+        let any = Wildcard::read(node).map(Self::Standard).or_else(large).or_else(extended);
         any.map_err(|_: Wrongs| node.not_allowed(Self::allowed()).into())
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bgpd::policy::PrefixRange;
-use bgpd::types::{Community, ExtendedCommunity, HoldTime, LargeCommunity};
+use bgpd::policy::{PathPattern, PrefixRange, Wildcard};
+use bgpd::types::{Asn, Community, ExtendedCommunity, HoldTime, LargeCommunity};
 use toml::de::DeValue;
 use wgd::settings::Endpoint;
 
@@ -72,28 +72,64 @@ fn prefix_ranges_are_written_as_in_every_router() {
 }
 
 #[test]
-fn path_lengths_are_exact_or_bounded() {
-    all_are(&["3"], &PathLength(3..=3));
-    all_are(&["'le 3'"], &PathLength(0..=3));
-    all_are(&["'ge 2'"], &PathLength(2..=u32::MAX));
-    all_are(&["'ge 2 le 3'"], &PathLength(2..=3));
-    none_is::<PathLength>(&["-1", "''", "'3'", "'ge 3 le 2'"]);
+fn ranges_of_numbers_are_exact_or_bounded() {
+    all_are(&["3"], &NumberRange(3..=3));
+    all_are(&["'le 3'"], &NumberRange(0..=3));
+    all_are(&["'ge 2'"], &NumberRange(2..=u32::MAX));
+    all_are(&["'ge 2 le 3'"], &NumberRange(2..=3));
+    none_is::<NumberRange>(&["-1", "''", "'3'", "'ge 3 le 2'"]);
 }
 
 #[test]
 fn communities_have_their_registered_names() {
-    all_are(&["'64513:100'"], &Community(64513 << 16 | 100));
-    all_are(&["'no-export'", "'65535:65281'"], &Community::NO_EXPORT);
-    none_is::<Community>(&["'65536:1'", "'1:65536'", "'+1:1'", "'1'", "'1:2:3'", "'internet'", "1"]);
-    all_are(&["'1:2:4294967295'"], &LargeCommunity { global: 1, local1: 2, local2: u32::MAX });
-    none_is::<LargeCommunity>(&["'1:2'", "'1:2:3:4'", "'1:2:4294967296'", "'::'"]);
+    all_are(&["'64513:100'"], &Wildcard::from(Community(64513 << 16 | 100)));
+    all_are(&["'no-export'", "'65535:65281'"], &Wildcard::from(Community::NO_EXPORT));
+    all_are(&["'accept-own'"], &Wildcard::from(Community(0xFFFF_0001)));
+    let refused = ["'65536:1'", "'1:65536'", "'+1:1'", "'1'", "'1:2:3'", "'internet'", "1", "'1:1*'"];
+    none_is::<Wildcard<Community>>(&refused);
+    let large = LargeCommunity { global: 1, local1: 2, local2: u32::MAX };
+    all_are(&["'1:2:4294967295'"], &Wildcard::from(large));
+    none_is::<Wildcard<LargeCommunity>>(&["'1:2'", "'1:2:3:4'", "'1:2:4294967296'", "'::'", "'1:2:'"]);
 }
 
 #[test]
-fn extended_communities_know_both_sizes_of_as_numbers() {
-    all_are(&["'rt:64513:100'", "'0x0002fc0100000064'"], &ExtendedCommunity(0x0002_FC01_0000_0064));
-    all_are(&["'ro:70000:9'"], &ExtendedCommunity(0x0203_0001_1170_0009));
-    none_is::<ExtendedCommunity>(&["'rt:70000:70000'", "'soo:1:2'", "'0x2'", "'0x+002fc010000006'", "'rt:1'"]);
+fn any_number_of_a_community_may_be_any() {
+    let standard = |value, mask| Wildcard::new(Community(value), Community(mask));
+    all_are(&["'64513:*'"], &standard(64513 << 16, 0xFFFF_0000));
+    all_are(&["'*:100'"], &standard(100, 0xFFFF));
+    all_are(&["'*:*'"], &standard(0, 0));
+    let large = LargeCommunity { global: 7, local1: 0, local2: 9 };
+    let mask = LargeCommunity { global: u32::MAX, local1: 0, local2: u32::MAX };
+    all_are(&["'7:*:9'"], &Wildcard::new(large, mask));
+    let extended = |value, mask| Wildcard::new(ExtendedCommunity(value), ExtendedCommunity(mask));
+    all_are(&["'rt:64513:*'"], &extended(0x0002_FC01_0000_0000, 0xFFFF_FFFF_0000_0000));
+    all_are(&["'ro:70000:*'", "'soo:70000:*'"], &extended(0x0203_0001_1170_0000, 0xFFFF_FFFF_FFFF_0000));
+    none_is::<Wildcard<ExtendedCommunity>>(&["'rt:*:1'", "'*:1:1'", "'0x0002fc01********'"]);
+}
+
+#[test]
+fn extended_communities_know_numbers_of_both_sizes_and_addresses() {
+    let one = |octets| Wildcard::from(ExtendedCommunity(octets));
+    all_are(&["'rt:64513:100'", "'0x0002fc0100000064'"], &one(0x0002_FC01_0000_0064));
+    all_are(&["'ro:70000:9'", "'soo:70000:9'"], &one(0x0203_0001_1170_0009));
+    all_are(&["'rt:10.0.0.1:9'"], &one(0x0102_0A00_0001_0009));
+    none_is::<Wildcard<ExtendedCommunity>>(&["'rt:70000:70000'", "'rt:10.0.0.1:65536'", "'so:1:2'", "'0x2'", "'rt:1'"]);
+    none_is::<Wildcard<ExtendedCommunity>>(&["'0x+002fc010000006'"]);
+}
+
+#[test]
+fn extended_communities_are_shown_as_they_are_written() {
+    for text in ["rt:64513:100", "ro:70000:9", "rt:10.0.0.1:9", "0x0302fc0100000064", "0x020200000001000a"] {
+        let community = ExtendedCommunity::parse(text).unwrap().exact().unwrap();
+        assert_eq!(community.to_string(), text);
+    }
+}
+
+#[test]
+fn a_path_holds_numbers_or_matches_an_expression() {
+    all_are(&["64512"], &PathItem::Asn(Asn::new(64512).unwrap()));
+    all_are(&["'^64512_'"], &PathItem::Pattern(PathPattern::new("^64512_").unwrap()));
+    none_is::<PathItem>(&["'64512'", "'64512 64513'", "''", "'(1'", "0", "4294967296", "'_1.{200}_1.{200}'"]);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use bgpd::policy::{Action, Protocol};
 use bgpd::role::Role;
-use bgpd::settings::AddPath;
+use bgpd::settings::{AddPath, LimitAction};
 use bgpd::types::Family;
+use bgpd::wire::Origin;
 
 use super::{Value, Written};
 use crate::raw::{Node, Wrongs};
@@ -56,6 +57,11 @@ impl Words for Action {
         &[("accept", Self::Accept), ("reject", Self::Reject), ("next", Self::Next)];
 }
 
+impl Words for LimitAction {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("cease", Self::Cease), ("discard", Self::Discard), ("warn", Self::Warn)];
+}
+
 impl Words for Family {
     const WORDS: &'static [(&'static str, Self)] = &[("ipv4", Self::Ipv4), ("ipv6", Self::Ipv6)];
 }
@@ -78,4 +84,9 @@ impl Words for AddPath {
 impl Words for Protocol {
     const WORDS: &'static [(&'static str, Self)] =
         &[("bgp", Self::Bgp), ("originate", Self::Originate), ("aggregate", Self::Aggregate)];
+}
+
+impl Words for Origin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("igp", Self::Igp), ("egp", Self::Egp), ("incomplete", Self::Incomplete)];
 }

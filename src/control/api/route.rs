@@ -95,7 +95,7 @@ pub struct Path {
     pub communities: Vec<String>,
     /// LARGE_COMMUNITY (RFC 8092), `64513:1:2`.
     pub large_communities: Vec<String>,
-    /// EXTENDED COMMUNITIES (RFC 4360), eight octets in hexadecimal.
+    /// EXTENDED COMMUNITIES (RFC 4360): `rt:A:B`, `ro:A:B`, or eight octets in hexadecimal.
     pub extended_communities: Vec<String>,
     /// The identifier of RFC 7911; null without ADD-PATH.
     pub path_id: Option<u32>,

@@ -79,7 +79,7 @@ fn a_route_is_shown_with_every_field() {
             "stale": false, "as_path": [64512, 4_200_000_000_u32], "as_path_text": "64512 4200000000",
             "origin": "incomplete", "next_hop": "169.254.64.2", "local_pref": 200, "med": null,
             "communities": ["64513:100"], "large_communities": ["1:2:3"],
-            "extended_communities": ["0x0002fc0000000064"], "path_id": null, "age_seconds": 61,
+            "extended_communities": ["rt:64512:100"], "path_id": null, "age_seconds": 61,
             "policy": {"name": "from-home", "rule": 1, "line": 42}, "wireguard_peer": "homelab",
         }],
     });

@@ -39,6 +39,11 @@ fn a_table_has_a_thousand_prefixes_unless_asked() {
     assert_eq!(get("/v1/routes?prefix=10.1.2.3&prefix=::"), "400 parameter prefix is unknown here, or given twice");
     assert_eq!(get("/v1/fib?after=10.0.0.0/8&limit=1"), "Fib { after: Some(10.0.0.0/8), limit: 1 }");
     assert_eq!(get("/v1/events?after=7"), "Events { after: 7 }");
+    assert_eq!(
+        get("/v1/mrt?sequence=9&limit=2"),
+        "Mrt { slice: Slice { after: None, limit: 2, within: None }, sequence: 9 }"
+    );
+    assert_eq!(get("/v1/mrt?sequence=-1"), "400 sequence=-1 is not allowed: a number");
 }
 
 #[test]

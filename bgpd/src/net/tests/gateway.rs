@@ -31,6 +31,7 @@ pub(super) fn settings(asn_number: u32, last_octet: u8) -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 

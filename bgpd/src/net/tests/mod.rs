@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod gateway;
+mod hostile;
 mod neighbor;
 mod refusals;
 mod sessions;

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use crate::policy::{Action, Match, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set};
+use crate::policy::{Action, Match, Policy, PrefixRange, Protocol, Rule, Set};
 use crate::rib::{AdjRibOut, Answered, Due, Filter, Key, NOTHING, Pending, Rib, Source, SourceId};
 use crate::settings::Settings;
 use crate::speaker::NextHopState;
@@ -89,6 +89,7 @@ fn settings() -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 
@@ -108,7 +109,7 @@ fn filter(number: u8) -> Filter {
         1 => return Filter::Nothing,
         2 => Rule {
             line: 1,
-            matches: Match { prefix: Some(Arc::new(PrefixSet { entries: even.collect() })), ..Match::default() },
+            matches: Match { prefix: Some(Arc::new(even.collect())), ..Match::default() },
             set: Set::default(),
             action: Action::Accept,
         },
@@ -198,7 +199,7 @@ impl Real {
                 assert_eq!(errors, []);
             }
             Step::Withdraw { neighbor, prefix: number } => {
-                self.rib.withdraw(self.sources[usize::from(neighbor)], None, &prefix(number));
+                self.rib.withdraw(self.sources[usize::from(neighbor)], None, prefix(number), 0);
             }
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
@@ -221,6 +222,7 @@ impl Real {
                 self.rib.collect(0, usize::MAX, |index| self.out.held(index));
             }
         }
+        self.rib.take_in();
         let mut changes = Vec::new();
         self.rib.decide(&mut changes);
         changes.iter().for_each(|change| self.out.mark(change.destination, change.source));

@@ -29,6 +29,7 @@ pub(crate) fn router(number: u32, id: &str) -> Settings {
         originate: Vec::new(),
         aggregates: Vec::new(),
         policies: BTreeMap::new(),
+        stations: Vec::new(),
     }
 }
 

@@ -86,6 +86,12 @@ impl Raw {
         self
     }
 
+    /// What it hears is read as one that knows two-octet AS numbers only reads it, and what it says written so.
+    pub(crate) fn two_octet(mut self) -> Self {
+        self.context.four_octet_as = false;
+        self
+    }
+
     pub(crate) fn say(&mut self, network: &mut Network, write: impl FnOnce(&mut BytesMut)) {
         let mut out = BytesMut::new();
         write(&mut out);
@@ -142,6 +148,11 @@ impl Raw {
     /// Whether the node has closed the connection.
     pub(crate) fn is_closed(&self, network: &Network) -> bool {
         network.nodes[self.node].closed.contains(&self.connection)
+    }
+
+    /// What came since the last time, as it came.
+    pub(crate) fn take(&mut self, network: &mut Network) -> BytesMut {
+        network.nodes[self.node].heard.get_mut(&self.connection).unwrap().split()
     }
 
     /// What came since the last time, a line a message; KEEPALIVEs are left out.

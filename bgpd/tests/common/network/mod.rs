@@ -1,4 +1,9 @@
 //! Speakers joined in virtual time: bytes take a while and arrive in pieces, connections break, hosts answer.
+//!
+//! Only speakers that something reached are looked at, so that hundreds of them cost no more than what they say.
+
+mod power;
+mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -12,18 +17,30 @@ use bgpd::{Speaker, speaker};
 use bytes::BytesMut;
 use ipnet::IpNet;
 
-/// How long bytes are under way.
+pub(crate) use self::traffic::Traffic;
+
+/// How long bytes are under way, at least.
 const LATENCY: Duration = Duration::from_millis(1);
 
 /// The whole world.
 pub(crate) struct Network {
     pub(crate) now: Instant,
     pub(crate) nodes: Vec<Node>,
+    /// How much longer than [`LATENCY`] the longest link may take; each has its own time, by the seed.
+    pub(crate) spread: Duration,
+    /// When routes were last put under way.
+    pub(crate) last_update: Instant,
+    numbers: HashMap<IpAddr, usize>,
+    /// Nodes that something has reached since they were last looked at.
+    awake: BTreeSet<usize>,
+    /// When each node is due.
+    deadlines: BTreeSet<(Instant, usize)>,
     /// By (node, connection): the other end.
-    links: HashMap<(usize, ConnectionId), Link>,
+    links: BTreeMap<(usize, ConnectionId), Link>,
     /// What arrives when; the number keeps order among equals.
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     count: u64,
+    seed: u64,
     random: u64,
     /// Turns since time last moved.
     turns_now: usize,
@@ -53,6 +70,12 @@ pub(crate) struct Node {
     pub(crate) mute: bool,
     /// Where strangers arrive, as its host says.
     pub(crate) interface: Option<&'static str>,
+    /// Its host has no power.
+    pub(crate) dead: bool,
+    pub(crate) sent: Traffic,
+    pub(crate) received: Traffic,
+    /// As in [`Network::deadlines`].
+    deadline: Option<Instant>,
     unread: HashMap<ConnectionId, BytesMut>,
     writable: BTreeSet<ConnectionId>,
     accepted: u64,
@@ -71,6 +94,18 @@ enum Arrival {
     Failed { node: usize, connection: ConnectionId },
     Bytes { node: usize, connection: ConnectionId, bytes: Vec<u8> },
     Closed { node: usize, connection: ConnectionId, error: Option<String> },
+}
+
+impl Arrival {
+    fn node(&self) -> usize {
+        match self {
+            Self::Accepted { node, .. }
+            | Self::Connected { node, .. }
+            | Self::Failed { node, .. }
+            | Self::Bytes { node, .. }
+            | Self::Closed { node, .. } => *node,
+        }
+    }
 }
 
 impl Network {
@@ -93,20 +128,39 @@ impl Network {
             deaf: false,
             mute: false,
             interface: None,
+            dead: false,
+            sent: Traffic::default(),
+            received: Traffic::default(),
+            deadline: None,
             unread: HashMap::new(),
             writable: BTreeSet::new(),
             accepted: 0,
         });
-        let nodes = nodes.collect();
+        let nodes: Vec<_> = nodes.collect();
+        let numbers = nodes.iter().map(|node| node.address).zip(0..).collect();
         let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let (links, arrivals, unreachable) = Default::default();
-        Self { now, nodes, links, arrivals, count: 0, random, turns_now: 0, unreachable }
+        Self {
+            now,
+            nodes,
+            spread: Duration::ZERO,
+            last_update: now,
+            numbers,
+            awake: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            links: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            count: 0,
+            seed,
+            random,
+            turns_now: 0,
+            unreachable: BTreeSet::new(),
+        }
     }
 
     /// Lets time pass.
     pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
-        self.settle();
+        self.settle_all();
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
             self.advance(next);
         }
@@ -116,7 +170,7 @@ impl Network {
     /// Lets time pass until something holds, ten minutes at most.
     pub(crate) fn run_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let end = self.now + Duration::from_secs(600);
-        self.settle();
+        self.settle_all();
         while !holds(self) {
             let Some(next) = self.next_time().filter(|next| *next <= end) else { panic!("never: {what}\n{self}") };
             self.advance(next);
@@ -135,7 +189,7 @@ impl Network {
     /// Gives a speaker something.
     pub(crate) fn input(&mut self, node: usize, input: Input<'_>) {
         self.nodes[node].speaker.input(self.now, input);
-        self.settle();
+        self.settle_one(node);
     }
 
     pub(crate) fn command(&mut self, node: usize, neighbor: &str, command: Command) {
@@ -145,7 +199,7 @@ impl Network {
 
     pub(crate) fn try_command(&mut self, node: usize, neighbor: &str, command: &Command) -> Result<(), CommandError> {
         let done = self.nodes[node].speaker.command(self.now, neighbor, command);
-        self.settle();
+        self.settle_one(node);
         done
     }
 
@@ -197,7 +251,7 @@ impl Network {
     /// What a stranger sends.
     pub(crate) fn say(&mut self, node: usize, connection: ConnectionId, bytes: &[u8]) {
         self.nodes[node].receive(self.now, connection, bytes);
-        self.settle();
+        self.settle_one(node);
     }
 
     pub(crate) fn state(&self, node: usize, neighbor: &str) -> SessionState {
@@ -238,7 +292,7 @@ impl Network {
 
     fn next_time(&self) -> Option<Instant> {
         let arrival = self.arrivals.first_key_value().map(|((time, _), _)| *time);
-        self.nodes.iter().filter_map(|node| node.speaker.next_timeout()).chain(arrival).min()
+        self.deadlines.first().map(|(time, _)| *time).into_iter().chain(arrival).min()
     }
 
     fn arrive(&mut self) {
@@ -249,15 +303,24 @@ impl Network {
     }
 
     fn time_out(&mut self) {
-        for node in &mut self.nodes {
-            if node.speaker.next_timeout().is_some_and(|next| next <= self.now) {
-                node.speaker.input(self.now, Input::Timer);
+        let due: Vec<_> =
+            self.deadlines.iter().take_while(|(time, _)| *time <= self.now).map(|(_, node)| *node).collect();
+        for node in due {
+            // What has arrived at this very moment may have moved it.
+            if self.nodes[node].speaker.next_timeout().is_some_and(|next| next <= self.now) {
+                self.nodes[node].speaker.input(self.now, Input::Timer);
             }
+            self.awake.insert(node);
         }
     }
 
     fn deliver(&mut self, arrival: Arrival) {
         let now = self.now;
+        let node = arrival.node();
+        if self.nodes[node].dead {
+            return;
+        }
+        self.awake.insert(node);
         match arrival {
             Arrival::Accepted { node, connection, local, remote } => {
                 let input = Input::Accepted { connection, local, remote, interface: None };
@@ -279,9 +342,23 @@ impl Network {
         }
     }
 
+    /// Also those that a test has done something to.
+    fn settle_all(&mut self) {
+        self.awake.extend(0..self.nodes.len());
+        self.settle();
+    }
+
+    fn settle_one(&mut self, node: usize) {
+        self.awake.insert(node);
+        self.settle();
+    }
+
     /// Does what the speakers want, until none wants anything.
     fn settle(&mut self) {
-        for index in 0..self.nodes.len() {
+        for index in std::mem::take(&mut self.awake) {
+            if self.nodes[index].dead {
+                continue;
+            }
             while let Some(action) = self.nodes[index].speaker.poll_action() {
                 self.act(index, action);
             }
@@ -293,6 +370,17 @@ impl Network {
                 self.transmit(index, connection);
             }
             self.nodes[index].listen(self.now);
+            self.schedule_timer(index);
+        }
+    }
+
+    fn schedule_timer(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let due = node.speaker.next_timeout();
+        let before = std::mem::replace(&mut node.deadline, due);
+        if before != due {
+            before.map(|before| self.deadlines.remove(&(before, index)));
+            due.map(|due| self.deadlines.insert((due, index)));
         }
     }
 
@@ -312,13 +400,21 @@ impl Network {
 
     /// Puts bytes under way, in pieces.
     fn carry(&mut self, index: usize, connection: ConnectionId, mut bytes: &[u8]) {
+        let Some(other) = self.links.get(&(index, connection)).map(|link| link.node) else { return };
+        let traffic = Traffic::of(bytes);
+        self.nodes[index].sent += traffic;
+        self.nodes[other].received += traffic;
+        if traffic.updates() > 0 {
+            self.last_update = self.now;
+        }
+        let latency = self.latency(index, other);
         while !bytes.is_empty() {
             let length = (self.random(3000) as usize + 1).min(bytes.len());
             let (piece, rest) = bytes.split_at(length);
             bytes = rest;
             let Some(link) = self.links.get_mut(&(index, connection)) else { return };
             let arrival = Arrival::Bytes { node: link.node, connection: link.connection, bytes: piece.to_vec() };
-            let at = (self.now + LATENCY).max(link.free);
+            let at = (self.now + latency).max(link.free);
             link.free = at;
             self.schedule(at, arrival);
         }
@@ -331,7 +427,7 @@ impl Network {
                 self.transmit(index, connection);
                 self.nodes[index].closed.insert(connection);
                 if let Some(link) = self.links.remove(&(index, connection)) {
-                    let at = (self.now + LATENCY).max(link.free);
+                    let at = (self.now + self.latency(index, link.node)).max(link.free);
                     let closed = Arrival::Closed { node: link.node, connection: link.connection, error: None };
                     self.schedule(at, closed);
                     self.schedule(at, Arrival::Closed { node: index, connection, error: None });
@@ -348,12 +444,12 @@ impl Network {
         let connection = connect.connection;
         let remote = connect.remote;
         self.nodes[index].dials.push(connect);
-        let at = self.now + LATENCY;
-        let listener = self.nodes.iter().position(|node| node.address == remote.ip());
+        let listener = self.numbers.get(&remote.ip()).copied().filter(|other| !self.nodes[*other].dead);
         let Some(other) = listener.filter(|other| !self.unreachable.contains(&(index, *other))) else {
-            self.schedule(at, Arrival::Failed { node: index, connection });
+            self.schedule(self.now + LATENCY, Arrival::Failed { node: index, connection });
             return;
         };
+        let at = self.now + self.latency(index, other);
         let local = SocketAddr::new(self.nodes[index].address, 40000 + (self.count % 20000) as u16);
         let accepted = self.nodes[other].next_connection();
         self.links.insert((index, connection), Link { node: other, connection: accepted, free: at });
@@ -365,6 +461,14 @@ impl Network {
     fn schedule(&mut self, at: Instant, arrival: Arrival) {
         self.count += 1;
         self.arrivals.insert((at, self.count), arrival);
+    }
+
+    /// The same both ways.
+    fn latency(&self, left: usize, right: usize) -> Duration {
+        let pair = ((left.min(right) as u64) << 32) | left.max(right) as u64;
+        let mixed =
+            (pair ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32).wrapping_mul(0xD1B5_4A32_D192_ED03);
+        LATENCY + self.spread.mul_f64((mixed >> 40) as f64 / f64::from(1 << 24))
     }
 
     fn random(&mut self, below: u64) -> u64 {

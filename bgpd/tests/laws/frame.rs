@@ -1,0 +1,177 @@
+//! One neighbor says what the line of a table has, another one hears what comes of it.
+
+use bgpd::settings::NeighborSettings;
+use bgpd::speaker::{Event, Input};
+use bgpd::types::Families;
+use bgpd::view::SessionState;
+use bgpd::wire::{Capability, Notification, write_keepalive};
+
+use crate::network::Network;
+use crate::octets::{notification, octets};
+use crate::raw::{Raw, open, path};
+use crate::settings::{Told, address, neighbor, router};
+
+pub(crate) const GATEWAY: usize = 0;
+
+/// Good attributes, and what lines are mostly about: 10.1.0.0/16.
+pub(crate) const ORIGIN: &str = "40 01 01 02";
+pub(crate) const AS_PATH: &str = "40 02 06 02 01 0000FC01";
+pub(crate) const NEXT_HOP: &str = "40 03 04 0A00000B";
+pub(crate) const LOCAL_PREF: &str = "40 05 04 000000C8";
+pub(crate) const NLRI: &str = "10 0A01";
+
+/// What mostly follows: treat-as-withdraw; nothing at all; attribute discard.
+pub(crate) const WITHDRAWN: Then = Then::Mended(&["withdraw 10.1.0.0/16"]);
+pub(crate) const PASSED_ON: &[&str] = &["10.1.0.0/16 via 10.0.0.1 incomplete [64512 64513]"];
+pub(crate) const DISCARDED: Then = Then::Mended(PASSED_ON);
+
+/// What the neighbor has announced before, with ORIGIN IGP.
+const BEFORE: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
+const BEFORE_IPV6: [&str; 2] = ["fd00:1::/32", "fd00:2::/32"];
+
+/// Whose law it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Session {
+    /// AS 64513, four octets an AS number.
+    External,
+    /// Our AS.
+    Internal,
+    /// AS 64513, two octets an AS number (RFC 6793 §3: an OLD speaker).
+    Old,
+    /// AS 64513, IPv6 alone is negotiated.
+    Ipv6Only,
+    /// AS 64513, and its paths may begin with any AS.
+    AnyFirstAs,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then {
+    /// Nothing is wrong. The session stays, and the other neighbor hears this.
+    Told(&'static [&'static str]),
+    /// RFC 7606 §2, attribute discard or treat-as-withdraw. The same, and people are told what was wrong.
+    Mended(&'static [&'static str]),
+    /// The session ends with a NOTIFICATION: code, subcode, and data in hex.
+    Reset(u8, u8, &'static str),
+}
+
+/// A line: what is special, the octets, and what follows.
+pub(crate) type Line<'a> = (&'a str, Vec<u8>, Then);
+
+/// Holds every line against a speaker of its own.
+pub(crate) fn check(session: Session, lines: impl IntoIterator<Item = Line<'static>>) {
+    for (what, says, then) in lines {
+        Scene::new(session).hold(what, &says, then);
+    }
+}
+
+/// Both neighbors, Established.
+pub(crate) struct Scene {
+    pub(crate) network: Network,
+    pub(crate) says: Raw,
+    pub(crate) hears: Raw,
+}
+
+impl Scene {
+    pub(crate) fn new(session: Session) -> Self {
+        Self::with(session, |_| {})
+    }
+
+    /// With other settings for the neighbor that says what is on the line.
+    pub(crate) fn with(session: Session, change: impl FnOnce(&mut NeighborSettings)) -> Self {
+        let number = if matches!(session, Session::Internal) { 64512 } else { 64513 };
+        let mut says = neighbor("10.0.0.11", number);
+        says.session.enforce_first_asn = !matches!(session, Session::AnyFirstAs);
+        if matches!(session, Session::Ipv6Only) {
+            says.session.families = Some(Families::IPV6);
+        }
+        change(&mut says);
+        let settings =
+            router(64512, "10.0.0.1").with_neighbor("says", says).with_neighbor("hears", neighbor("10.0.0.12", 64514));
+        let mut network = Network::new(7, [(address("10.0.0.1"), settings)]);
+        network.input(GATEWAY, Input::Companions(vec![(address("10.0.0.1"), address("fd00::1"))]));
+        let hears = Raw::establish(&mut network, GATEWAY, "10.0.0.12", 64514);
+        let says = establish(&mut network, session, number);
+        let mut scene = Self { network, says, hears };
+        scene.announce_before(session);
+        scene
+    }
+
+    fn announce_before(&mut self, session: Session) {
+        let mut attributes = path(&[64513]);
+        attributes.local_pref = matches!(session, Session::Internal).then_some(100);
+        if !matches!(session, Session::Ipv6Only) {
+            self.says.announce(&mut self.network, &attributes, "10.0.0.11", &BEFORE);
+        }
+        self.says.announce(&mut self.network, &attributes, "fd00::11", &BEFORE_IPV6);
+        self.hears.hear(&mut self.network);
+        self.says.take(&mut self.network);
+    }
+
+    fn hold(&mut self, what: &str, says: &[u8], then: Then) {
+        let events = self.network.nodes[GATEWAY].events.len();
+        let before = self.network.routes(GATEWAY).len();
+        self.says.say(&mut self.network, |out| out.extend_from_slice(says));
+        let told = self.network.nodes[GATEWAY].events[events..]
+            .iter()
+            .any(|event| matches!(event, Event::Refused { neighbor: Some(name), .. } if name == "says"));
+        match then {
+            Then::Told(lines) => {
+                assert!(!told, "{what}: nothing is wrong with it\n{}", self.network);
+                self.stays(what, lines);
+            }
+            Then::Mended(lines) => {
+                assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
+                self.stays(what, lines);
+            }
+            Then::Reset(code, subcode, data) => {
+                self.ends(what, &Notification { code, subcode, data: octets(data) });
+                self.network.run_for(std::time::Duration::from_millis(1));
+                assert_eq!(self.withdrawn(), before, "{what}: its routes go");
+            }
+        }
+    }
+
+    /// The session goes on, and the other neighbor hears this.
+    fn stays(&mut self, what: &str, lines: &[&str]) {
+        assert_eq!(self.hears.hear(&mut self.network), lines, "{what}");
+        assert!(!self.says.is_closed(&self.network), "{what}");
+        assert_eq!(self.says.hear(&mut self.network), [""; 0], "{what}: it is told nothing");
+        let view = self.network.neighbor(GATEWAY, "says");
+        assert_eq!((view.state, view.last_error), (SessionState::Established, None), "{what}");
+    }
+
+    /// The neighbor hears this NOTIFICATION and nothing else, and `last_error` has it.
+    pub(crate) fn ends(&mut self, what: &str, expected: &Notification) {
+        let heard = self.says.take(&mut self.network);
+        let octets = notification(expected.code, expected.subcode, &expected.data);
+        assert_eq!(heard, octets, "{what}: it hears {heard:02x?}, not {octets:02x?}\n{}", self.network);
+        assert!(self.says.is_closed(&self.network), "{what}");
+        let error = self.network.neighbor(GATEWAY, "says").last_error.unwrap();
+        assert_eq!((error.sent, error.notification.as_ref()), (true, Some(expected)), "{what}");
+    }
+
+    /// How many prefixes the other neighbor hears to be withdrawn.
+    fn withdrawn(&mut self) -> usize {
+        let lines = self.hears.hear(&mut self.network);
+        let prefixes = lines.iter().map(|line| line.strip_prefix("withdraw ").unwrap().split(',').count());
+        prefixes.sum()
+    }
+}
+
+/// The neighbor that says what is on the line.
+fn establish(network: &mut Network, session: Session, number: u32) -> Raw {
+    let mut raw = Raw::connect(network, GATEWAY, "10.0.0.11", number);
+    raw = match session {
+        Session::Internal => raw.internal(),
+        Session::Old => raw.two_octet(),
+        _ => raw,
+    };
+    let mut open = open(number, "10.0.0.11");
+    if matches!(session, Session::Old) {
+        open.capabilities.retain(|capability| !matches!(capability, Capability::FourOctetAs(_)));
+    }
+    raw.say(network, |out| open.write(out));
+    raw.say(network, write_keepalive);
+    raw
+}
