@@ -236,7 +236,7 @@ fn bird_and_the_gateway_send_each_other_begin_and_end_of_a_refresh() {
 /// Waits until BIRD has logged all of it, in this order.
 async fn said(lab: &mut Lab, lines: &[&str]) {
     eventually(&format!("{lines:?} in BIRD's log"), async || {
-        let log = lab.running.process("bird")?.output();
+        let log = lab.running.process("far-bird")?.output();
         let mut rest = log.as_str();
         for line in lines {
             rest = rest.split_once(line).with_context(|| format!("no {line}"))?.1;
@@ -247,7 +247,7 @@ async fn said(lab: &mut Lab, lines: &[&str]) {
 }
 
 #[test]
-fn frr_asks_for_a_refresh_and_gets_it_and_answers_one() {
+fn frr_asks_for_a_refresh_and_gets_its_begin_and_its_end() {
     let frr_config = format!(
         "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
          neighbor 192.0.2.1 remote-as 64512\n address-family ipv4 unicast\n  network {THEIRS}\n exit-address-family\n"
@@ -258,27 +258,18 @@ fn frr_asks_for_a_refresh_and_gets_it_and_answers_one() {
         lab.start("gateway");
         established(lab).await;
         received(lab, THEIRS).await;
-        let refreshes = |key: &str| -> anyhow::Result<u64> {
+        let refreshes = || -> anyhow::Result<u64> {
             let shown = frr.ask("show bgp neighbors 192.0.2.1 json")?;
-            shown["192.0.2.1"]["messageStats"][key].as_u64().with_context(|| shown.to_string())
+            shown["192.0.2.1"]["messageStats"]["routeRefreshRecv"].as_u64().with_context(|| shown.to_string())
         };
-        let got = refreshes("routeRefreshRecv").unwrap();
+        let got = refreshes().unwrap();
         frr.vtysh(&["clear bgp ipv4 unicast 192.0.2.1 soft in"]).unwrap();
         eventually("begin and end at FRR", async || {
-            let now = refreshes("routeRefreshRecv")?;
+            let now = refreshes()?;
             ensure!(now >= got + 2, "{now}, {got} before");
             Ok(())
         })
         .await;
-        let sent = refreshes("routeRefreshSent").unwrap();
-        lab.tell("gateway", &["neighbor", "far", "refresh"]).await;
-        eventually("begin and end of FRR", async || {
-            let now = refreshes("routeRefreshSent")?;
-            ensure!(now >= sent + 2, "{now}, {sent} before");
-            Ok(())
-        })
-        .await;
-        assert_eq!(received(lab, THEIRS).await[0]["accepted"], true);
         assert!(frr.ask(&format!("show bgp ipv4 unicast {OURS} json")).unwrap()["paths"].is_array());
     });
 }
@@ -303,5 +294,112 @@ fn a_host_that_bird_marks_with_blackhole_is_dropped_by_the_kernel() {
         established(lab).await;
         lab.kernel_has("gateway", "near", &[(THEIRS, &[("192.0.2.2", "eth0")]), (victim, &[])]).await;
         assert!(lab.output("near", "ip", &["route", "get", "203.0.113.7"]).is_err(), "there is a way");
+    });
+}
+
+/// The gateway's neighbor takes and tells several paths; two more daemons, `left` and `right`, announce the same prefix.
+fn three_daemons(mode: &str) -> Site {
+    let other = |name: &str, address: &str, asn: u32| {
+        format!(
+            "[[bgp.neighbor]]\nname = '{name}'\naddress = '{address}'\nasn = {asn}\nconnect-retry = 1\n\
+             import = 'accept-all'\nexport = 'accept-all'\n"
+        )
+    };
+    let others = other("left", "192.0.2.3", 64521) + &other("right", "192.0.2.4", 64522);
+    let keys = format!("export = 'accept-all'\nadd-path = '{mode}'");
+    let mut site = site(BOTH, config("192.0.2.2", &keys, &others));
+    for (node, address) in [("left", "192.0.2.3/24"), ("right", "192.0.2.4/24")] {
+        site.nodes.push(Node::router(node));
+        site.links[0].ports.push(Port::new(node, "eth0", &[address]));
+    }
+    site
+}
+
+/// A daemon with one prefix.
+fn bird_with(prefix: &str, address: &str, asn: u32) -> String {
+    format!(
+        "router id {address};\nprotocol static own {{ ipv4; route {prefix} unreachable; }}\n\
+         protocol bgp far {{ local {address} as {asn}; neighbor 192.0.2.1 as 64512;\n\
+         ipv4 {{ import all; export all; }}; }}\n"
+    )
+}
+
+/// In the paths of one neighbor: the AS behind ours, and the identifier.
+fn origins_and_ids(paths: &[Value]) -> Vec<(u64, u64)> {
+    let mut found: Vec<_> = paths
+        .iter()
+        .filter_map(|path| Some((path["as_path"].as_array()?.last()?.as_u64()?, path["path_id"].as_u64()?)))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn bird_hears_of_both_paths_to_a_prefix_and_of_the_end_of_one() {
+    let shared = "10.50.0.0/24";
+    with_site(bird::PROGRAMS, three_daemons("both"), async |lab| {
+        let add_paths = bird_with(THEIRS, "192.0.2.2", 64513).replace("import all;", "add paths on; import all;");
+        let bird = Bird::start(lab, "far", &add_paths).await;
+        let _left = Bird::start(lab, "left", &bird_with(shared, "192.0.2.3", 64521)).await;
+        let right = Bird::start(lab, "right", &bird_with(shared, "192.0.2.4", 64522)).await;
+        lab.start("gateway");
+        let neighbor = established(lab).await;
+        assert!(capabilities(&neighbor).contains(&"add-path ipv4 both"), "{neighbor}");
+        eventually("both paths at BIRD", async || {
+            let text = bird.received(shared)?;
+            ensure!(text.contains("64512 64521") && text.contains("64512 64522"), "{text}");
+            Ok(())
+        })
+        .await;
+        let advertised = lab.show("gateway", &["advertised", "far"]).unwrap();
+        let routes = advertised["routes"].as_array().unwrap();
+        let route = routes.iter().find(|route| route["prefix"] == shared).unwrap();
+        let found = origins_and_ids(route["paths"].as_array().unwrap());
+        assert!(found.len() == 2 && found[0].1 != found[1].1, "{found:?}");
+        // What BIRD tells has identifiers too.
+        assert!(received(lab, THEIRS).await[0]["path_id"].is_u64());
+        right.ask("disable far").unwrap();
+        eventually("one path at BIRD", async || {
+            let text = bird.received(shared)?;
+            ensure!(text.contains("64512 64521") && !text.contains("64512 64522"), "{text}");
+            Ok(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn frr_tells_both_of_its_paths_to_a_prefix() {
+    let shared = "10.50.0.0/24";
+    let frr_config = "router bgp 64513\n bgp router-id 192.0.2.2\n no bgp ebgp-requires-policy\n \
+                      neighbor 192.0.2.1 remote-as 64512\n neighbor 192.0.2.3 remote-as 64521\n \
+                      neighbor 192.0.2.4 remote-as 64522\n address-family ipv4 unicast\n  \
+                      neighbor 192.0.2.1 addpath-tx-all-paths\n exit-address-family\n";
+    let mut site = three_daemons("receive");
+    site.gateways[0].config = config("192.0.2.2", "export = 'accept-all'\nadd-path = 'receive'", "");
+    let towards_frr = |address: &str, asn| {
+        bird_with(shared, address, asn).replace("neighbor 192.0.2.1 as 64512", "neighbor 192.0.2.2 as 64513")
+    };
+    let programs = [bird::PROGRAMS, &["bgpd", "zebra", "vtysh"]].concat();
+    with_site(&programs, site, async |lab| {
+        lab.frr("frr", "far", frr_config);
+        let _left = Bird::start(lab, "left", &towards_frr("192.0.2.3", 64521)).await;
+        let right = Bird::start(lab, "right", &towards_frr("192.0.2.4", 64522)).await;
+        lab.start("gateway");
+        established(lab).await;
+        let both = |paths: &[Value]| origins_and_ids(paths).iter().map(|(origin, _)| *origin).eq([64521, 64522]);
+        eventually("both paths of FRR", async || {
+            let paths = received(lab, shared).await;
+            ensure!(both(&paths), "{paths:?}");
+            Ok(())
+        })
+        .await;
+        right.ask("disable far").unwrap();
+        eventually("one path of FRR", async || {
+            let paths = received(lab, shared).await;
+            ensure!(origins_and_ids(&paths).len() == 1, "{paths:?}");
+            Ok(())
+        })
+        .await;
     });
 }

@@ -28,6 +28,8 @@ fn context() -> Context {
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }
 

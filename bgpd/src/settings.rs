@@ -137,6 +137,8 @@ pub struct SessionSettings {
     pub role: Option<Role>,
     /// IPv4 routes over IPv6 next hops, where the neighbor has them too (RFC 8950).
     pub extended_next_hop: bool,
+    /// Several paths to a prefix, where the neighbor has them too (RFC 7911).
+    pub add_path: Option<AddPath>,
     /// Messages of up to 65535 octets, where the neighbor has them too (RFC 8654).
     pub extended_messages: bool,
     /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
@@ -191,11 +193,23 @@ impl Default for SessionSettings {
             allow_own_asn: 0,
             role: None,
             extended_next_hop: true,
+            add_path: None,
             extended_messages: true,
             remove_private_asn: false,
             graceful_restart: Some(GracefulRestartSettings::default()),
         }
     }
+}
+
+/// Which way several paths to a prefix may go (RFC 7911).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddPath {
+    /// We take several.
+    Receive,
+    /// We send all that may be used, as many as are installed together at most.
+    Send,
+    /// Both.
+    Both,
 }
 
 /// A limit of prefixes, for each family.

@@ -5,6 +5,7 @@
 //! table (a lost session, a changed policy, a next hop) is done a slice a turn.
 
 mod accept;
+mod add_path;
 mod commands;
 mod connections;
 mod export;

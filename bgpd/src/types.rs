@@ -137,6 +137,8 @@ pub struct Families {
 }
 
 impl Families {
+    /// Neither.
+    pub const NONE: Self = Self { ipv4: false, ipv6: false };
     /// Both.
     pub const ALL: Self = Self { ipv4: true, ipv6: true };
     /// IPv4 alone, as a neighbor without the multiprotocol capability has it (RFC 4760 §8).

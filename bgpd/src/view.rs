@@ -38,6 +38,9 @@ pub struct PathView {
     pub wireguard_peer: Option<String>,
     /// Its neighbor is away, or is back and has not yet told it again.
     pub stale: bool,
+    /// Which of its paths this is, where the neighbor tells several (RFC 7911); as told (`advertised`): the identifier that
+    /// we gave it.
+    pub path_id: Option<u32>,
     /// How long this path is as it is.
     pub age: Duration,
     /// The policy rule that accepted it.

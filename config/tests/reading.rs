@@ -10,7 +10,8 @@ use std::time::Duration;
 use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
 use bgpd::role::Role;
 use bgpd::settings::{
-    GracefulRestartSettings, LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings,
+    AddPath, GracefulRestartSettings, LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs,
+    SessionSettings,
 };
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use bgpd::wire::Origin;
@@ -80,7 +81,7 @@ fn every_key_of_a_session_reaches_its_field() {
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
          allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n\
-         role = 'rs-client'\nextended-next-hop = false\nextended-messages = false\n\
+         role = 'rs-client'\nadd-path = 'both'\nextended-next-hop = false\nextended-messages = false\n\
          graceful-restart = { restart-time = '60s', stale-time = '5m', long-lived-stale-time = '1h' }\n\
          [[policy.mine]]\naction = 'accept'\n",
     );
@@ -109,6 +110,7 @@ fn every_key_of_a_session_reaches_its_field() {
         enforce_first_asn: false,
         allow_own_asn: 1,
         role: Some(Role::RouteServerClient),
+        add_path: Some(AddPath::Both),
         extended_next_hop: false,
         extended_messages: false,
         remove_private_asn: true,

@@ -43,6 +43,8 @@ pub(crate) fn context(negotiated: u8) -> Context {
         enforce_first_asn: bit(5),
         max_message,
         max_received: max_message,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }
 

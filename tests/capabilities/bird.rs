@@ -16,11 +16,11 @@ pub(crate) struct Bird {
 impl Bird {
     /// Starts it in a node's namespace and waits until it answers. The protocol `far` is the session.
     pub(crate) async fn start(lab: &mut Lab, node: &str, config: &str) -> Self {
-        let file = lab.file("bird.conf", &format!("log stderr all;\nprotocol device {{ }}\n{config}"));
-        let socket = lab.running.directory().file("bird.ctl");
+        let file = lab.file(&format!("{node}-bird.conf"), &format!("log stderr all;\nprotocol device {{ }}\n{config}"));
+        let socket = lab.running.directory().file(&format!("{node}-bird.ctl"));
         let mut command = lab.node(node).command("/usr/sbin/bird");
         command.args(["-f", "-c"]).arg(file).arg("-s").arg(&socket).arg("-P").arg(socket.with_extension("pid"));
-        lab.running.run("bird", command).unwrap();
+        lab.running.run(&format!("{node}-bird"), command).unwrap();
         let bird = Self { socket };
         eventually("BIRD", async || bird.ask("show status")).await;
         bird

@@ -56,6 +56,8 @@ fn context() -> Context {
         enforce_first_asn: false,
         max_message: wire::MAX_MESSAGE,
         max_received: wire::MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }
 

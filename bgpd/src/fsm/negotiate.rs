@@ -48,6 +48,7 @@ pub(super) fn negotiate(
     if families.is_empty() {
         return Err(unsupported_capability(offered));
     }
+    let (paths_sent, paths_received) = capabilities::several_paths(session, families, &open.capabilities);
     let (max_message, max_received) = capabilities::max_message(session, &open.capabilities);
     let context = Context {
         four_octet_as: open.four_octet_as(),
@@ -58,6 +59,8 @@ pub(super) fn negotiate(
         enhanced_refresh: open.capabilities.contains(&Capability::EnhancedRouteRefresh),
         max_message,
         max_received,
+        paths_sent,
+        paths_received,
     };
     Ok(Negotiated {
         context,
@@ -86,6 +89,8 @@ pub(super) fn context_before_open(identity: &Identity) -> Context {
         enhanced_refresh: false,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }
 

@@ -15,8 +15,15 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     prefix: IpNet,
-    /// `None`: it is withdrawn.
-    set: Option<SetId>,
+    news: News,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum News {
+    /// There is a path with this set.
+    Announced(SetId),
+    /// There is none any more: of several, none with this identifier (RFC 7911).
+    Withdrawn(Option<u32>),
 }
 
 /// Those that wait, all of one source.
@@ -30,19 +37,24 @@ pub(super) struct Arrivals {
 }
 
 impl Rib {
-    /// Takes the path of `source` away, at the latest with [`Rib::take_in`].
-    pub(crate) fn withdraw(&mut self, source: SourceId, prefix: IpNet, since: u32) {
-        self.arrive(source, prefix, None, since);
+    /// Takes the path of `source` away, the one with this identifier where it tells several; at the latest with
+    /// [`Rib::take_in`].
+    pub(crate) fn withdraw(&mut self, source: SourceId, path_id: Option<u32>, prefix: IpNet, since: u32) {
+        self.hear(source, prefix, News::Withdrawn(path_id), since);
     }
 
-    /// Takes what `source` says of a prefix, at the latest with [`Rib::take_in`].
-    pub(super) fn arrive(&mut self, source: SourceId, prefix: IpNet, set: Option<SetId>, since: u32) {
+    /// Takes a path of `source`, at the latest with [`Rib::take_in`].
+    pub(super) fn arrive(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
+        self.hear(source, prefix, News::Announced(set), since);
+    }
+
+    fn hear(&mut self, source: SourceId, prefix: IpNet, news: News, since: u32) {
         let Arrivals { source: other, waiting, .. } = &self.arrivals;
         if waiting.len() == BATCH || *other != source {
             self.take_in();
         }
         (self.arrivals.source, self.arrivals.since) = (source, since);
-        self.arrivals.waiting.push(Arrival { prefix, set });
+        self.arrivals.waiting.push(Arrival { prefix, news });
     }
 
     /// Takes in all that has arrived: nothing else may look at the paths before.
@@ -52,15 +64,15 @@ impl Rib {
         }
         let Arrivals { source, since, mut waiting, mut found } = std::mem::take(&mut self.arrivals);
         found.extend(waiting.iter().map(|arrival| self.destinations.find(&arrival.prefix)));
-        for (Arrival { prefix, set }, found) in waiting.drain(..).zip(found.drain(..)) {
-            match (found, set) {
-                (Some(destination), Some(set)) => self.renew(source, destination, set, since),
-                (Some(destination), None) => {
-                    self.take(source, destination);
+        for (Arrival { prefix, news }, found) in waiting.drain(..).zip(found.drain(..)) {
+            match (found, news) {
+                (Some(destination), News::Announced(set)) => self.renew(source, destination, set, since),
+                (Some(destination), News::Withdrawn(path_id)) => {
+                    self.take_path(source, path_id, destination);
                 }
                 // It was not there before this batch; it may be by now.
-                (None, Some(set)) => self.announce(source, prefix, set, since),
-                (None, None) => self.retract(source, &prefix),
+                (None, News::Announced(set)) => self.announce(source, prefix, set, since),
+                (None, News::Withdrawn(path_id)) => self.retract(source, path_id, &prefix),
             }
         }
         self.arrivals = Arrivals { source, since, waiting, found };

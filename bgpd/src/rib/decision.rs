@@ -68,6 +68,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) neighbor: &'a IpAddr,
     /// Our end of its session: two neighbors may share an address.
     pub(crate) local: &'a SocketAddr,
+    /// The identifier of the path, where the neighbor tells several (RFC 7911).
+    pub(crate) path_id: u32,
 }
 
 /// A step of the decision. What comes up to [`Step::Metric`] must be equal for paths to be used together.
@@ -97,6 +99,8 @@ pub(crate) enum Step {
     Address,
     /// The lower local address and port.
     Session,
+    /// The lower path identifier, between paths of one neighbor.
+    PathId,
 }
 
 impl fmt::Display for Step {
@@ -114,6 +118,7 @@ impl fmt::Display for Step {
             Self::ClusterList => "longer CLUSTER_LIST",
             Self::Address => "higher neighbor address",
             Self::Session => "higher local address or port",
+            Self::PathId => "higher path identifier",
         })
     }
 }
@@ -133,7 +138,8 @@ pub(crate) fn compare(left: &Candidate<'_>, right: &Candidate<'_>) -> (Ordering,
         .or_else(|| decided(l.router_id.cmp(&r.router_id), Step::RouterId))
         .or_else(|| decided(l.cluster_list_length.cmp(&r.cluster_list_length), Step::ClusterList))
         .or_else(|| decided(left.neighbor.cmp(right.neighbor), Step::Address))
-        .unwrap_or_else(|| (left.local.cmp(right.local), Step::Session))
+        .or_else(|| decided(left.local.cmp(right.local), Step::Session))
+        .unwrap_or_else(|| (left.path_id.cmp(&right.path_id), Step::PathId))
 }
 
 fn decided(order: Ordering, step: Step) -> Option<(Ordering, Step)> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{
-    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Rank, Rejection, Rib, Scratch,
+    AttributeSet, Content, DestinationId, Filter, Forward, Key, Outcome, OwnRoute, Path, Rank, Rejection, Rib, Scratch,
     SetId, Source, SourceId, is_martian,
 };
 use crate::policy::{Inquiry, LEAST_LOCAL_PREF, NewNextHop, Route};
@@ -51,8 +51,8 @@ impl Rib {
     ) -> Result<Vec<AttrError>, DecodeError> {
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
             prefixes.for_each(|prefix| {
-                if self.has_room(source, &prefix) {
-                    self.arrive(source, prefix, Some(set), since);
+                if self.has_room(source, key.path_id, &prefix) {
+                    self.arrive(source, prefix, set, since);
                 }
             });
             return Ok(Vec::new());
@@ -63,7 +63,7 @@ impl Rib {
             return Err(error);
         }
         if parsed.treatment() >= Some(Treatment::TreatAsWithdraw) {
-            prefixes.for_each(|prefix| self.withdraw(source, prefix, since));
+            prefixes.for_each(|prefix| self.withdraw(source, key.path_id, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
         let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
@@ -72,14 +72,14 @@ impl Rib {
         let mut inquiry = import.ask(received.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
-            if !self.has_room(source, &prefix) {
+            if !self.has_room(source, key.path_id, &prefix) {
                 continue; // before there is a set for it, which nothing would carry
             }
             let set = match last {
                 Some((_, set)) if !looks_at_prefix => set,
                 _ => self.judged(source, &received, (prefix, inquiry.as_mut()), &mut last),
             };
-            self.arrive(source, prefix, Some(set), since);
+            self.arrive(source, prefix, set, since);
         }
         Ok(std::mem::take(&mut parsed.errors))
     }
@@ -131,9 +131,13 @@ impl Rib {
         self.sets.insert(set)
     }
 
-    /// Asks import policy again about a path that is kept.
+    /// Asks import policy again about the paths that are kept.
     pub(crate) fn import_again(&mut self, source: SourceId, destination: DestinationId) {
-        let Some(path) = self.path_of(source, destination) else { return };
+        let paths: Vec<Path> = self.paths_of(source, destination).collect();
+        paths.into_iter().for_each(|path| self.import_path_again(source, destination, path));
+    }
+
+    fn import_path_again(&mut self, source: SourceId, destination: DestinationId, path: Path) {
         let Content::Received(bytes) = self.sets.at(path.set).content.clone() else { return };
         let Some(key) = Key::read(&bytes) else { return };
         let mut parsed = std::mem::take(&mut self.scratch.parsed);

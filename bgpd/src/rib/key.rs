@@ -12,6 +12,8 @@ use super::Source;
 pub(crate) struct Key<'a> {
     /// The family of the prefixes.
     pub(crate) family: Family,
+    /// Which of the neighbor's paths to a prefix this is, where it tells several (RFC 7911).
+    pub(crate) path_id: Option<u32>,
     /// The next hop of MP_REACH_NLRI; `None`: NEXT_HOP says.
     next_hop: Option<MpNextHop>,
     attributes: AttributeBytes<'a>,
@@ -20,13 +22,24 @@ pub(crate) struct Key<'a> {
 impl<'a> Key<'a> {
     /// Of NLRI in an UPDATE.
     pub(crate) fn new(family: Family, next_hop: Option<MpNextHop>, attributes: AttributeBytes<'a>) -> Self {
-        Self { family, next_hop, attributes }
+        Self { family, path_id: None, next_hop, attributes }
+    }
+
+    /// The same for a path with this identifier.
+    pub(crate) fn with_id(self, path_id: Option<u32>) -> Self {
+        Self { path_id, ..self }
     }
 
     /// Writes the key over what is in `out`.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.clear();
-        out.push(self.family as u8);
+        match self.path_id {
+            None => out.push(self.family as u8),
+            Some(id) => {
+                out.push(self.family as u8 | HAS_ID);
+                out.extend(id.to_be_bytes());
+            }
+        }
         match self.next_hop {
             None => out.push(0),
             Some(MpNextHop { address: IpAddr::V4(address), .. }) => {
@@ -44,8 +57,11 @@ impl<'a> Key<'a> {
 
     /// Reads what [`Key::write`] wrote; `None` for anything else.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&[family, length], rest) = bytes.split_first_chunk()?;
-        let family = *Family::ALL.get(usize::from(family))?;
+        let path_id = path_id(bytes);
+        let (&family, rest) = bytes.split_first()?;
+        let rest = if path_id.is_some() { rest.get(4..)? } else { rest };
+        let (&length, rest) = rest.split_first()?;
+        let family = *Family::ALL.get(usize::from(family & !HAS_ID))?;
         let (next_hop, attributes) = rest.split_at_checked(usize::from(length))?;
         let next_hop = match length {
             0 => None,
@@ -58,7 +74,7 @@ impl<'a> Key<'a> {
                 link_local: <[u8; 16]>::try_from(link_local).ok().map(Ipv6Addr::from),
             }),
         };
-        Some(Self { family, next_hop, attributes: AttributeBytes::from_key(attributes) })
+        Some(Self { family, path_id, next_hop, attributes: AttributeBytes::from_key(attributes) })
     }
 
     /// Reads the attributes as the neighbor's session has agreed, over what is in `parsed`. What comes back is where the
@@ -70,6 +86,15 @@ impl<'a> Key<'a> {
             Some(next_hop) => Some(effective(next_hop, source.scope)),
         }
     }
+}
+
+/// In the key's first octet: the path's identifier follows.
+const HAS_ID: u8 = 0x80;
+
+/// The identifier of the path in a key, without a look at the rest.
+pub(super) fn path_id(key: &[u8]) -> Option<u32> {
+    let (&[first, a, b, c, d], _) = key.split_first_chunk()?;
+    (first & HAS_ID != 0).then(|| u32::from_be_bytes([a, b, c, d]))
 }
 
 /// Where packets go. An IPv4 address in IPv6 clothes is an IPv4 next hop: no kernel installs `::ffff:a.b.c.d`.

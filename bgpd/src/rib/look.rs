@@ -47,10 +47,21 @@ impl Rib {
         self.sources[self.sets.at(set).source].gone
     }
 
-    /// The path of `source`.
-    pub(crate) fn path_of(&self, source: SourceId, destination: DestinationId) -> Option<Path> {
-        let position = self.position(source, destination)?;
-        Some(self.destinations.paths(destination)[position])
+    /// The paths of `source`: one, where it does not tell several (RFC 7911).
+    pub(crate) fn paths_of(&self, source: SourceId, destination: DestinationId) -> impl Iterator<Item = Path> + '_ {
+        let has_any = self.sources[source].received.contains(destination);
+        let paths = if has_any { self.destinations.paths(destination) } else { &[] };
+        paths.iter().copied().filter(move |path| self.sets.at(path.set).source == source)
+    }
+
+    /// How many equal paths are installed together.
+    pub(crate) fn multipath(&self) -> usize {
+        self.multipath
+    }
+
+    /// Whether changes of other paths than the best concern anybody.
+    pub(crate) fn set_tells_several(&mut self, tells_several: bool) {
+        self.tells_several = tells_several;
     }
 
     /// ORIGIN of the best path.
@@ -66,12 +77,16 @@ impl Rib {
         }
     }
 
-    /// The next hop of the path of `source`.
-    pub(crate) fn next_hop_of(&self, source: SourceId, destination: DestinationId) -> Option<NextHopId> {
-        match self.sets.at(self.path_of(source, destination)?.set).forward {
+    /// The next hops of the paths of `source`.
+    pub(crate) fn next_hops_by(
+        &self,
+        source: SourceId,
+        destination: DestinationId,
+    ) -> impl Iterator<Item = NextHopId> + '_ {
+        self.paths_of(source, destination).filter_map(|path| match self.sets.at(path.set).forward {
             Forward::To(next_hop) => Some(next_hop),
             Forward::Nowhere | Forward::Martian => None,
-        }
+        })
     }
 }
 

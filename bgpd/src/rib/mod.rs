@@ -60,6 +60,8 @@ pub(crate) struct Change {
     pub(crate) before: Option<Origin>,
     /// ORIGIN of the best path now.
     pub(crate) now: Option<Origin>,
+    /// It is about the best path, not only about others.
+    pub(crate) best: bool,
 }
 
 /// A destination whose decision is due.
@@ -80,6 +82,8 @@ pub(crate) struct Rib {
     next_hops: NextHops,
     /// How many equal paths are installed.
     multipath: usize,
+    /// Somebody is told of more than the best paths.
+    tells_several: bool,
     /// Destinations that have a best path.
     best: Bits,
     /// Destinations without any path.
@@ -114,6 +118,7 @@ impl Rib {
             sources: Slab::default(),
             next_hops: NextHops::default(),
             multipath: usize::from(multipath),
+            tells_several: false,
             best: Bits::default(),
             empty: Bits::default(),
             touched: Vec::new(),

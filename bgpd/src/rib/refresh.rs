@@ -1,10 +1,12 @@
-//! What a neighbor has yet to send again, while it refreshes its routes (RFC 7313 §4).
+//! What a neighbor has sent again, while it refreshes its routes (RFC 7313 §4).
 //!
-//! Only while a refresh is under way is there anything here: one bit a destination. Bits are taken off as routes arrive;
-//! what still has one at the end was not sent again, and goes.
+//! Only while a refresh is under way is there anything here: one bit a destination, or an entry a path where the
+//! neighbor tells several. What was not sent again at the end goes.
+
+use std::collections::HashSet;
 
 use super::bits::Bits;
-use super::{DestinationId, Rib, SourceId};
+use super::{DestinationId, Path, Rib, SourceId};
 use crate::types::Family;
 
 /// The refresh of one family.
@@ -13,6 +15,8 @@ pub(crate) struct Refresh {
     family: Family,
     /// Destinations of either family that were there at the beginning and have not come since.
     pub(super) awaited: Bits,
+    /// Paths with identifiers (RFC 7911) that have come.
+    pub(super) fresh_paths: HashSet<(DestinationId, u32)>,
     /// The neighbor has sent everything.
     pub(super) over: bool,
 }
@@ -22,7 +26,8 @@ impl Rib {
     pub(crate) fn begin_refresh(&mut self, source: SourceId, family: Family) {
         let source = &mut self.sources[source];
         source.refreshes.retain(|refresh| refresh.family != family);
-        source.refreshes.push(Refresh { family, awaited: source.received.clone(), over: false });
+        let awaited = source.received.clone();
+        source.refreshes.push(Refresh { family, awaited, fresh_paths: HashSet::new(), over: false });
     }
 
     /// The neighbor has sent all of a family: [`Rib::take_unrefreshed`] may begin.
@@ -31,12 +36,20 @@ impl Rib {
         refreshes.iter_mut().filter(|refresh| refresh.family == family).for_each(|refresh| refresh.over = true);
     }
 
-    /// Takes the path of `source` away where it is of this family and was not sent again.
+    /// Takes the paths of `source` away that are of this family and were not sent again.
     pub(crate) fn take_unrefreshed(&mut self, source: SourceId, destination: DestinationId, family: Family) {
         let is_due =
-            |refresh: &Refresh| refresh.over && refresh.family == family && refresh.awaited.contains(destination);
-        if self.sources[source].refreshes.iter().any(is_due) && Family::of(&self.prefix(destination)) == family {
-            self.take(source, destination);
+            |refresh: &&Refresh| refresh.over && refresh.family == family && refresh.awaited.contains(destination);
+        let Some(refresh) = self.sources[source].refreshes.iter().find(is_due) else { return };
+        if Family::of(&self.prefix(destination)) != family {
+            return;
+        }
+        let id = |path: Path| self.sets.at(path.set).path_id();
+        let is_fresh = |id: u32| refresh.fresh_paths.contains(&(destination, id));
+        let missing = self.paths_of(source, destination).map(id).filter(|id| !id.is_some_and(is_fresh));
+        let missing: Vec<Option<u32>> = missing.collect();
+        for id in missing {
+            self.take_path(source, id, destination);
         }
     }
 

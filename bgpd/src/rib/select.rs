@@ -67,13 +67,15 @@ impl Rib {
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
             }
-            if again && had_best || !self.is_same(due.best_before, now) {
+            let best = again && had_best || !self.is_same(due.best_before, now);
+            if best || self.tells_several {
                 let before = due.best_before.map(|set| self.sets.at(set));
                 changes.push(Change {
                     destination: due.destination,
                     source: before.map(|set| set.source),
                     before: before.map(|set| set.rank.origin),
                     now: now.map(|set| self.sets.at(set).rank.origin),
+                    best,
                 });
             }
         }
@@ -222,7 +224,9 @@ impl Rib {
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
         let set = self.sets.at(path.set);
         let source = &self.sources[set.source];
-        Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local }
+        let tells_several = !source.context.paths_received.is_empty();
+        let path_id = if tells_several { set.path_id().unwrap_or(0) } else { 0 };
+        Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local, path_id }
     }
 
     /// Whether a path may be used (RFC 4271 §9.1.2).

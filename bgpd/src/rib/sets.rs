@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::hash::{Index, Seed};
-use super::key::Key;
+use super::key::{self, Key};
 use super::next_hops::NextHopId;
 use super::slab::Slab;
 use super::{Rank, Source, SourceId};
@@ -130,6 +130,11 @@ impl AttributeSet {
     /// Whether import policy let it pass.
     pub(crate) fn is_accepted(&self) -> bool {
         self.outcome.rejected.is_none()
+    }
+
+    /// Which of its source's paths to a prefix it is, where there are several (RFC 7911).
+    pub(crate) fn path_id(&self) -> Option<u32> {
+        key::path_id(self.key())
     }
 
     /// A route of our own.

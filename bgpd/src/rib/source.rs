@@ -109,7 +109,7 @@ pub(crate) struct Source {
     pub(crate) doomed: Bits,
     /// What is yet to come again, while the neighbor refreshes its routes.
     pub(crate) refreshes: Vec<Refresh>,
-    /// Of `received`, by family.
+    /// Paths of `received`, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
@@ -211,5 +211,7 @@ pub(crate) fn plain_context(settings: &Settings) -> Context {
         enforce_first_asn: false,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }

@@ -5,7 +5,7 @@
 //! it.
 
 use super::bits::Bits;
-use super::{DestinationId, NextHopId, Rib, Source, SourceId};
+use super::{DestinationId, NextHopId, Path, Rib, Source, SourceId};
 use crate::types::{Community, Families, Family};
 use crate::wire::Context;
 
@@ -23,9 +23,11 @@ impl Source {
     }
 
     /// The neighbor is back in a session that reads and judges its routes as the one before did, so that what is here
-    /// stays what it is. `false`: it does not.
+    /// stays what it is. `false`: it does not, or tells several paths to a prefix, of which one that has come again says
+    /// nothing about the others.
     pub(crate) fn resume(&mut self, session: &Self) -> bool {
-        if !self.is_like(session) {
+        let tell_several = |source: &Self| !source.context.paths_received.is_empty();
+        if !self.is_like(session) || tell_several(self) || tell_several(session) {
             return false;
         }
         self.waits = false;
@@ -47,14 +49,17 @@ impl Source {
     }
 
     /// The neighbor has spoken of a destination, after its return or while it refreshes its routes.
-    pub(crate) fn refreshed(&mut self, destination: DestinationId) {
+    pub(crate) fn refreshed(&mut self, path_id: Option<u32>, destination: DestinationId) {
         for old in [&mut self.stale, &mut self.doomed] {
             if !old.is_empty() && old.remove(destination) && old.is_empty() {
                 *old = Bits::default();
             }
         }
         for refresh in &mut self.refreshes {
-            refresh.awaited.remove(destination);
+            match path_id {
+                None => refresh.awaited.remove(destination),
+                Some(id) => refresh.fresh_paths.insert((destination, id)),
+            };
         }
     }
 
@@ -105,9 +110,11 @@ impl Rib {
     }
 
     fn may_be_long_lived(&mut self, source: SourceId, destination: DestinationId) -> bool {
-        let Some(path) = self.path_of(source, destination) else { return false };
-        self.sets.at(path.set).received(&self.sources[source], &mut self.scratch.parsed);
-        !self.scratch.parsed.attributes.communities.contains(&Community::NO_LLGR)
+        let paths: Vec<Path> = self.paths_of(source, destination).collect();
+        paths.iter().all(|path| {
+            self.sets.at(path.set).received(&self.sources[source], &mut self.scratch.parsed);
+            !self.scratch.parsed.attributes.communities.contains(&Community::NO_LLGR)
+        })
     }
 
     /// Whether a stale path is to be judged as the last resort.

@@ -24,7 +24,8 @@ impl Rib {
         self.sources.remove(id);
     }
 
-    /// Takes a path of `source`, in place of the one it had. A path that is as before stays as old as it is.
+    /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
+    /// before stays as old as it is.
     pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
         let destination = self.destinations.find_or_insert(prefix);
         self.renew(source, destination, set, since);
@@ -32,26 +33,27 @@ impl Rib {
 
     /// As [`Rib::announce`], by number.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        self.sources[source].refreshed(destination);
+        let path_id = self.path_id(set);
+        self.sources[source].refreshed(path_id, destination);
         self.put(source, destination, set, since);
     }
 
     /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
-    pub(super) fn has_room(&mut self, source: SourceId, prefix: &IpNet) -> bool {
+    pub(super) fn has_room(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
         let Some(most) = self.sources[source].most else { return true };
         self.take_in(); // what has arrived counts
         let family = Family::of(prefix);
         if self.sources[source].fresh_prefixes_of(family) < most as usize {
             return true;
         }
-        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
+        let known = self.destinations.find(prefix).and_then(|destination| self.position(source, path_id, destination));
         self.sources[source].discarded[family as usize] += u64::from(known.is_none());
         known.is_some()
     }
 
     /// As [`Rib::renew`], where it is not the neighbor that says so.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let position = self.position(source, destination);
+        let position = self.position(source, self.path_id(set), destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
@@ -82,16 +84,21 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away.
-    pub(crate) fn retract(&mut self, source: SourceId, prefix: &IpNet) {
+    /// Takes the path of `source` away: the one with this identifier, where it tells several.
+    pub(crate) fn retract(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) {
         if let Some(destination) = self.destinations.find(prefix) {
-            self.take(source, destination);
+            self.take_path(source, path_id, destination);
         }
     }
 
-    /// As [`Rib::retract`], by number.
-    pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) -> bool {
-        let Some(position) = self.position(source, destination) else { return false };
+    /// Takes all paths of `source` away.
+    pub(crate) fn take(&mut self, source: SourceId, destination: DestinationId) {
+        while self.take_path(source, None, destination) {}
+    }
+
+    /// As [`Rib::retract`], by number. Without an identifier it is any path; `false`: there was none.
+    pub(super) fn take_path(&mut self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> bool {
+        let Some(position) = self.position(source, path_id, destination) else { return false };
         self.touch(destination, false);
         let path = self.destinations.paths(destination)[position];
         self.destinations.remove_path(destination, position);
@@ -101,9 +108,14 @@ impl Rib {
         }
         let family = Family::of(&record.prefix);
         let accepted = self.sets.at(path.set).is_accepted();
+        let gone = self.path_id(path.set);
+        let tells_several = !self.sources[source].context.paths_received.is_empty();
+        let is_last = !tells_several || self.paths_of(source, destination).next().is_none();
         let source = &mut self.sources[source];
-        source.received.remove(destination);
-        source.refreshed(destination);
+        if is_last {
+            source.received.remove(destination);
+        }
+        source.refreshed(gone, destination);
         source.prefixes[family as usize] -= 1;
         source.accepted -= usize::from(accepted);
         self.release(path.set);
@@ -136,12 +148,22 @@ impl Rib {
         }
     }
 
-    /// Where the path of `source` stands.
-    pub(super) fn position(&self, source: SourceId, destination: DestinationId) -> Option<usize> {
+    /// Which of its source's paths a set is for, where the source tells several (RFC 7911).
+    fn path_id(&self, set: SetId) -> Option<u32> {
+        let set = self.sets.at(set);
+        let tells_several = !self.sources[set.source].context.paths_received.is_empty();
+        tells_several.then(|| set.path_id())?
+    }
+
+    /// Where the path of `source` stands: the one with this identifier, or any.
+    pub(super) fn position(&self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> Option<usize> {
         if !self.sources[source].received.contains(destination) {
             return None; // without a look at the others' paths
         }
-        self.destinations.paths(destination).iter().position(|path| self.sets.at(path.set).source == source)
+        self.destinations.paths(destination).iter().position(|path| {
+            let set = self.sets.at(path.set);
+            set.source == source && (path_id.is_none() || set.path_id() == path_id)
+        })
     }
 
     /// The next thing to ask of the host.

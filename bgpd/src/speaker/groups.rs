@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::add_path::ToldPaths;
 use super::neighbor::NeighborId;
 use super::room::Room;
 use crate::rib::{AdjRibOut, NOTHING, SourceId};
-use crate::types::{ConnectionId, Families};
+use crate::types::ConnectionId;
+use crate::wire::Context;
 
 /// The number of a group; never used twice.
 pub(super) type GroupId = u32;
@@ -23,6 +25,8 @@ pub(super) struct Group {
     pub(super) out: AdjRibOut,
     /// Its only member is told so much at most. It stays alone.
     pub(super) room: Option<Room>,
+    /// Where its only member takes several paths to a prefix: what it was told of them.
+    pub(super) paths: Option<ToldPaths>,
 }
 
 /// One neighbor of a group.
@@ -93,8 +97,15 @@ pub(super) struct Groups {
 
 impl Groups {
     /// A session begins.
-    pub(super) fn begin(&mut self, member: Member, families: Families, room: Option<Room>) -> GroupId {
-        self.insert(Group { members: vec![member], out: AdjRibOut::new(families), room })
+    pub(super) fn begin(&mut self, member: Member, context: &Context, room: Option<Room>) -> GroupId {
+        let several = context.paths_sent;
+        let paths = (!several.is_empty()).then(|| ToldPaths::new(several));
+        self.insert(Group { members: vec![member], out: AdjRibOut::new(context.families), room, paths })
+    }
+
+    /// Whether somebody is told several paths to a prefix.
+    pub(super) fn tell_several(&self) -> bool {
+        self.all.values().any(|group| group.paths.is_some())
     }
 
     fn insert(&mut self, group: Group) -> GroupId {
@@ -135,7 +146,7 @@ impl Groups {
         let Some(group) = self.all.get(&id).filter(|group| group.members.len() > 1) else { return id };
         let out = group.out.clone();
         match self.leave(id, neighbor) {
-            Some(member) => self.insert(Group { members: vec![member], out, room: None }),
+            Some(member) => self.insert(Group { members: vec![member], out, room: None, paths: None }),
             None => id,
         }
     }

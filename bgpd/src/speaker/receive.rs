@@ -8,7 +8,7 @@ use super::neighbor::NeighborId;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
 use crate::types::{ConnectionId, Family};
-use crate::wire::{self, AttrError, DecodeError, Message, Notification, Update};
+use crate::wire::{self, AttrError, DecodeError, Message, Nlri, Notification, Update};
 
 /// Destinations touched in one turn, beyond which no further message is taken.
 const TOUCHED: usize = 2048;
@@ -89,8 +89,8 @@ impl Speaker {
         let since = self.since();
         let (mut withdrawn, mut announced) = (0, 0);
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
-        for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
-            self.rib.withdraw(source, prefix, since);
+        for (id, prefix) in update.withdrawn.paths().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.paths())) {
+            self.rib.withdraw(source, id, prefix, since);
             withdrawn += 1;
         }
         let errors = self.announcements(source, update, &mut announced);
@@ -116,16 +116,15 @@ impl Speaker {
         update: &Update<'_>,
         announced: &mut u64,
     ) -> Result<Vec<AttrError>, DecodeError> {
-        let since = self.since();
         let mut errors = Vec::new();
         if !update.nlri.is_empty() {
             let key = Key::new(Family::Ipv4, None, update.attributes);
-            errors.extend(self.rib.import(source, &key, update.nlri.iter().inspect(|_| *announced += 1), since)?);
+            errors.extend(self.import(source, key, &update.nlri, announced)?);
         }
         match update.mp_nlri {
             Some((next_hop, nlri)) if !nlri.is_empty() => {
                 let key = Key::new(nlri.family, Some(next_hop), update.attributes);
-                errors.extend(self.rib.import(source, &key, nlri.iter().inspect(|_| *announced += 1), since)?);
+                errors.extend(self.import(source, key, &nlri, announced)?);
             }
             _ if update.nlri.is_empty() && update.end_of_rib().is_none() => {
                 // RFC 7606 §5.2: attributes that announce nothing may still be wrong.
@@ -134,6 +133,28 @@ impl Speaker {
                 errors.extend(parsed.errors);
             }
             _ => {}
+        }
+        Ok(errors)
+    }
+
+    /// The prefixes of one field.
+    fn import(
+        &mut self,
+        source: SourceId,
+        key: Key<'_>,
+        nlri: &Nlri<'_>,
+        announced: &mut u64,
+    ) -> Result<Vec<AttrError>, DecodeError> {
+        let since = self.since();
+        if !nlri.has_ids {
+            return self.rib.import(source, &key, nlri.iter().inspect(|_| *announced += 1), since);
+        }
+        let paths: Vec<_> = nlri.paths().collect();
+        *announced += paths.len() as u64;
+        let mut errors = Vec::new();
+        for paths in paths.chunk_by(|left, right| left.0 == right.0) {
+            let key = key.with_id(paths[0].0);
+            errors.extend(self.rib.import(source, &key, paths.iter().map(|(_, prefix)| *prefix), since)?);
         }
         Ok(errors)
     }

@@ -243,7 +243,7 @@ fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
         (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
         (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
         session.max_prefixes_out.is_some(), // what was told is counted from its beginning
-        (session.role, session.extended_next_hop, session.extended_messages),
+        (session.role, session.extended_next_hop, session.extended_messages, session.add_path),
         session.graceful_restart.as_ref().map(|restart| (restart.restart_time, restart.long_lived_stale_time)),
     )
 }

@@ -31,9 +31,9 @@ pub(super) struct Writing {
     /// Who hears what, up to which octet.
     segments: Vec<(Audience, usize)>,
     /// The best path as it stands in the Loc-RIB.
-    best: ParsedAttributes,
+    pub(super) best: ParsedAttributes,
     /// As it is told.
-    told: PathAttributes,
+    pub(super) told: PathAttributes,
     batches: Vec<Batch>,
     withdrawn: Vec<Due>,
     prefixes: Vec<IpNet>,
@@ -246,7 +246,7 @@ fn place(batches: &mut Vec<Batch>, family: Family, told: Told) -> usize {
 
 impl Writing {
     /// What was written since the last segment is for these.
-    fn end_segment(&mut self, audience: Audience) {
+    pub(super) fn end_segment(&mut self, audience: Audience) {
         let end = self.bytes.len();
         let begin = self.segments.last().map_or(0, |(_, end)| *end);
         match self.segments.last_mut() {

@@ -195,11 +195,12 @@ impl Speaker {
             since: self.now,
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
-            group: self.groups.begin(member, negotiated.families, session.max_prefixes_out.as_ref().map(Room::new)),
+            group: self.groups.begin(member, &negotiated.context, session.max_prefixes_out.as_ref().map(Room::new)),
             untold: negotiated.families,
             refresh: Refreshes::default(),
             negotiated,
         });
+        self.rib.set_tells_several(self.groups.tell_several());
         neighbor.record.up(self.now);
         self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone(), graceful });
         self.connections.mark_writable(connection);
@@ -216,6 +217,7 @@ impl Speaker {
         neighbor.record.down(self.now, &text);
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);
+            self.rib.set_tells_several(self.groups.tell_several());
             self.leave(id, &session, &reason);
         }
         let (sent, notification) = parts(reason);

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::add_path::path_of;
 use super::export::{Best, Exporter};
+use super::groups::Group;
 use super::neighbor::{Neighbor, NeighborId, Session};
 use super::sender::Sender;
 use super::session::Obstacle;
@@ -11,7 +13,7 @@ use super::{Slice, Speaker};
 use crate::policy::Protocol;
 use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
 use crate::settings::RemoteAs;
-use crate::types::Families;
+use crate::types::{Families, Family};
 use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
@@ -172,6 +174,7 @@ impl Speaker {
             next_hop: next_hop.map(|next_hop| next_hop.address),
             wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
             stale: source.is_stale(destination),
+            path_id: set.path_id(),
             age: self.age(now, path),
             policy: policy_view(&set.outcome, source),
             rejected: None,
@@ -201,7 +204,7 @@ impl Speaker {
 
     fn received_view(&self, now: Instant, source: SourceId, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
-        let paths = self.rib.path_of(source, destination).into_iter().map(|path| {
+        let paths = self.rib.paths_of(source, destination).map(|path| {
             let set = self.rib.set(path.set);
             let mut parsed = ParsedAttributes::default();
             let next_hop = set.received(self.rib.source(set.source), &mut parsed);
@@ -227,24 +230,54 @@ impl Speaker {
         };
         let Some(group) = self.groups.get(session.group) else { return Some(Vec::new()) };
         let is_own = |set| self.rib.set(set).source == session.source;
-        let told = group.out.told.iter().filter(|id| !self.rib.best(*id).is_some_and(is_own));
-        let destinations = self.rib.slice_of(slice, told);
-        Some(destinations.into_iter().filter_map(|id| self.advertised_view(now, neighbor, session, id)).collect())
+        let is_told = |id: &DestinationId| match &group.paths {
+            Some(paths) if paths.families.contains(Family::of(&self.rib.prefix(*id))) => true,
+            _ => !self.rib.best(*id).is_some_and(is_own),
+        };
+        let destinations = self.rib.slice_of(slice, group.out.told.iter().filter(is_told));
+        let routes = destinations.into_iter().map(|id| {
+            let paths = self.told_paths(group, id).into_iter();
+            let views = paths.filter_map(|(path, path_id)| {
+                let view = self.advertised_view(now, neighbor, session, id, path)?;
+                Some(PathView { path_id, best: self.rib.best(id) == Some(path.set), ..view })
+            });
+            RouteView { prefix: self.rib.prefix(id), paths: views.collect() }
+        });
+        Some(routes.filter(|route| !route.paths.is_empty()).collect())
     }
 
-    /// What was told, or is on its way: what the neighbor was told is the best path as it is now.
+    /// What a group was told of a destination, or is to be told: the best path, or several, each with its identifier.
+    fn told_paths(&self, group: &Group, destination: DestinationId) -> Vec<(Path, Option<u32>)> {
+        let family = Family::of(&self.rib.prefix(destination));
+        match group.paths.as_ref().filter(|paths| paths.families.contains(family)) {
+            Some(paths) => {
+                let told = paths.of(destination);
+                told.filter_map(|(key, id)| Some((path_of(&self.rib, destination, key)?, Some(id)))).collect()
+            }
+            None => self
+                .rib
+                .best(destination)
+                .and_then(|_| self.rib.paths(destination).first())
+                .map(|path| (*path, None))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// What was told, or is on its way: what the neighbor was told is the path as it is now.
     fn advertised_view(
         &self,
         now: Instant,
         neighbor: &Neighbor,
         session: &Session,
         destination: DestinationId,
-    ) -> Option<RouteView> {
+        path: Path,
+    ) -> Option<PathView> {
         let exporter = self.exporter(neighbor, session);
         let context = &session.negotiated.context;
         let sender = Sender { exporter, context, rib: &self.rib, own: &self.own };
         let mut parsed = ParsedAttributes::default();
-        let best = Best::new(&self.rib, self.rib.best(destination)?, &mut parsed);
+        let best = Best::new(&self.rib, path.set, &mut parsed);
         if best.set.source == session.source || !sender.exporter.may_tell(&best) {
             return None;
         }
@@ -256,15 +289,8 @@ impl Speaker {
         }
         let mut attributes = PathAttributes::default();
         sender.exporter.attributes(&best, &told.changes, &mut attributes);
-        let path = *self.rib.paths(destination).first()?;
-        let view = PathView {
-            best: true,
-            attributes,
-            next_hop: Some(told.next_hop.address),
-            policy: None,
-            ..self.path_view(now, destination, path)
-        };
-        Some(RouteView { prefix, paths: vec![view] })
+        let next_hop = Some(told.next_hop.address);
+        Some(PathView { attributes, next_hop, policy: None, ..self.path_view(now, destination, path) })
     }
 
     fn session_of(&self, id: NeighborId) -> Option<(&Neighbor, &Session)> {

@@ -256,8 +256,8 @@ impl Speaker {
             if self.rib.source(dump.source).is_stale(destination) {
                 continue; // of an earlier session, which the station has seen end
             }
-            let path = self.rib.path_of(dump.source, destination);
-            slice.extend(path.map(|path| (path.set, self.rib.prefix(destination))));
+            let paths = self.rib.paths_of(dump.source, destination);
+            slice.extend(paths.map(|path| (path.set, self.rib.prefix(destination))));
         }
         self.show_paths(session, slice, at, out);
         Some(dump)
@@ -279,7 +279,15 @@ impl Speaker {
             while shown < prefixes.len() {
                 update.clear();
                 let context = &session.negotiated.context;
-                let written = wire::write_reach(&mut update, context, &parsed.attributes, next_hop, &prefixes[shown..]);
+                let (attributes, rest) = (&parsed.attributes, &prefixes[shown..]);
+                let written = match self.rib.set(*set).path_id() {
+                    None => wire::write_reach(&mut update, context, attributes, next_hop, rest),
+                    // RFC 7854 §4.2: as the OPENs of the session have it.
+                    Some(id) => {
+                        let paths: Vec<(u32, IpNet)> = rest.iter().map(|prefix| (id, *prefix)).collect();
+                        wire::write_reach(&mut update, context, attributes, next_hop, &paths)
+                    }
+                };
                 if written == 0 {
                     break; // it came in a message of the same length, so this is none of them
                 }

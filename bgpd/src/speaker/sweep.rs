@@ -122,9 +122,9 @@ impl Work {
             Self::Import => rib.import_again(source, destination),
             Self::NotSentAgain(family) => rib.take_unrefreshed(source, destination, *family),
             Self::NextHops(next_hops) => {
-                if let Some(again) = rib.next_hop_of(source, destination).and_then(|next_hop| next_hops.get(&next_hop))
-                {
-                    rib.touch(destination, *again);
+                let news = rib.next_hops_by(source, destination).filter_map(|next_hop| next_hops.get(&next_hop));
+                if let Some(again) = news.max().copied() {
+                    rib.touch(destination, again);
                 }
             }
         }

@@ -82,7 +82,13 @@ impl Speaker {
         for _ in 0..RUNS {
             match group.out.next(&self.rib, &mut writing.run) {
                 Pending::Run(_) if writing.run.is_empty() => {}
-                Pending::Run(best) => sender.send(best, group, writing),
+                Pending::Run(best) => {
+                    if let Some(mut told) = group.paths.take() {
+                        sender.send_paths(&mut told, group, writing);
+                        group.paths = Some(told);
+                    }
+                    sender.send(best, group, writing);
+                }
                 Pending::EndOfRib(families) => {
                     writing.end_of_rib(families); // RFC 4724 §2
                 }
@@ -144,7 +150,7 @@ impl Speaker {
 
     /// A group that has nothing left to tell joins another that has nothing left and tells the same.
     fn join(&mut self, id: NeighborId, group: GroupId) {
-        let is_idle = |group: &Group| group.out.is_idle() && group.room.is_none();
+        let is_idle = |group: &Group| group.out.is_idle() && group.room.is_none() && group.paths.is_none();
         if !self.groups.get(group).is_some_and(is_idle) {
             return;
         }

@@ -57,7 +57,9 @@ impl Speaker {
             return;
         }
         for group in self.groups.iter_mut() {
-            changes.iter().for_each(|change| group.out.mark(change.destination, change.source));
+            let all = group.paths.is_some();
+            let of_interest = changes.iter().filter(|change| change.best || all);
+            of_interest.for_each(|change| group.out.mark(change.destination, change.source));
             group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
         }
     }

@@ -62,13 +62,25 @@ pub struct Context {
     pub max_message: usize,
     /// The longest message that we take (RFC 8654).
     pub max_received: usize,
+    /// Families of which we send several paths, each with an identifier (RFC 7911).
+    pub paths_sent: Families,
+    /// Families of which we take several.
+    pub paths_received: Families,
 }
 
 impl Context {
     /// As far as it decides how messages are written, which it does alike for many neighbors.
     #[must_use]
     pub const fn writing(self) -> Self {
-        Self { remote_asn: Asn::TRANS, enforce_first_asn: false, enhanced_refresh: false, max_received: 0, ..self }
+        let paths_received = Families::NONE;
+        Self {
+            remote_asn: Asn::TRANS,
+            enforce_first_asn: false,
+            enhanced_refresh: false,
+            max_received: 0,
+            paths_received,
+            ..self
+        }
     }
 }
 

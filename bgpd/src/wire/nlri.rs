@@ -12,6 +12,8 @@ use crate::types::Family;
 pub struct Nlri<'a> {
     /// What the bytes are.
     pub family: Family,
+    /// Before each prefix stands the identifier of its path (RFC 7911 §3).
+    pub has_ids: bool,
     /// Checked: every length fits.
     bytes: &'a [u8],
 }
@@ -19,20 +21,21 @@ pub struct Nlri<'a> {
 impl<'a> Nlri<'a> {
     /// No prefixes.
     pub const fn empty(family: Family) -> Self {
-        Self { family, bytes: &[] }
+        Self { family, has_ids: false, bytes: &[] }
     }
 
     /// `None` where a length is too long for the family or for what is left (RFC 7606 §5.3).
-    pub(super) fn check(family: Family, bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn check(family: Family, has_ids: bool, bytes: &'a [u8]) -> Option<Self> {
         let longest = max_length(family);
         let mut rest = bytes;
-        while let Some((&length, after)) = rest.split_first() {
+        while !rest.is_empty() {
+            let (&length, after) = if has_ids { rest.get(ID..)? } else { rest }.split_first()?;
             if length > longest {
                 return None;
             }
             rest = after.get(octets(length)..)?;
         }
-        Some(Self { family, bytes })
+        Some(Self { family, has_ids, bytes })
     }
 
     /// Whether there is nothing.
@@ -42,18 +45,74 @@ impl<'a> Nlri<'a> {
 
     /// The prefixes in order.
     pub fn iter(&self) -> impl Iterator<Item = IpNet> + 'a {
-        let Self { family, bytes: mut rest } = *self;
+        self.paths().map(|(_, prefix)| prefix)
+    }
+
+    /// The prefixes in order, each with its identifier where it has one.
+    pub fn paths(&self) -> impl Iterator<Item = (Option<u32>, IpNet)> + 'a {
+        let Self { family, has_ids, bytes: mut rest } = *self;
         std::iter::from_fn(move || {
+            let mut id = None;
+            if has_ids {
+                let (octets, after) = rest.split_first_chunk()?;
+                (id, rest) = (Some(u32::from_be_bytes(*octets)), after);
+            }
             let (&length, after) = rest.split_first()?;
             rest = after.get(octets(length)..)?;
-            prefix(family, leading_bits(after), length)
+            Some((id, prefix(family, leading_bits(after), length)?))
         })
     }
 }
 
+/// Octets of a path identifier.
+const ID: usize = 4;
+
+/// What stands in NLRI: a prefix, or one with the identifier of its path (RFC 7911 §3).
+pub trait Destination {
+    /// The prefix.
+    fn prefix(&self) -> &IpNet;
+
+    /// The identifier.
+    fn id(&self) -> Option<u32>;
+}
+
+impl Destination for IpNet {
+    fn prefix(&self) -> &IpNet {
+        self
+    }
+
+    fn id(&self) -> Option<u32> {
+        None
+    }
+}
+
+impl Destination for (u32, IpNet) {
+    fn prefix(&self) -> &IpNet {
+        &self.1
+    }
+
+    fn id(&self) -> Option<u32> {
+        Some(self.0)
+    }
+}
+
+/// Octets of one of them on the wire.
+pub(super) fn encoded_len(destination: &impl Destination) -> usize {
+    let id = if destination.id().is_some() { ID } else { 0 };
+    id + 1 + octets(destination.prefix().prefix_len())
+}
+
 /// Octets of a prefix on the wire, without its length.
-pub(super) const fn octets(length: u8) -> usize {
+const fn octets(length: u8) -> usize {
     length.div_ceil(8) as usize
+}
+
+/// Appends one of them.
+pub(super) fn write_destination(destination: &impl Destination, out: &mut BytesMut) {
+    if let Some(id) = destination.id() {
+        out.put_u32(id);
+    }
+    write_prefix(destination.prefix(), out);
 }
 
 /// Appends one prefix.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::attribute::{OPTIONAL, RawAttribute, RawAttributes};
 use super::{AttrCode, AttrError, AttrFault, Context, DecodeError, Nlri};
-use crate::types::{Families, Family};
+use crate::types::Family;
 
 /// An UPDATE whose parts are located and whose NLRI are checked.
 #[derive(Clone, Debug)]
@@ -52,8 +52,9 @@ impl<'a> Update<'a> {
     pub(super) fn decode(body: &'a [u8], context: &Context) -> Result<Self, DecodeError> {
         let (withdrawn, rest) = length_prefixed(body)?;
         let (attributes, nlri) = length_prefixed(rest)?;
-        let withdrawn = Nlri::check(Family::Ipv4, withdrawn).ok_or(DecodeError::NetworkField)?;
-        let nlri = Nlri::check(Family::Ipv4, nlri).ok_or(DecodeError::NetworkField)?;
+        let has_ids = context.paths_received.ipv4;
+        let withdrawn = Nlri::check(Family::Ipv4, has_ids, withdrawn).ok_or(DecodeError::NetworkField)?;
+        let nlri = Nlri::check(Family::Ipv4, has_ids, nlri).ok_or(DecodeError::NetworkField)?;
         let mut update = Self {
             withdrawn,
             mp_withdrawn: None,
@@ -65,7 +66,7 @@ impl<'a> Update<'a> {
         if !context.families.ipv4 {
             update.ignore_own_fields();
         }
-        update.locate_mp(context.families).map_err(DecodeError::Attribute)?;
+        update.locate_mp(context).map_err(DecodeError::Attribute)?;
         Ok(update)
     }
 
@@ -92,7 +93,7 @@ impl<'a> Update<'a> {
 
     /// Finds MP_REACH_NLRI and MP_UNREACH_NLRI. What comes behind an attribute that overruns cannot be found; that
     /// it overruns is for [`AttributeBytes::parse`] to say.
-    fn locate_mp(&mut self, negotiated: Families) -> Result<(), AttrError> {
+    fn locate_mp(&mut self, context: &Context) -> Result<(), AttrError> {
         let mut seen_reach = false;
         let mut seen_unreach = false;
         for attribute in RawAttributes::new(self.attributes.bytes).flatten().filter(|found| found.code.carries_nlri()) {
@@ -104,13 +105,13 @@ impl<'a> Update<'a> {
             self.attributes.has_mp = true;
             self.attributes.has_wrong_mp_flags |= !attribute.flags_are(OPTIONAL);
             let read =
-                if reach { self.take_reach(&attribute, negotiated) } else { self.take_unreach(&attribute, negotiated) };
+                if reach { self.take_reach(&attribute, context) } else { self.take_unreach(&attribute, context) };
             read.map_err(|fault| attribute.error(fault))?;
         }
         Ok(())
     }
 
-    fn take_reach(&mut self, attribute: &RawAttribute<'a>, negotiated: Families) -> Result<(), AttrFault> {
+    fn take_reach(&mut self, attribute: &RawAttribute<'a>, context: &Context) -> Result<(), AttrFault> {
         let short = AttrFault::Length { found: attribute.value.len() };
         let (family, rest) = split_family(attribute.value).ok_or(short)?;
         let (&length, rest) = rest.split_first().ok_or(short)?;
@@ -118,21 +119,27 @@ impl<'a> Update<'a> {
         let (next_hop, rest) = rest.split_at_checked(usize::from(length)).ok_or(next_hop_length)?;
         let (_reserved, nlri) = rest.split_first().ok_or(short)?; // RFC 4760 §3: ignored
         self.attributes.has_mp_nlri = !nlri.is_empty();
-        match family.filter(|family| negotiated.contains(*family)) {
+        match family.filter(|family| context.families.contains(*family)) {
             Some(family) => {
                 let next_hop = MpNextHop::read(family, next_hop).ok_or(next_hop_length)?;
-                self.mp_nlri = Some((next_hop, Nlri::check(family, nlri).ok_or(AttrFault::Nlri)?));
+                self.mp_nlri = Some((
+                    next_hop,
+                    Nlri::check(family, context.paths_received.contains(family), nlri).ok_or(AttrFault::Nlri)?,
+                ));
             }
             None => self.ignored_family = true, // RFC 4760 §7
         }
         Ok(())
     }
 
-    fn take_unreach(&mut self, attribute: &RawAttribute<'a>, negotiated: Families) -> Result<(), AttrFault> {
+    fn take_unreach(&mut self, attribute: &RawAttribute<'a>, context: &Context) -> Result<(), AttrFault> {
         let short = AttrFault::Length { found: attribute.value.len() };
         let (family, nlri) = split_family(attribute.value).ok_or(short)?;
-        match family.filter(|family| negotiated.contains(*family)) {
-            Some(family) => self.mp_withdrawn = Some(Nlri::check(family, nlri).ok_or(AttrFault::Nlri)?),
+        match family.filter(|family| context.families.contains(*family)) {
+            Some(family) => {
+                self.mp_withdrawn =
+                    Some(Nlri::check(family, context.paths_received.contains(family), nlri).ok_or(AttrFault::Nlri)?)
+            }
             None => self.ignored_family = true, // RFC 4760 §7
         }
         Ok(())

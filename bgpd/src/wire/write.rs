@@ -3,27 +3,26 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::{BufMut, BytesMut};
-use ipnet::IpNet;
 
 use super::as_path::{AsPath, AsnWidth, needs_four_octets};
 use super::attribute::{EXTENDED_LENGTH, OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, descriptor};
 use super::message::{MessageType, begin, begin_length, finish, finish_length};
-use super::nlri::{octets, write_prefix};
+use super::nlri::{Destination, encoded_len, write_destination};
 use super::{Aggregator, AttrCode, Context, MpNextHop, PartialBits, PathAttributes, UnknownAttribute};
 use crate::types::{Family, LargeCommunity};
 
 /// Appends one UPDATE that announces as many of `prefixes` (all of one family) as fit, and returns how many.
 /// `attributes` are as they shall stand (AS already prepended, LOCAL_PREF only if internal). IPv4 with an IPv4
 /// next hop goes into the message's own fields, all else into MP_REACH_NLRI. 0 = not even one fits (RFC 8654 §4).
-pub fn write_reach(
+pub fn write_reach<T: Destination>(
     out: &mut BytesMut,
     context: &Context,
     attributes: &PathAttributes,
     next_hop: MpNextHop,
-    prefixes: &[IpNet],
+    prefixes: &[T],
 ) -> usize {
     let Some(first) = prefixes.first() else { return 0 };
-    match (Family::of(first), next_hop.address) {
+    match (Family::of(first.prefix()), next_hop.address) {
         (Family::Ipv4, IpAddr::V4(address)) => {
             write_update(out, context, |out, limit| {
                 out.put_u16(0); // no withdrawn routes
@@ -48,9 +47,9 @@ pub fn write_reach(
 }
 
 /// Appends one UPDATE that withdraws as many of `prefixes` (all of one family) as fit, and returns how many.
-pub fn write_unreach(out: &mut BytesMut, context: &Context, prefixes: &[IpNet]) -> usize {
+pub fn write_unreach<T: Destination>(out: &mut BytesMut, context: &Context, prefixes: &[T]) -> usize {
     let Some(first) = prefixes.first() else { return 0 };
-    match Family::of(first) {
+    match Family::of(first.prefix()) {
         Family::Ipv4 => write_update(out, context, |out, limit| {
             let length_at = begin_length(out);
             let count = write_prefixes(prefixes, limit.saturating_sub(2), out);
@@ -97,17 +96,22 @@ fn write_update(out: &mut BytesMut, context: &Context, body: impl FnOnce(&mut By
 }
 
 /// Appends prefixes, none beyond `limit`; returns how many.
-fn write_prefixes(prefixes: &[IpNet], limit: usize, out: &mut BytesMut) -> usize {
-    let fits = |prefix: &&IpNet, out: &BytesMut| out.len() + 1 + octets(prefix.prefix_len()) <= limit;
+fn write_prefixes<T: Destination>(prefixes: &[T], limit: usize, out: &mut BytesMut) -> usize {
     let mut count = 0;
-    while let Some(prefix) = prefixes.get(count).filter(|prefix| fits(prefix, out)) {
-        write_prefix(prefix, out);
+    while let Some(prefix) = prefixes.get(count).filter(|prefix| out.len() + encoded_len(*prefix) <= limit) {
+        write_destination(prefix, out);
         count += 1;
     }
     count
 }
 
-fn write_mp_reach(family: Family, next_hop: MpNextHop, prefixes: &[IpNet], limit: usize, out: &mut BytesMut) -> usize {
+fn write_mp_reach(
+    family: Family,
+    next_hop: MpNextHop,
+    prefixes: &[impl Destination],
+    limit: usize,
+    out: &mut BytesMut,
+) -> usize {
     let value_at = begin_mp(AttrCode::MP_REACH_NLRI, family, out);
     let address = match next_hop.address {
         IpAddr::V4(address) => address.to_ipv6_mapped(), // only IPv4 routes have an IPv4 next hop

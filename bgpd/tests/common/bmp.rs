@@ -179,5 +179,7 @@ fn context(legacy: bool) -> Context {
         enforce_first_asn: false,
         max_message: wire::MAX_MESSAGE,
         max_received: wire::MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }

@@ -98,6 +98,8 @@ impl Raw {
             enforce_first_asn: false,
             max_message: wire::MAX_MESSAGE,
             max_received: wire::MAX_MESSAGE,
+            paths_sent: Families::NONE,
+            paths_received: Families::NONE,
         };
         Self { node, connection, context }
     }
@@ -137,6 +139,30 @@ impl Raw {
         let next_hop = MpNextHop { address: address(via), link_local: None };
         self.say_agreed(network, |out, context| {
             assert_eq!(wire::write_reach(out, context, attributes, next_hop, &prefixes), prefixes.len());
+        });
+    }
+
+    /// Several paths, each with its identifier (RFC 7911).
+    pub(crate) fn announce_paths(
+        &mut self,
+        network: &mut Network,
+        attributes: &PathAttributes,
+        via: &str,
+        paths: &[(u32, &str)],
+    ) {
+        let paths: Vec<(u32, IpNet)> = paths.iter().map(|(id, prefix)| (*id, prefix.parse().unwrap())).collect();
+        let next_hop = MpNextHop { address: address(via), link_local: None };
+        let context = self.context;
+        self.say(network, |out| {
+            assert_eq!(wire::write_reach(out, &context, attributes, next_hop, &paths), paths.len());
+        });
+    }
+
+    pub(crate) fn withdraw_paths(&mut self, network: &mut Network, paths: &[(u32, &str)]) {
+        let paths: Vec<(u32, IpNet)> = paths.iter().map(|(id, prefix)| (*id, prefix.parse().unwrap())).collect();
+        let context = self.context;
+        self.say(network, |out| {
+            wire::write_unreach(out, &context, &paths);
         });
     }
 
@@ -196,18 +222,23 @@ impl Raw {
             return format!("end of {family}");
         }
         let withdrawn: Vec<_> =
-            update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())).collect();
+            update.withdrawn.paths().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.paths())).collect();
         if !withdrawn.is_empty() {
-            return format!("withdraw {}", list(withdrawn));
+            return format!("withdraw {}", list(withdrawn.into_iter().map(show_path)));
         }
         let parsed = update.attributes.parse(&self.context);
         assert_eq!(parsed.errors, [], "a speaker of ours sends nothing malformed");
         let (next_hop, prefixes): (IpAddr, Vec<_>) = match &update.mp_nlri {
-            Some((next_hop, nlri)) => (next_hop.address, nlri.iter().collect()),
-            None => (parsed.next_hop.unwrap().into(), update.nlri.iter().collect()),
+            Some((next_hop, nlri)) => (next_hop.address, nlri.paths().collect()),
+            None => (parsed.next_hop.unwrap().into(), update.nlri.paths().collect()),
         };
-        format!("{} via {next_hop} {}", list(prefixes), show_attributes(&parsed.attributes))
+        format!("{} via {next_hop} {}", list(prefixes.into_iter().map(show_path)), show_attributes(&parsed.attributes))
     }
+}
+
+/// `10.0.0.0/8`, with its identifier `10.0.0.0/8#7`.
+fn show_path((id, prefix): (Option<u32>, IpNet)) -> String {
+    id.map_or_else(|| prefix.to_string(), |id| format!("{prefix}#{id}"))
 }
 
 /// An OPEN with both families.

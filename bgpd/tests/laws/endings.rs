@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bgpd::settings::{NeighborSettings, PrefixLimit};
-use bgpd::speaker::{Command, Input};
+use bgpd::speaker::{Command, Input, Stop};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
 use bgpd::wire::Notification;
@@ -41,7 +41,7 @@ fn lines() -> Vec<Line> {
             |scene| scene.network.command(GATEWAY, "says", Command::Disable(Some("müde".to_owned()))),
             said(6, 2, "05 6D C3BC 64 65"),
         ),
-        ("stopped", any, |scene| scene.network.input(GATEWAY, Input::Stop), said(6, 2, "")),
+        ("stopped", any, |scene| scene.network.input(GATEWAY, Input::Stop(Stop::Withdraw)), said(6, 2, "")),
         ("reset", any, |scene| scene.network.command(GATEWAY, "says", Command::Reset), said(6, 4, "")),
         ("other settings", any, |scene| scene.reload(|says| says.session.hold_time = hold_time(30)), said(6, 6, "")),
         ("shut down in the settings", any, |scene| scene.reload(|says| says.shutdown = true), said(6, 2, "")),

@@ -5,6 +5,7 @@ use bgpd::types::{Community, Families};
 use bgpd::view::SessionState;
 use bgpd::wire::{self, Context, MpNextHop, PathAttributes, UnknownAttribute};
 use bytes::BytesMut;
+use ipnet::IpNet;
 use proptest::prelude::*;
 
 use crate::network::Network;
@@ -24,6 +25,8 @@ fn stream() -> Vec<u8> {
         enforce_first_asn: true,
         max_message: wire::MAX_MESSAGE,
         max_received: wire::MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     };
     let mut out = BytesMut::new();
     for number in 0..6 {
@@ -33,8 +36,8 @@ fn stream() -> Vec<u8> {
             unknown: vec![UnknownAttribute { code: 99, value: vec![7; number as usize] }],
             ..path(&[64513, 65000 + number])
         };
-        let ipv4 = format!("10.{number}.0.0/16").parse().unwrap();
-        let ipv6 = format!("fd00:{number}::/32").parse().unwrap();
+        let ipv4: IpNet = format!("10.{number}.0.0/16").parse().unwrap();
+        let ipv6: IpNet = format!("fd00:{number}::/32").parse().unwrap();
         let via = |text| MpNextHop { address: address(text), link_local: None };
         wire::write_reach(&mut out, &context, &attributes, via("10.0.0.11"), &[ipv4]);
         wire::write_reach(&mut out, &context, &attributes, via("fd00::11"), &[ipv6]);

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod add_path;
 mod blackhole;
 mod churn;
 mod collision;

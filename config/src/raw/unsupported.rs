@@ -14,7 +14,7 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &["add-path", "bfd"];
+const SESSION: &[&str] = &["bfd"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

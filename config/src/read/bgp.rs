@@ -242,6 +242,11 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
             "Offer IPv4 routes over IPv6 next hops (RFC 8950); where the link has no IPv4 address, `families` must name \
              `ipv4` too.",
         ),
+        add_path: keys.optional(
+            "add-path",
+            "Several paths to a prefix (RFC 7911): take them, send every usable one up to `multipath`, or both. \
+             `max-prefixes` then counts paths.",
+        ),
         extended_messages: keys.or(
             "extended-messages",
             default.extended_messages,

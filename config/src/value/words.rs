@@ -2,7 +2,7 @@
 
 use bgpd::policy::{Action, Protocol};
 use bgpd::role::Role;
-use bgpd::settings::LimitAction;
+use bgpd::settings::{AddPath, LimitAction};
 use bgpd::types::Family;
 use bgpd::wire::Origin;
 
@@ -74,6 +74,11 @@ impl Words for Role {
         ("rs", Self::RouteServer),
         ("rs-client", Self::RouteServerClient),
     ];
+}
+
+impl Words for AddPath {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("receive", Self::Receive), ("send", Self::Send), ("both", Self::Both)];
 }
 
 impl Words for Protocol {

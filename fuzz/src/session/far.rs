@@ -65,6 +65,8 @@ impl Far {
             enforce_first_asn: false,
             max_message: MAX_MESSAGE,
             max_received: MAX_MESSAGE,
+            paths_sent: Families::NONE,
+            paths_received: Families::NONE,
         }
     }
 

@@ -218,7 +218,7 @@ impl From<&PathView> for Path {
             communities: texts(&attributes.communities),
             large_communities: texts(&attributes.large_communities),
             extended_communities: texts(&attributes.extended_communities),
-            path_id: None,
+            path_id: view.path_id,
             age_seconds: view.age.as_secs(),
             policy: view.policy.as_ref().map(Policy::from),
             wireguard_peer: view.wireguard_peer.clone(),

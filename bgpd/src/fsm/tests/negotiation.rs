@@ -1,8 +1,8 @@
 use super::*;
 use crate::role::Role;
-use crate::settings::RemoteAs;
+use crate::settings::{AddPath, RemoteAs};
 use crate::types::{Families, HoldTime};
-use crate::wire::NextHopEncoding;
+use crate::wire::{AddPathFamily, NextHopEncoding};
 
 fn answer(session: SessionSettings, open: &Open) -> Bench {
     let mut bench = Bench::with(session).open_sent();
@@ -82,6 +82,31 @@ fn a_neighbor_without_extended_messages_is_sent_none_and_may_send_them_because_w
     let negotiated = negotiated(answer(SessionSettings::default(), &neighbor_open()));
     assert_eq!((negotiated.context.max_message, negotiated.context.max_received), (4096, 65535)); // RFC 8654 §4
     assert!(!negotiated.extended_next_hop);
+}
+
+#[test]
+fn several_paths_go_one_way_where_one_side_sends_and_the_other_receives() {
+    let mode = |mode| Some(Capability::AddPath(vec![AddPathFamily { afi: 1, safi: 1, mode }]));
+    let (none, ipv4) = (Families::NONE, Families::IPV4);
+    // Ours, theirs, what is sent, what is received.
+    let table = [
+        (Some(AddPath::Both), mode(3), ipv4, ipv4),
+        (Some(AddPath::Both), mode(1), ipv4, none),
+        (Some(AddPath::Both), mode(2), none, ipv4),
+        (Some(AddPath::Send), mode(3), ipv4, none),
+        (Some(AddPath::Receive), mode(3), none, ipv4),
+        (Some(AddPath::Send), mode(2), none, none),
+        (Some(AddPath::Both), mode(4), none, none), // RFC 7911 §4
+        (Some(AddPath::Both), None, none, none),
+        (None, mode(3), none, none),
+    ];
+    for (ours, theirs, sent, received) in table {
+        let session = SessionSettings { add_path: ours, families: Some(Families::ALL), ..SessionSettings::default() };
+        let offers = offered(session.clone()).iter().any(|capability| matches!(capability, Capability::AddPath(_)));
+        assert_eq!(offers, ours.is_some());
+        let context = negotiated(answer(session, &with(theirs.as_slice()))).context;
+        assert_eq!((context.paths_sent, context.paths_received), (sent, received), "{ours:?} {theirs:?}");
+    }
 }
 
 #[test]

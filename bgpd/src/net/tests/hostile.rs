@@ -111,6 +111,8 @@ fn updates() -> BytesMut {
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     };
     let mut out = BytesMut::new();
     for (number, prefix) in (0..).zip(many_prefixes(1000).chain(many_prefixes(1000))) {

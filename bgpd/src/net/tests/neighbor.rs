@@ -83,6 +83,8 @@ impl RawNeighbor {
             enforce_first_asn: false,
             max_message: MAX_MESSAGE,
             max_received: MAX_MESSAGE,
+            paths_sent: Families::NONE,
+            paths_received: Families::NONE,
         };
         loop {
             if let Some(length) = frame_length(&self.inbox, MAX_MESSAGE).unwrap() {

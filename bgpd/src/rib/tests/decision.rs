@@ -14,11 +14,13 @@ struct Known {
     metric: u32,
     neighbor: IpAddr,
     local: SocketAddr,
+    path_id: u32,
 }
 
 impl Known {
     fn candidate(&self) -> Candidate<'_> {
-        Candidate { rank: &self.rank, metric: self.metric, neighbor: &self.neighbor, local: &self.local }
+        let Self { rank, metric, neighbor, local, path_id } = self;
+        Candidate { rank, metric: *metric, neighbor, local, path_id: *path_id }
     }
 }
 
@@ -42,7 +44,7 @@ fn candidate() -> Known {
         med: 10,
         router_id: 1,
     };
-    Known { rank, metric: 5, neighbor: [10, 0, 0, 1].into(), local: local(179) }
+    Known { rank, metric: 5, neighbor: [10, 0, 0, 1].into(), local: local(179), path_id: 0 }
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -87,6 +89,7 @@ fn loser(step: Step) -> Known {
         Step::ClusterList => loser.rank.cluster_list_length = 1,
         Step::Address => loser.neighbor = [10, 0, 0, 2].into(),
         Step::Session => loser.local = local(1790),
+        Step::PathId => loser.path_id = 1,
     }
     loser
 }
@@ -106,6 +109,7 @@ fn each_step_outweighs_all_that_come_after_it() {
         Step::ClusterList,
         Step::Address,
         Step::Session,
+        Step::PathId,
     ];
     for step in steps {
         let mut winner = candidate();
@@ -168,7 +172,7 @@ fn our_own_routes_are_never_used_together() {
 /// Few values, so that ties are common.
 fn any_candidate() -> impl Strategy<Value = Known> {
     let rank = (0u8..4, 99u32..101, 0u8..3, any::<bool>(), 0u16..2, 1u32..3, 1u32..4, 0u32..3, 1u32..3);
-    (rank, 0u32..3, 1u8..4, 1u16..3).prop_map(|(rank, metric, octet, port)| {
+    (rank, 0u32..3, 1u8..4, 1u16..3, 0u32..3).prop_map(|(rank, metric, octet, port, path_id)| {
         let (kind, local_pref, origin, external, cluster_list_length, as_path_length, neighbor_as, med, router_id) =
             rank;
         let origin = [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)];
@@ -184,7 +188,7 @@ fn any_candidate() -> impl Strategy<Value = Known> {
             med,
             router_id,
         };
-        Known { rank, metric, neighbor: [10, 0, 0, octet].into(), local: local(port) }
+        Known { rank, metric, neighbor: [10, 0, 0, octet].into(), local: local(port), path_id }
     })
 }
 

@@ -201,7 +201,7 @@ impl Real {
                 assert_eq!(errors, []);
             }
             Step::Withdraw { neighbor, prefix: number } => {
-                self.rib.withdraw(self.sources[usize::from(neighbor)], prefix(number), 0);
+                self.rib.withdraw(self.sources[usize::from(neighbor)], None, prefix(number), 0);
             }
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
@@ -241,7 +241,7 @@ impl Real {
             Some(Answered::Changed { next_hop, again, sources }) => {
                 for source in sources {
                     for destination in self.received(source) {
-                        if self.rib.next_hop_of(source, destination) == Some(next_hop) {
+                        if self.rib.next_hops_by(source, destination).any(|found| found == next_hop) {
                             self.rib.touch(destination, again);
                         }
                     }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::*;
 use crate::types::{Asn, Families, Family};
 
+mod add_path;
 mod attributes;
 mod field;
 mod four_octet_as;
@@ -64,6 +65,8 @@ fn external() -> Context {
         enforce_first_asn: true,
         max_message: MAX_MESSAGE,
         max_received: MAX_MESSAGE,
+        paths_sent: Families::NONE,
+        paths_received: Families::NONE,
     }
 }
 

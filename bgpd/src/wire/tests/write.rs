@@ -131,7 +131,7 @@ fn what_stood_before_a_message_stays() {
 fn no_prefixes_are_no_message() {
     assert_eq!(reach(&attributes(), v4(), &[]), (0, vec![]));
     let mut out = BytesMut::new();
-    assert_eq!(write_unreach(&mut out, &external(), &[]), 0);
+    assert_eq!(write_unreach::<IpNet>(&mut out, &external(), &[]), 0);
     assert!(out.is_empty());
 }
 

@@ -36,7 +36,7 @@ fn routes_that_come_together_with_the_end_of_rib_are_told_again() {
     left.lose(&mut network);
     let mut left = super::left(&mut network);
     let next_hop = MpNextHop { address: address("10.0.0.11"), link_local: None };
-    let prefixes = [TWO[0].parse().unwrap()];
+    let prefixes: [ipnet::IpNet; 1] = [TWO[0].parse().unwrap()];
     left.say_agreed(&mut network, |out, context| {
         assert_eq!(wire::write_reach(out, context, &path(&[64513]), next_hop, &prefixes), 1);
         Family::ALL.into_iter().for_each(|family| wire::write_end_of_rib(out, family));
