@@ -554,8 +554,7 @@ fn after_a_restart_the_kernel_keeps_its_routes_until_all_neighbors_have_told_the
     let Some(Work::Kernel(mut ops)) = bench.work() else { panic!() };
     ops.sort_by_key(|op| op.route().prefix);
     assert_eq!(ops.len(), 2);
-    let now = route("10.244.1.0/24", hops(&[(Some("192.168.2.22"), LAN)]));
-    assert_eq!(ops[0], RouteOp::Replace(now));
+    assert_eq!(ops[0], RouteOp::Replace(route("10.244.1.0/24", hops(&[(Some("192.168.2.22"), LAN)]))));
     assert!(matches!(&ops[1], RouteOp::Delete(gone) if gone.prefix == net("10.244.3.0/24")));
 }
 
