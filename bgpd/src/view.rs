@@ -36,6 +36,8 @@ pub struct PathView {
     pub next_hop: Option<IpAddr>,
     /// The WireGuard peer behind the next hop, as [`crate::speaker::NextHopState`] names it.
     pub wireguard_peer: Option<String>,
+    /// Its neighbor is away, or is back and has not yet told it again.
+    pub stale: bool,
     /// How long this path is as it is.
     pub age: Duration,
     /// The policy rule that accepted it.

@@ -6,17 +6,26 @@
 //!                      192.0.2.3 third
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use anyhow::{Context as _, ensure};
+use ipnet::IpNet;
+use serde_json::Value;
 use vpngw::lab::site::{Gateway, Link, Node, Port, Site};
 
-use crate::common::daemon::{Attributes, Route};
+use crate::common::daemon::attributes::of_vpngw;
+use crate::common::daemon::{Attributes, Daemon, Route, Session, Settings, Table};
+use crate::common::{Lab, eventually};
 
 pub(crate) const GATEWAY: &str = "192.0.2.1";
 pub(crate) const GATEWAY_IPV6: &str = "2001:db8::1";
 pub(crate) const DAEMON: &str = "192.0.2.2";
 pub(crate) const DAEMON_IPV6: &str = "2001:db8::2";
+/// The daemon's where a router stands between.
+pub(crate) const FAR: &str = "198.51.100.2";
+pub(crate) const FAR_IPV6: &str = "2001:db8:ffff::2";
 pub(crate) const THIRD: &str = "192.0.2.3";
 pub(crate) const THIRD_IPV6: &str = "2001:db8::3";
 
@@ -29,7 +38,6 @@ pub(crate) const THIRD_AS: u32 = 65_010;
 
 /// What the gateway is told.
 pub(crate) struct Config {
-    asn: u32,
     sections: String,
     routes: Vec<Route>,
 }
@@ -37,7 +45,7 @@ pub(crate) struct Config {
 impl Config {
     /// With one neighbor by the name of `daemon` for each address; `keys` stand in each of its sections.
     pub(crate) fn new(neighbors: &[&str], asn: u32, keys: &str) -> Self {
-        let mut config = Self { asn: OUR_AS, sections: String::new(), routes: Vec::new() };
+        let mut config = Self { sections: String::new(), routes: Vec::new() };
         for address in neighbors {
             config = config.neighbor(&name(address), address, asn, keys);
         }
@@ -62,6 +70,18 @@ impl Config {
         self.neighbor("third", THIRD, THIRD_AS, keys)
     }
 
+    /// Neighbors that dial in from the daemon's networks, by the name of `range`.
+    #[must_use]
+    pub(crate) fn range(mut self, asn: u32, keys: &str) -> Self {
+        writeln!(
+            self.sections,
+            "[[bgp.dynamic-neighbor]]\nname = \"range\"\nrange = [\"192.0.2.0/24\", \"2001:db8::/64\"]\nasn = [{asn}]\n\
+             limit = 4\nimport = \"accept-all\"\nexport = \"out\"\n{keys}"
+        )
+        .unwrap();
+        self
+    }
+
     /// Prefixes of its own, told with these attributes.
     #[must_use]
     pub(crate) fn routes(mut self, routes: &[Route]) -> Self {
@@ -71,9 +91,9 @@ impl Config {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "[router]\nasn = {}\nrouter-id = \"{GATEWAY}\"\n\n[bgp]\nlisten = [\"[::]:179\"]\n\n{}\n\
+            "[router]\nasn = {OUR_AS}\nrouter-id = \"{GATEWAY}\"\n\n[bgp]\nlisten = [\"[::]:179\"]\n\n{}\n\
              [control]\nsocket = \"${{LAB}}/gateway.sock\"\n\n[log]\nlevel = \"debug\"\n",
-            self.asn, self.sections
+            self.sections
         );
         for route in &self.routes {
             writeln!(text, "[[bgp.originate]]\nprefix = \"{}\"", route.prefix).unwrap();
@@ -89,24 +109,98 @@ impl Config {
         text + "[[policy.out]]\naction = \"accept\"\n"
     }
 
+    /// All on one switch.
     pub(crate) fn site(&self) -> Site {
-        let port = |node, addresses: &[&str]| Port::new(node, "eth0", addresses);
+        let switch = vec![
+            port("gateway", "eth0", &[GATEWAY, GATEWAY_IPV6]),
+            port("daemon", "eth0", &[DAEMON, DAEMON_IPV6]),
+            port("third", "eth0", &[THIRD, THIRD_IPV6]),
+        ];
+        self.site_of([Node::router("gateway"), Node::router("daemon"), Node::router("third")], [("switch", switch)])
+    }
+
+    /// `third` is a router between the gateway and the daemon, which is at [`FAR`].
+    pub(crate) fn beyond_a_router(&self) -> Site {
+        let gateway = Node::router("gateway").route("198.51.100.0/24", THIRD).route("2001:db8:ffff::/64", THIRD_IPV6);
+        let daemon =
+            Node::router("daemon").route("192.0.2.0/24", "198.51.100.1").route("2001:db8::/64", "2001:db8:ffff::1");
+        let near = vec![port("gateway", "eth0", &[GATEWAY, GATEWAY_IPV6]), port("third", "eth0", &[THIRD, THIRD_IPV6])];
+        let far = vec![
+            port("third", "eth1", &["198.51.100.1", "2001:db8:ffff::1"]),
+            port("daemon", "eth0", &[FAR, FAR_IPV6]),
+        ];
+        self.site_of([gateway, daemon, Node::router("third")], [("near", near), ("far", far)])
+    }
+
+    fn site_of(&self, nodes: impl Into<Vec<Node>>, links: impl IntoIterator<Item = (&'static str, Vec<Port>)>) -> Site {
         Site {
             name: "interop",
             drawing: "",
-            nodes: vec![Node::router("gateway"), Node::router("daemon"), Node::router("third")],
-            links: vec![Link::new(
-                "switch",
-                vec![
-                    port("gateway", &["192.0.2.1/24", "2001:db8::1/64"]),
-                    port("daemon", &["192.0.2.2/24", "2001:db8::2/64"]),
-                    port("third", &["192.0.2.3/24", "2001:db8::3/64"]),
-                ],
-            )],
+            nodes: nodes.into(),
+            links: links.into_iter().map(|(name, ports)| Link::new(name, ports)).collect(),
             gateways: vec![Gateway { name: "gateway", node: "gateway", config: self.text() }],
             expectations: Vec::new(),
         }
     }
+}
+
+fn port(node: &'static str, interface: &'static str, addresses: &[&str]) -> Port {
+    let length = |address: &str| if address.contains(':') { 64 } else { 24 };
+    let addresses: Vec<String> = addresses.iter().map(|address| format!("{address}/{}", length(address))).collect();
+    Port::new(node, interface, &addresses.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The daemon's own.
+pub(crate) fn settings(sessions: Vec<Session>, routes: &[Route]) -> Settings {
+    Settings { asn: THEIR_AS, router_id: DAEMON.parse().unwrap(), sessions, routes: routes.to_vec() }
+}
+
+/// What the gateway shows of a neighbor.
+pub(crate) fn neighbor(lab: &Lab, name: &str) -> anyhow::Result<Value> {
+    lab.show("gateway", &["neighbor", name])
+}
+
+/// Whether the gateway's session with a neighbor is up; what it shows, where not.
+pub(crate) fn established(lab: &Lab, name: &str) -> anyhow::Result<Value> {
+    let shown = neighbor(lab, name)?;
+    ensure!(shown["state"] == "established", "{shown}");
+    Ok(shown)
+}
+
+/// What a neighbor has told the gateway and is not our own that came back: FRR sends everything to everybody, and it is
+/// received and never used (RFC 4271 section 9.1.2).
+pub(crate) fn received(lab: &Lab, name: &str) -> anyhow::Result<Table> {
+    let mut table = of_vpngw(&lab.show("gateway", &["received", name])?)?;
+    table.retain(|_, attributes| !attributes.as_path.contains(&OUR_AS));
+    Ok(table)
+}
+
+/// Whether the only path that the daemon told for a prefix is taken (`None`), or is not for this reason.
+pub(crate) fn fate_is(lab: &Lab, prefix: &str, rejected: Option<&str>) -> anyhow::Result<()> {
+    let shown = lab.show("gateway", &["received", &name(DAEMON)])?;
+    let routes = shown["routes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let route = routes.iter().find(|route| route["prefix"] == prefix).with_context(|| format!("{prefix}: {shown}"))?;
+    let path = &route["paths"][0];
+    ensure!(path["accepted"] == rejected.is_none() && path["rejected"].as_str() == rejected, "{path}");
+    Ok(())
+}
+
+/// Waits until every session is up on both sides and the daemon's own prefixes are at the gateway.
+pub(crate) async fn sessions_are_up<D: Daemon>(lab: &Lab, daemon: &D, settings: &Settings) {
+    eventually(&format!("the sessions with {}", D::NAME), async || {
+        let mut found = BTreeSet::new();
+        for session in &settings.sessions {
+            let name = name(&session.local.to_string());
+            established(lab, &name)?;
+            let state = daemon.session(session.neighbor)?;
+            ensure!(state.established, "{}", state.text);
+            found.extend(received(lab, &name)?.into_keys());
+        }
+        let wanted: BTreeSet<IpNet> = settings.routes.iter().map(|route| route.prefix).collect();
+        ensure!(found == wanted, "found {found:?}, wanted {wanted:?}");
+        Ok(())
+    })
+    .await;
 }
 
 /// What the gateway calls the neighbor with this address, where nothing else is said.

@@ -6,12 +6,13 @@ use anyhow::ensure;
 use bgpd::types::Family;
 use vpngw::lab::site::ip;
 
-use crate::common::daemon::attributes::{extended_community, of_vpngw};
+use crate::common::daemon::attributes::extended_community;
 use crate::common::daemon::bird::Bird;
 use crate::common::daemon::{Attributes, Daemon, Feature, Origin, Route, Session, Settings, Table};
 use crate::common::{Lab, eventually, with_site};
 use crate::site::{
-    Config, DAEMON, DAEMON_IPV6, GATEWAY, GATEWAY_IPV6, OUR_AS, THEIR_AS, THIRD, THIRD_AS, THIRD_IPV6, name,
+    Config, DAEMON, DAEMON_IPV6, GATEWAY, GATEWAY_IPV6, OUR_AS, THEIR_AS, THIRD, THIRD_AS, THIRD_IPV6, name, received,
+    settings,
 };
 
 pub(crate) fn tables_are_equal_on_one_session_of_both_families<D: Daemon>() {
@@ -32,7 +33,7 @@ fn exchange<D: Daemon>(addresses: &[&str], sessions: Vec<Session>) {
     with_site(&[D::PROGRAMS, Bird::PROGRAMS].concat(), config.site(), async |lab| {
         lab.start("gateway");
         let mut third = third(lab, &others()).await;
-        let settings = Settings { asn: THEIR_AS, router_id: DAEMON.parse().unwrap(), sessions, routes: theirs::<D>() };
+        let settings = settings(sessions, &theirs::<D>());
         let mut daemon = D::start(lab, "daemon", &settings).await;
 
         let told: Vec<Route> = ours().into_iter().chain(passed_on(others())).collect();
@@ -183,10 +184,8 @@ async fn gateway_has(lab: &Lab, addresses: &[&str], routes: &[Route]) {
     eventually("the daemon's routes at the gateway", async || {
         let mut found = Table::new();
         for address in addresses {
-            found.extend(of_vpngw(&lab.show("gateway", &["received", &name(address)])?)?);
+            found.extend(received(lab, &name(address))?);
         }
-        // FRR tells us our own routes, too: they are received, and never used (RFC 4271 section 9.1.2).
-        found.retain(|_, attributes| !attributes.as_path.contains(&OUR_AS));
         // FRR tells a MED of 0 where there is none: the same (RFC 4271 section 9.1.2.2).
         found.values_mut().for_each(|attributes| attributes.med = attributes.med.filter(|med| *med != 0));
         same(found, &wanted)

@@ -33,6 +33,8 @@ pub(super) struct Connection {
     remote: SocketAddr,
     adopted: Cell<bool>,
     closing: Cell<bool>,
+    /// Why it may not stay, where it lacks what a neighbor's connection must have.
+    refused: Cell<Option<io::Error>>,
     /// The speaker has something to send.
     pending: Cell<bool>,
     /// Octets taken from the speaker that the socket did not take yet.
@@ -48,6 +50,7 @@ impl Connection {
             remote,
             adopted: Cell::new(adopted),
             closing: Cell::new(false),
+            refused: Cell::new(None),
             pending: Cell::new(false),
             unwritten: Cell::new(0),
             changed: Notify::new(),
@@ -65,10 +68,25 @@ impl Connection {
 
     /// Gives an accepted connection its TTLs. One that cannot have them is closed: it would lack its protection.
     pub(super) fn adopt(&self, settings: SocketSettings) {
-        self.adopted.set(true);
-        if let Err(error) = socket::set_ttl(&self.stream, self.remote.ip(), settings) {
-            tracing::error!(remote = %self.remote, %error, "cannot set the TTL of a connection");
-            self.close();
+        let protected = socket::set_ttl(&self.stream, self.remote.ip(), settings);
+        match protected.and_then(|()| self.arrived_near(settings)) {
+            Ok(()) => self.adopted.set(true),
+            Err(error) => {
+                tracing::debug!(remote = %self.remote, %error, "a connection was closed");
+                self.refused.set(Some(error));
+                self.close();
+            }
+        }
+    }
+
+    /// RFC 5082 §3 holds for the first packets, too, which came before the kernel knew how far this neighbor may be.
+    fn arrived_near(&self, settings: SocketSettings) -> io::Result<()> {
+        let Some(least) = settings.min_ttl else { return Ok(()) };
+        match socket::arrival_ttl(&self.stream, self.stream.local_addr()?) {
+            Some(ttl) if ttl < least => {
+                Err(io::Error::other(format!("it came with a TTL of {ttl}, and ttl-security wants {least} at least")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -105,7 +123,7 @@ pub(super) async fn run(shell: Rc<Shell>, connection: Rc<Connection>) {
                 // Whatever is missing after this time is lost.
                 let _ = timeout(LINGER, pump.linger()).await;
             }
-            break None;
+            break pump.connection.refused.take();
         }
         match (pump.send(), pump.receive()) {
             (_, Receiving::Gone(error)) => break pump.broken.or(error),

@@ -18,9 +18,23 @@ use crate::speaker::Connect;
 pub(super) async fn run(shell: Rc<Shell>, connect: Connect) {
     let result = match timeout(connect.timeout, dial(&connect)).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:?}", connect.timeout))),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, unanswered(&connect))),
     };
     shell.dialled(connect.connection, result);
+}
+
+/// A kernel drops what fails TCP-MD5 (RFC 2385) or GTSM (RFC 5082) without a word: silence has these causes, too.
+fn unanswered(connect: &Connect) -> String {
+    let mut text = format!("no answer within {:?}", connect.timeout);
+    let causes = [
+        (connect.password.is_some(), "the TCP-MD5 passwords differ"),
+        (connect.socket.min_ttl.is_some(), "its TTL is too low for ttl-security"),
+    ];
+    let causes: Vec<&str> = causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause).collect();
+    if !causes.is_empty() {
+        text += &format!(": it is not reached, or {}", causes.join(", or "));
+    }
+    text
 }
 
 async fn dial(connect: &Connect) -> io::Result<TcpStream> {

@@ -1,8 +1,8 @@
 //! Socket options of a BGP connection. Any thread.
 //!
 //! The only unsafe code of this crate: `setsockopt`, `getsockopt` and `ioctl` for what neither std nor socket2 knows
-//! (a lowest TTL, TCP-MD5, the interface a connection arrived on, the system's own TTL again, what is unacknowledged), and
-//! the limit of descriptors.
+//! (a lowest TTL, TCP-MD5, the interface and the TTL a connection arrived with, the system's own TTL again, what is
+//! unacknowledged), and the limit of descriptors.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int};
@@ -106,25 +106,37 @@ pub(super) fn set_key(socket: &impl AsFd, prefix: IpNet, mapped: bool, password:
 /// The index of the interface on which an accepted connection arrived; `None` where the kernel does not say.
 /// `local` as the socket has it, IPv4-mapped or not.
 pub(super) fn arrival_interface(socket: &impl AsFd, local: SocketAddr) -> Option<u32> {
-    let (level, want, answer, skip) = match local {
-        SocketAddr::V4(_) => {
-            (libc::IPPROTO_IP, libc::IP_PKTINFO, libc::IP_PKTOPTIONS, offset_of!(libc::in_pktinfo, ipi_ifindex))
-        }
-        SocketAddr::V6(_) => (
-            libc::IPPROTO_IPV6,
-            libc::IPV6_RECVPKTINFO,
-            libc::IPV6_2292PKTOPTIONS,
-            offset_of!(libc::in6_pktinfo, ipi6_ifindex),
-        ),
+    let (want, skip) = match local {
+        SocketAddr::V4(_) => (libc::IP_PKTINFO, offset_of!(libc::in_pktinfo, ipi_ifindex)),
+        SocketAddr::V6(_) => (libc::IPV6_RECVPKTINFO, offset_of!(libc::in6_pktinfo, ipi6_ifindex)),
+    };
+    arrival(socket, local, want, skip).filter(|index| *index != 0)
+}
+
+/// The TTL with which the last packet of an accepted connection's handshake arrived; `None` where the kernel does not say.
+/// `local` as the socket has it, IPv4-mapped or not.
+pub(super) fn arrival_ttl(socket: &impl AsFd, local: SocketAddr) -> Option<u8> {
+    let want = match local {
+        SocketAddr::V4(_) => libc::IP_RECVTTL,
+        SocketAddr::V6(_) => libc::IPV6_RECVHOPLIMIT,
+    };
+    arrival(socket, local, want, 0)?.try_into().ok()
+}
+
+/// What a TCP socket remembers of its handshake: the number at `skip` in the one control message that `want` asks for.
+fn arrival(socket: &impl AsFd, local: SocketAddr, want: c_int, skip: usize) -> Option<u32> {
+    let (level, answer) = match local {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTOPTIONS),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_2292PKTOPTIONS),
     };
     set(socket, level, want, &1).ok()?;
-    // One control message: its header, then the packet info that was asked for.
+    // One control message: its header, then what was asked for.
     let mut answered = [0; 128];
     let length = get(socket, level, answer, &mut answered).ok()?;
     set(socket, level, want, &0).ok()?;
     let start = size_of::<libc::cmsghdr>() + skip;
-    let index = answered.get(..length)?.get(start..start + size_of::<u32>())?;
-    Some(u32::from_ne_bytes(index.try_into().ok()?)).filter(|index| *index != 0)
+    let number = answered.get(..length)?.get(start..start + size_of::<u32>())?;
+    Some(u32::from_ne_bytes(number.try_into().ok()?))
 }
 
 /// Octets written to a connection that its other end has not acknowledged; 0 where the kernel does not say.

@@ -172,7 +172,7 @@ impl Speaker {
         match direction {
             Direction::In => {
                 let source = self.rib.source(session.source);
-                Family::ALL.map(|family| (source.prefixes_of(family), source.discarded[family as usize] > 0))
+                Family::ALL.map(|family| (source.fresh_prefixes_of(family), source.discarded[family as usize] > 0))
             }
             Direction::Out => {
                 let room = self.groups.get(session.group).and_then(|group| group.room.as_ref());

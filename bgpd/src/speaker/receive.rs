@@ -86,9 +86,6 @@ impl Speaker {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
         let Some(session) = session else { return Ok(()) };
         let source = session.source;
-        if let Some(family) = update.end_of_rib() {
-            session.refresh.heard.insert(family);
-        }
         let since = self.since();
         let (mut withdrawn, mut announced) = (0, 0);
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
@@ -104,6 +101,10 @@ impl Speaker {
             counters.ignored_families += u64::from(update.ignored_family);
         }
         self.report(id, &errors?);
+        if let Some(family) = update.end_of_rib() {
+            self.rib.take_in(); // what has arrived is told again
+            self.end_of_rib(id, family);
+        }
         self.enforce_limit(id, Direction::In);
         Ok(())
     }

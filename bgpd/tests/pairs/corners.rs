@@ -126,3 +126,18 @@ fn an_aggregate_counts_right_while_a_lost_session_is_swept() {
     network.run_for(Duration::from_secs(60));
     assert!(network.route(GATEWAY, "10.0.0.0/8").is_none(), "stale aggregate");
 }
+
+#[test]
+fn the_reason_that_a_neighbor_gave_outlives_tries_that_come_to_nothing() {
+    let settings = router(64512, "10.0.0.1").with_neighbor("it", neighbor("10.0.0.11", 64513));
+    let mut network = Network::new(5, [(address("10.0.0.1"), settings)]);
+    let mut raw = Raw::settled(&mut network, 0, "10.0.0.11", 64513);
+    raw.say(&mut network, |out| {
+        wire::Notification { data: b"\x04back".to_vec(), ..wire::Notification::new(6, 2) }.write(out)
+    });
+    let told = |network: &Network| network.neighbor(0, "it").last_error.unwrap().text;
+    assert_eq!(told(&network), "received Cease/Administrative Shutdown: \"back\"");
+    let again = Raw::connect(&mut network, 0, "10.0.0.11", 64513);
+    network.input(0, Input::Closed { connection: again.id(), error: Some("reset by peer".to_owned()) });
+    assert_eq!(told(&network), "received Cease/Administrative Shutdown: \"back\"");
+}

@@ -25,6 +25,7 @@ mod policy;
 mod record;
 mod refresh;
 mod reload;
+mod restart;
 mod roles;
 mod schedules;
 mod soft_reset;

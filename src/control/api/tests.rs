@@ -35,6 +35,7 @@ fn path() -> PathView {
         neighbor_address: Some("169.254.64.2".parse().unwrap()),
         best: true,
         multipath: true,
+        stale: false,
         not_best: None,
         attributes: PathAttributes {
             origin: Origin::Incomplete,

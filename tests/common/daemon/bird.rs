@@ -10,7 +10,7 @@ use bgpd::types::Family;
 use ipnet::IpNet;
 
 use super::attributes::{as_path, extended_community, extended_text};
-use super::{Attributes, Daemon, Feature, Lab, Origin, Session, Settings, State, Table, family_number};
+use super::{Attributes, Counters, Daemon, Feature, Lab, Origin, Session, Settings, State, Table, family_number};
 use crate::common::{eventually, output};
 
 /// A running BIRD.
@@ -18,6 +18,7 @@ pub struct Bird {
     settings: Settings,
     config: PathBuf,
     socket: PathBuf,
+    log: PathBuf,
     process: String,
 }
 
@@ -36,10 +37,11 @@ impl Daemon for Bird {
         let config = lab.file(&format!("{node}-bird.conf"), &text(settings));
         let socket = lab.running.directory().file(&format!("{node}-bird.ctl"));
         let process = format!("{node}-bird");
+        let log = lab.running.directory().file(&format!("{process}.log"));
         let mut command = lab.node(node).command("/usr/sbin/bird");
         command.args(["-f", "-c"]).arg(&config).arg("-s").arg(&socket).arg("-P").arg(socket.with_extension("pid"));
         lab.running.run(&process, command).unwrap();
-        let bird = Self { settings: settings.clone(), config, socket, process };
+        let bird = Self { settings: settings.clone(), config, socket, log, process };
         eventually("BIRD", async || bird.ask("show status")).await;
         bird
     }
@@ -61,6 +63,30 @@ impl Daemon for Bird {
 
     fn received(&self, neighbor: IpAddr) -> anyhow::Result<Table> {
         table(&self.ask(&format!("show route all protocol {}", self.protocol(neighbor)?))?)
+    }
+
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters> {
+        let name = self.protocol(neighbor)?;
+        let shown = self.ask(&format!("show protocols all {name}"))?;
+        // A line for each family; the first number is what was received.
+        let lines = shown.lines().filter_map(|line| line.trim().strip_prefix("Import updates:"));
+        let numbers = lines.map(|line| line.split_whitespace().next().unwrap_or_default().parse::<u64>());
+        let updates = numbers.sum::<Result<u64, _>>().with_context(|| shown.clone())?;
+        let route_refreshes = self.said()?.matches(&format!("{name}: Got ROUTE-REFRESH")).count() as u64;
+        Ok(Counters { updates, route_refreshes })
+    }
+
+    fn said(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.log).map_err(Into::into)
+    }
+
+    fn says_of_cease(subcode: u8) -> &'static str {
+        match subcode {
+            1 => "Received: Maximum number of prefixes reached",
+            2 => "Received: Administrative shutdown",
+            4 => "Received: Administrative reset",
+            _ => "Received: ",
+        }
     }
 
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()> {
@@ -93,7 +119,7 @@ impl Bird {
 
 fn text(settings: &Settings) -> String {
     let mut text = format!(
-        "router id {};\nlog stderr all;\ndebug protocols {{ states, events }};\nprotocol device {{ }}\n",
+        "router id {};\nlog stderr all;\ndebug protocols {{ states, events, packets }};\nprotocol device {{ }}\n",
         settings.router_id
     );
     for family in Family::ALL {

@@ -8,13 +8,13 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use bgpd::types::Family;
 use ipnet::IpNet;
 use serde_json::Value;
 
 use super::attributes::number;
-use super::{Attributes, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table};
+use super::{Attributes, Counters, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table};
 use crate::common::eventually;
 
 /// A running ExaBGP.
@@ -63,7 +63,7 @@ impl Daemon for ExaBgp {
         lab.running.run(&daemon.process, command).unwrap();
         eventually("ExaBGP", async || {
             let log = lab.running.process(&daemon.process)?.output();
-            anyhow::ensure!(log.contains("loaded new configuration successfully"), "{log}");
+            ensure!(log.contains("loaded new configuration successfully"), "{log}");
             Ok(())
         })
         .await;
@@ -109,6 +109,38 @@ impl Daemon for ExaBgp {
         Ok(table)
     }
 
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters> {
+        let events = self.events(neighbor)?;
+        // Each comes parsed, and as a packet with a category.
+        let count = |kind: &str| {
+            let of_kind = events.iter().filter(|event| event["type"] == kind);
+            of_kind.filter(|event| event["neighbor"]["message"]["category"].is_null()).count() as u64
+        };
+        Ok(Counters { updates: count("update"), route_refreshes: count("refresh") })
+    }
+
+    fn said(&self) -> anyhow::Result<String> {
+        let mut said = String::new();
+        for session in &self.settings.sessions {
+            for event in self.events(session.neighbor)? {
+                match event["neighbor"]["message"]["body"].as_str().filter(|_| event["type"] == "notification") {
+                    Some(body) => said += &notification(body)?,
+                    None => writeln!(said, "{}", event["neighbor"])?,
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    fn says_of_cease(subcode: u8) -> &'static str {
+        match subcode {
+            1 => "NOTIFICATION 6/1",
+            2 => "NOTIFICATION 6/2",
+            4 => "NOTIFICATION 6/4",
+            _ => "NOTIFICATION 6/",
+        }
+    }
+
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()> {
         let session = self.settings.sessions.iter().find(|session| session.neighbor == neighbor);
         let mut lines = String::new();
@@ -136,7 +168,7 @@ impl ExaBgp {
 
     /// What it has heard of a neighbor since it was started, the oldest first.
     pub fn events(&self, neighbor: IpAddr) -> anyhow::Result<Vec<Value>> {
-        let text = fs::read_to_string(&self.events)?;
+        let text = String::from_utf8_lossy(&fs::read(&self.events)?).into_owned();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let events: Vec<Value> =
             whole.lines().filter(|line| line.starts_with('{')).map(event).collect::<Result<_, _>>()?;
@@ -160,10 +192,25 @@ impl ExaBgp {
     }
 }
 
-/// A line of the API. That of a ROUTE-REFRESH has its quotes twice.
+/// Code and subcode, and the text behind them where there is one (RFC 9003).
+fn notification(body: &str) -> anyhow::Result<String> {
+    let digits = body.trim_start_matches("0x");
+    let octets = (0..digits.len() / 2).map(|index| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16));
+    let octets: Vec<u8> = octets.collect::<Result<_, _>>().with_context(|| body.to_owned())?;
+    ensure!(octets.len() >= 2, "{body}");
+    Ok(format!(
+        "NOTIFICATION {}/{} {}\n",
+        octets[0],
+        octets[1],
+        String::from_utf8_lossy(octets.get(3..).unwrap_or_default())
+    ))
+}
+
+/// A line of the API. That of a ROUTE-REFRESH has its quotes twice, that of an end what the NOTIFICATION had, as it was.
 fn event(line: &str) -> anyhow::Result<Value> {
-    let parsed = serde_json::from_str(line).or_else(|_| serde_json::from_str(&line.replace("\"\"", "\"")));
-    parsed.with_context(|| line.to_owned())
+    let line = line.replace(char::is_control, " ");
+    let parsed = serde_json::from_str(&line).or_else(|_| serde_json::from_str(&line.replace("\"\"", "\"")));
+    parsed.with_context(|| line.clone())
 }
 
 fn family_name(family: Family) -> &'static str {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bgpd::types::Family;
@@ -10,13 +11,16 @@ use ipnet::IpNet;
 use serde_json::{Deserializer, Value};
 
 use super::attributes::{as_path, community, extended_community, extended_text, large_community, number, parsed};
-use super::{Attributes, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table, family_number};
+use super::{
+    Attributes, Counters, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table, family_number,
+};
 use crate::common::{eventually, frr};
 
 /// A running FRR and what it was told.
 pub struct Frr {
     settings: Settings,
     frr: frr::Frr,
+    log: PathBuf,
     name: String,
 }
 
@@ -33,7 +37,8 @@ impl Daemon for Frr {
 
     async fn start(lab: &mut Lab, node: &str, settings: &Settings) -> Self {
         let name = format!("{node}-frr");
-        let frr = Self { settings: settings.clone(), frr: lab.frr(&name, node, &text(settings)), name };
+        let log = lab.running.directory().file(&format!("{name}-bgpd.log"));
+        let frr = Self { settings: settings.clone(), frr: lab.frr(&name, node, &text(settings)), log, name };
         eventually("FRR", async || frr.frr.vtysh(&["show bgp summary"])).await;
         frr
     }
@@ -101,6 +106,26 @@ impl Daemon for Frr {
         Ok(prefixes)
     }
 
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters> {
+        let shown = self.frr.ask(&format!("show bgp neighbors {neighbor} json"))?;
+        let counts = &shown[neighbor.to_string()]["messageStats"];
+        let count = |key: &str| counts[key].as_u64().with_context(|| counts.to_string());
+        Ok(Counters { updates: count("updatesRecv")?, route_refreshes: count("routeRefreshRecv")? })
+    }
+
+    fn said(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.log).map_err(Into::into)
+    }
+
+    fn says_of_cease(subcode: u8) -> &'static str {
+        match subcode {
+            1 => " 6/1 (Cease/Maximum Number of Prefixes Reached)",
+            2 => " 6/2 (Cease/Administrative Shutdown)",
+            4 => " 6/4 (Cease/Administrative Reset)",
+            _ => " 6/",
+        }
+    }
+
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()> {
         self.frr.vtysh(&[&format!("clear bgp {neighbor} soft in")]).map(drop)
     }
@@ -110,8 +135,6 @@ impl Daemon for Frr {
     }
 
     fn enable(&self, neighbor: IpAddr) -> anyhow::Result<()> {
-        // The one takes away the text, the other the state.
-        self.configure(&format!("no neighbor {neighbor} shutdown message"))?;
         self.configure(&format!("no neighbor {neighbor} shutdown"))
     }
 }

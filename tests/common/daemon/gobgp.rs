@@ -9,7 +9,7 @@ use bgpd::types::Family;
 use serde_json::Value;
 
 use super::attributes::{extended_community, number};
-use super::{Attributes, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table, mrt};
+use super::{Attributes, Counters, Daemon, Feature, Lab, Origin, Route, Session, Settings, State, Table, mrt};
 use crate::common::{PAUSE, gobgp};
 
 /// `session_state` of GoBGP's API.
@@ -22,6 +22,7 @@ pub struct GoBgp {
     settings: Settings,
     gobgp: gobgp::GoBgp,
     table: PathBuf,
+    log: PathBuf,
     process: String,
 }
 
@@ -32,6 +33,7 @@ impl Daemon for GoBgp {
     fn lacks(feature: Feature) -> Option<&'static str> {
         match feature {
             Feature::TwoOctetAs => Some("it has no switch for it"),
+            Feature::AskRefresh => Some("`softresetin` looks at what it has kept, and asks nobody"),
             Feature::HoldTimeZero => Some("it refuses a session without a hold time"),
             _ => None,
         }
@@ -39,9 +41,10 @@ impl Daemon for GoBgp {
 
     async fn start(lab: &mut Lab, node: &str, settings: &Settings) -> Self {
         let process = format!("{node}-gobgp");
-        let gobgp = lab.gobgpd(&process, node, &text(settings)).await;
+        let gobgp = lab.gobgpd(&process, node, &text(settings), "info").await;
         let table = lab.running.directory().file(&format!("{process}.mrt"));
-        let daemon = Self { settings: settings.clone(), gobgp, table, process };
+        let log = table.with_extension("log");
+        let daemon = Self { settings: settings.clone(), gobgp, table, log, process };
         daemon.announce(&settings.routes).unwrap();
         daemon
     }
@@ -78,12 +81,34 @@ impl Daemon for GoBgp {
         Ok(table)
     }
 
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters> {
+        let shown = self.gobgp.ask(&["neighbor", &neighbor.to_string()])?;
+        // What is 0 is left out.
+        let count = |key: &str| shown["state"]["messages"]["received"][key].as_u64().unwrap_or_default();
+        Ok(Counters { updates: count("update"), route_refreshes: count("refresh") })
+    }
+
+    fn said(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.log).map_err(Into::into)
+    }
+
+    fn says_of_cease(subcode: u8) -> &'static str {
+        match subcode {
+            1 => "notification-received code 6(cease) subcode 1(",
+            2 => "notification-received code 6(cease) subcode 2(",
+            4 => "notification-received code 6(cease) subcode 4(",
+            _ => "notification-received code 6(cease)",
+        }
+    }
+
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()> {
         self.gobgp.run(&["neighbor", &neighbor.to_string(), "softresetin"]).map(drop)
     }
 
     fn disable(&self, neighbor: IpAddr, message: &str) -> anyhow::Result<()> {
-        self.gobgp.run(&["neighbor", &neighbor.to_string(), "disable", "--reason", message]).map(drop)
+        // `disable` has the same flag, and does not send it.
+        self.gobgp.run(&["neighbor", &neighbor.to_string(), "shutdown", "--reason", message])?;
+        self.gobgp.run(&["neighbor", &neighbor.to_string(), "disable"]).map(drop)
     }
 
     fn enable(&self, neighbor: IpAddr) -> anyhow::Result<()> {
@@ -100,12 +125,13 @@ impl GoBgp {
                 (route.prefix, attributes)
             })
             .collect();
-        // The command ends before everything was taken, and succeeds whatever happens.
-        for _ in 0..TRIES {
+        // The command ends before its last routes were taken, and succeeds whatever happens: each time others are the last.
+        for first in 0..TRIES {
             if self.holds(&wanted)? {
                 return Ok(());
             }
-            std::fs::write(&self.table, mrt::table(&wanted))?;
+            let routes = wanted.iter().cycle().skip(first % wanted.len()).take(2 * wanted.len());
+            std::fs::write(&self.table, mrt::table(routes))?;
             self.gobgp.run(&["mrt", "inject", "global", &self.table.display().to_string()])?;
             std::thread::sleep(PAUSE);
         }
@@ -145,7 +171,8 @@ fn family_name(family: Family) -> &'static str {
 }
 
 fn text(settings: &Settings) -> String {
-    let locals: Vec<String> = settings.sessions.iter().map(|session| format!("\"{}\"", session.local)).collect();
+    let mut locals: Vec<String> = settings.sessions.iter().map(|session| format!("\"{}\"", session.local)).collect();
+    locals.dedup();
     let mut text = format!(
         "[global.config]\n  as = {}\n  router-id = \"{}\"\n  port = 179\n  local-address-list = [{}]\n",
         settings.asn,

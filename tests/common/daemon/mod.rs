@@ -60,6 +60,15 @@ pub trait Daemon: Sized {
         Ok(self.received(neighbor)?.into_keys().collect())
     }
 
+    /// What it has counted.
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters>;
+
+    /// Everything that it has said of what neighbors told it and of what it did: its log.
+    fn said(&self) -> anyhow::Result<String>;
+
+    /// What it says there when a Cease with this subcode (RFC 4486) arrives.
+    fn says_of_cease(subcode: u8) -> &'static str;
+
     /// Has it ask a neighbor for all its routes again (RFC 2918).
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()>;
 
@@ -75,8 +84,6 @@ pub trait Daemon: Sized {
 pub enum Feature {
     /// Originate a route with other AS numbers in its path than its own.
     AsPath,
-    /// Originate a route whose extended communities are route targets of an AS number of four octets or of an address.
-    WideExtendedCommunities,
     /// Refuse a hold time or run without one.
     HoldTimeZero,
     /// Send a text of ours with the end of a session.
@@ -87,14 +94,12 @@ pub enum Feature {
     MaxPrefixes,
     /// Reflect routes.
     Reflect,
-    /// Check the TTL of what arrives.
-    TtlSecurity,
     /// Speak as one that has AS numbers of two octets only.
     TwoOctetAs,
-    /// Be dialled.
-    Listen,
-    /// Send IPv6 routes with a next hop that can be used over an IPv4 session.
-    BothFamilies,
+    /// Ask a neighbor for its routes again.
+    AskRefresh,
+    /// Be dialled where the session has a password.
+    ListenWithPassword,
 }
 
 /// What a daemon is told.
@@ -152,6 +157,13 @@ pub struct State {
     pub established: bool,
     /// Whatever the daemon says of it, the last error too.
     pub text: String,
+}
+
+/// What arrived; BIRD counts the routes of its UPDATEs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    pub updates: u64,
+    pub route_refreshes: u64,
 }
 
 impl Session {

@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Attributes, Table};
+use ipnet::IpNet;
+
+use super::Attributes;
 
 const TABLE_DUMP_V2: u16 = 13;
 const PEER_INDEX_TABLE: u16 = 1;
@@ -16,13 +18,13 @@ const OPTIONAL: u8 = 0x90;
 const OPTIONAL_TRANSITIVE: u8 = 0xD0;
 
 /// The file; every route must have a next hop.
-pub fn table(routes: &Table) -> Vec<u8> {
+pub fn table<'a>(routes: impl Iterator<Item = (&'a IpNet, &'a Attributes)>) -> Vec<u8> {
     let mut file = Vec::new();
     // The collector, a view without a name, and the one peer that told it: an IPv4 address, an AS of four octets.
     let (collector, peer_type) = (Ipv4Addr::LOCALHOST.octets(), 2);
     let peer = [&[peer_type][..], &collector, &collector, &0_u32.to_be_bytes()].concat();
     record(&mut file, PEER_INDEX_TABLE, &[&collector[..], &[0, 0, 0, 1], &peer].concat());
-    for (number, (prefix, attributes)) in routes.iter().enumerate() {
+    for (number, (prefix, attributes)) in routes.enumerate() {
         let subtype = if prefix.addr().is_ipv4() { RIB_IPV4_UNICAST } else { RIB_IPV6_UNICAST };
         let nlri = [&[prefix.prefix_len()][..], &octets(prefix.addr())[..usize::from(prefix.prefix_len().div_ceil(8))]]
             .concat();

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::attributes::{as_path, community, extended_community, extended_text, large_community, number, parsed};
-use super::{Attributes, Daemon, Feature, Lab, Origin, Session, Settings, State, Table};
+use super::{Attributes, Counters, Daemon, Feature, Lab, Origin, Session, Settings, State, Table};
 use crate::common::{eventually, output};
 
 /// A running OpenBGPD.
@@ -22,6 +22,7 @@ pub struct OpenBgpd {
     settings: Settings,
     config: PathBuf,
     socket: PathBuf,
+    log: PathBuf,
     process: String,
 }
 
@@ -32,6 +33,9 @@ impl Daemon for OpenBgpd {
     fn lacks(feature: Feature) -> Option<&'static str> {
         match feature {
             Feature::AsPath => Some("its networks can only be prepended with its own AS"),
+            Feature::ListenWithPassword => {
+                Some("on Linux it sets the key on connections that it dials, not where it listens")
+            }
             Feature::TwoOctetAs => Some("it has no switch for it"),
             _ => None,
         }
@@ -40,7 +44,8 @@ impl Daemon for OpenBgpd {
     async fn start(lab: &mut Lab, node: &str, settings: &Settings) -> Self {
         let socket = lab.running.directory().file(&format!("{node}-openbgpd.sock"));
         let process = format!("{node}-openbgpd");
-        let bgpd = Self { settings: settings.clone(), config: socket.with_extension("conf"), socket, process };
+        let (config, log) = (socket.with_extension("conf"), socket.with_extension("log"));
+        let bgpd = Self { settings: settings.clone(), config, socket, log, process };
         bgpd.write().unwrap();
         let mut command = lab.node(node).command("unshare");
         command.args(["--mount", "sh", "-c"]);
@@ -77,6 +82,26 @@ impl Daemon for OpenBgpd {
     fn prefixes(&self, neighbor: IpAddr) -> anyhow::Result<BTreeSet<IpNet>> {
         let shown = self.ask(&["show", "rib", "in", "neighbor", &neighbor.to_string()])?;
         shown["rib"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(prefix).collect()
+    }
+
+    fn counters(&self, neighbor: IpAddr) -> anyhow::Result<Counters> {
+        let shown = self.ask(&["show", "neighbor", &neighbor.to_string()])?;
+        let counts = &shown["neighbors"][0]["stats"]["message"]["received"];
+        let count = |key: &str| counts[key].as_u64().with_context(|| shown.to_string());
+        Ok(Counters { updates: count("updates")?, route_refreshes: count("route_refresh")? })
+    }
+
+    fn said(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.log).map_err(Into::into)
+    }
+
+    fn says_of_cease(subcode: u8) -> &'static str {
+        match subcode {
+            1 => "received notification: Cease, received max-prefix exceeded",
+            2 => "received notification: Cease, administratively down",
+            4 => "received notification: Cease, administrative reset",
+            _ => "received notification: Cease",
+        }
     }
 
     fn refresh(&self, neighbor: IpAddr) -> anyhow::Result<()> {
@@ -184,7 +209,8 @@ fn neighbor(number: usize, session: &Session) -> String {
     if let Some(ttl) = session.multihop.or(session.local_ipv6.map(|_| 2)) {
         line(format!("multihop {ttl}"));
     }
-    if let Some(seconds) = session.hold_time {
+    // It takes 0, and offers 3 at least.
+    if let Some(seconds) = session.hold_time.filter(|seconds| *seconds > 0) {
         line(format!("holdtime {seconds}"));
     }
     if let Some(limit) = session.max_prefixes {
@@ -203,6 +229,9 @@ fn prefix(route: &Value) -> anyhow::Result<IpNet> {
 
 fn attributes(route: &Value) -> anyhow::Result<Attributes> {
     let text = |key: &str| route[key].as_str().with_context(|| format!("{key} in {route}"));
+    // What it has no column for.
+    let others = route["attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let attribute = |key: &str| others.iter().find_map(|other| other.get(key));
     Ok(Attributes {
         origin: Origin::parse(text("origin")?)?,
         as_path: as_path(text("aspath")?)?,
@@ -216,9 +245,9 @@ fn attributes(route: &Value) -> anyhow::Result<Attributes> {
             let (kind, value) = text.split_once(' ').with_context(|| text.to_owned())?;
             extended_community(kind, value)
         })?,
-        originator: route["originator"].as_str().and_then(|text| text.parse().ok()),
-        cluster_list: route["cluster_list"]
-            .as_array()
+        originator: attribute("originator").and_then(|address| address.as_str()?.parse().ok()),
+        cluster_list: attribute("cluster_list")
+            .and_then(Value::as_array)
             .map(|list| list.iter().filter_map(|address| address.as_str()?.parse().ok()).collect())
             .unwrap_or_default(),
     })

@@ -1,6 +1,6 @@
 //! Connections that end, and what the other side hears of it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::gateway::{listener, many_prefixes};
@@ -46,7 +46,7 @@ async fn a_notification_arrives_behind_a_full_queue_although_more_was_sent_than_
     });
     let (Heard::Notification(notification), Heard::End) = heard.await.unwrap() else { panic!("no NOTIFICATION") };
     assert_eq!((notification.code, notification.subcode), (1, 1));
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
 }
 
 #[tokio::test]
@@ -73,6 +73,27 @@ async fn a_connection_from_an_unknown_address_is_closed_and_told_of() {
         .await;
 }
 
+/// What it sends may be there before the kernel has been told how far away the neighbor may be.
+#[tokio::test]
+async fn a_neighbor_that_is_too_far_away_is_not_heard_at_all() {
+    let (listening, at) = listener(Ipv4Addr::LOCALHOST);
+    let settings = settings(64513, 1).neighbor("far", SocketAddr::from((FAR, 1)), |neighbor| {
+        neighbor.passive = true;
+        neighbor.session.ttl_security = Some(1);
+    });
+    let mut gateway = Gateway::start(settings, vec![listening]);
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut far = RawNeighbor::dial(FAR, at);
+        far.send(|out| RawNeighbor::open(64600, 90).write(out));
+        far.send(crate::wire::write_keepalive);
+        // Not even an OPEN: an end, or a reset because of what was not read.
+        matches!(far.stream.read(&mut [0; 64]), Ok(0) | Err(_))
+    });
+    let why = "connection lost: it came with a TTL of 64, and ttl-security wants 255 at least";
+    gateway.until(why, |_, neighbors| neighbors[0].last_error.as_ref().is_some_and(|error| error.text == why)).await;
+    assert!(heard.await.unwrap());
+}
+
 #[tokio::test]
 async fn stopping_tells_every_neighbor_and_ends_the_thread() {
     let (gateway, at) = gateway();
@@ -93,7 +114,7 @@ async fn stopping_tells_every_neighbor_and_ends_the_thread() {
         }
     });
     let other_handle = gateway.bgp.clone();
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
     assert_eq!(last.await.unwrap(), (Notification::new(6, 2), Heard::End));
     assert_eq!(other_handle.call(|_, _| ()).await, None);
 }
@@ -112,7 +133,7 @@ async fn a_panic_ends_the_thread_and_everybody_sees_it() {
     assert_eq!(bgp.call(|_, _| panic!("on purpose")).await, None::<()>);
     while outputs.events.recv().await.is_some() {}
     assert_eq!(bgp.call(|_, _| ()).await, None);
-    bgp.stop().await;
+    bgp.stop(crate::speaker::Stop::Withdraw).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use super::*;
 use crate::settings::{NeighborSettings, Password};
 use crate::speaker::Event;
 use crate::types::{ConnectionId, Families};
+use crate::view::NeighborView;
 use crate::wire::Notification;
 
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -57,12 +58,12 @@ async fn two_speakers_that_dial_each_other_exchange_a_prefix_each_way() {
     aws.until_established().await;
     home.until_established().await;
 
-    aws.bgp.clone().stop().await;
+    aws.bgp.clone().stop(crate::speaker::Stop::Withdraw).await;
     assert_eq!(aws.bgp.call(|_, _| ()).await, None);
     let shutdown = |event: &Event| {
         matches!(
             event,
-            Event::SessionDown { sent: false, notification: Some(Notification { code: 6, subcode: 2, .. }), .. }
+            Event::SessionDown { sent: false, notification: Some(Notification { code: 6, subcode: 9, data }), .. } if data[..] == [6, 2]
         )
     };
     home.until("hears of the shutdown", |home, _| home.events.iter().any(shutdown)).await;
@@ -80,6 +81,21 @@ async fn a_session_with_a_password_on_both_sides_comes_up() {
     let (mut aws, mut home) = pair(password);
     aws.until_established().await;
     home.until_established().await;
+}
+
+#[tokio::test]
+async fn silence_of_a_neighbor_with_another_password_is_told_as_what_it_may_be() {
+    let (_listening, at) = listener(TWO);
+    let mut aws = Gateway::start(
+        settings(64513, 1).neighbor("home", at, |neighbor| {
+            neighbor.session.password = Some(Password(Zeroizing::new(b"secret".to_vec())));
+            neighbor.session.connect_retry = Duration::from_secs(1);
+        }),
+        Vec::new(),
+    );
+    let why = "no connection: no answer within 700ms: it is not reached, or the TCP-MD5 passwords differ";
+    let told = |neighbor: &NeighborView| neighbor.last_error.as_ref().is_some_and(|error| error.text == why);
+    aws.until(why, |_, neighbors| told(&neighbors[0])).await;
 }
 
 #[tokio::test]
@@ -150,7 +166,7 @@ async fn what_a_neighbor_has_not_acknowledged_is_counted() {
     let reader = std::thread::spawn(move || while slow.hear() != Heard::End {});
     gateway.until("has nothing pending", |_, neighbors| neighbors[0].pending == 0).await;
     until_unsent(&gateway, connection, |octets| octets == 0).await;
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
     reader.join().unwrap();
 }
 

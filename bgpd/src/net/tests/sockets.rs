@@ -112,6 +112,21 @@ fn the_ttl_of_a_session_replaces_that_of_the_listener() {
 }
 
 #[test]
+fn the_ttl_of_the_handshake_is_known() {
+    for address in ANY {
+        let listener = listener(address);
+        let bound = listener.local_addr().unwrap();
+        let ipv6 = bound.ip().is_ipv6() && !bound.ip().is_unspecified();
+        let target = if ipv6 { bound } else { SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())) };
+        let dialled = socket2::Socket::new(socket2::Domain::for_address(target), socket2::Type::STREAM, None).unwrap();
+        socket::set_ttl(&dialled, target.ip(), SocketSettings { ttl: Some(77), min_ttl: None }).unwrap();
+        dialled.connect(&target.into()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(socket::arrival_ttl(&accepted, accepted.local_addr().unwrap()), Some(77), "{address}");
+    }
+}
+
+#[test]
 fn what_comes_with_a_lower_ttl_than_allowed_is_not_heard() {
     for address in ANY {
         let listener = listener(address);
