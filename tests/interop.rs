@@ -4,6 +4,7 @@
 //!     tests/all --test interop                              all of it
 //!     tests/all --test interop bird                         one daemon
 //!     tests/all --test interop tables_are_equal             one scenario
+#![allow(clippy::print_stdout)] // what a daemon cannot do
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "world.rs"]
 mod world;
 
 use std::net::Ipv4Addr;

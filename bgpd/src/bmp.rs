@@ -28,6 +28,8 @@ const SYS_NAME: u16 = 2;
 /// The reason of a Termination, and the one there is here: administratively closed (RFC 7854 §4.5).
 const REASON: u16 = 1;
 const ADMINISTRATIVELY_CLOSED: u16 = 0;
+/// Why we closed a connection without a word: Event 8 of RFC 4271 §8.1.2.
+const AUTOMATIC_STOP: u16 = 8;
 /// Flags of the per-peer header (RFC 7854 §4.2): its address is IPv6; AS_PATH has two octets an AS.
 const IPV6: u8 = 0x80;
 const LEGACY_AS_PATH: u8 = 0x20;
@@ -49,6 +51,8 @@ pub(crate) enum Down<'a> {
     Sent(&'a Notification),
     /// The neighbor sent this.
     Received(&'a Notification),
+    /// We closed the connection without a word.
+    Left,
     /// The connection ended without a word.
     Closed,
 }
@@ -106,6 +110,10 @@ pub(crate) fn peer_down(peer: &Peer, at: Duration, down: Down<'_>, out: &mut Byt
             Down::Received(notification) => {
                 out.put_u8(3);
                 notification.write(out);
+            }
+            Down::Left => {
+                out.put_u8(2);
+                out.put_u16(AUTOMATIC_STOP);
             }
             Down::Closed => out.put_u8(4),
         }

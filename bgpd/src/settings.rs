@@ -22,6 +22,8 @@ pub struct Settings {
     pub router_id: BgpIdentifier,
     /// How many equal paths are installed, 1 to 64.
     pub multipath: u8,
+    /// How long a speaker that has restarted waits for the neighbors of before (RFC 4724 §4.1).
+    pub select_deferral: Duration,
     /// Neighbors with an address of their own, by name.
     pub neighbors: BTreeMap<String, NeighborSettings>,
     /// Neighbors that dial in from a range, by name; their sessions are named `NAME/ADDRESS`.
@@ -121,6 +123,8 @@ pub struct SessionSettings {
     pub ebgp_multihop: Option<u8>,
     /// How many prefixes of one family the neighbor may send.
     pub max_prefixes: Option<PrefixLimit>,
+    /// How many prefixes of one family the neighbor is told.
+    pub max_prefixes_out: Option<PrefixLimit>,
     /// What next hop we announce.
     pub next_hop_self: NextHopSelf,
     /// RFC 4456: an internal neighbor to which internal routes are reflected.
@@ -137,6 +141,31 @@ pub struct SessionSettings {
     pub extended_messages: bool,
     /// An external neighbor is not told of private AS numbers in AS_PATH (RFC 6996 §4).
     pub remove_private_asn: bool,
+    /// Routes outlive a session that is lost (RFC 4724, RFC 8538); absent: they do not.
+    pub graceful_restart: Option<GracefulRestartSettings>,
+}
+
+/// How long routes outlive a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GracefulRestartSettings {
+    /// How long the neighbor shall wait for us, in whole seconds, 4095 at most.
+    pub restart_time: Duration,
+    /// How long the neighbor's routes are kept at most, until it has told all of them again (RFC 8538 §4.1).
+    pub stale_time: Duration,
+    /// How long they are kept after that as the last resort, and shall be for us, in whole seconds of 24 bits
+    /// (RFC 9494); absent: they are not.
+    pub long_lived_stale_time: Option<Duration>,
+}
+
+impl Default for GracefulRestartSettings {
+    fn default() -> Self {
+        Self {
+            restart_time: Duration::from_secs(120),
+            // Longer than the 360 s for which GoBGP, in Cilium, says nothing after a restart.
+            stale_time: Duration::from_secs(420),
+            long_lived_stale_time: None,
+        }
+    }
 }
 
 impl Default for SessionSettings {
@@ -155,6 +184,7 @@ impl Default for SessionSettings {
             ttl_security: None,
             ebgp_multihop: None,
             max_prefixes: None,
+            max_prefixes_out: None,
             next_hop_self: NextHopSelf::Auto,
             route_reflector_client: false,
             enforce_first_asn: true,
@@ -163,6 +193,7 @@ impl Default for SessionSettings {
             extended_next_hop: true,
             extended_messages: true,
             remove_private_asn: false,
+            graceful_restart: Some(GracefulRestartSettings::default()),
         }
     }
 }

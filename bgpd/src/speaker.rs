@@ -15,9 +15,13 @@ mod neighbor;
 mod neighbors;
 mod own;
 mod receive;
+mod record;
 mod refresh;
 mod refusals;
 mod reload;
+mod restart;
+mod retain;
+mod room;
 mod sender;
 mod session;
 mod show;
@@ -27,7 +31,7 @@ mod transmit;
 mod turn;
 mod undecided;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,9 +42,11 @@ use ipnet::IpNet;
 pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::groups::Groups;
+use self::limits::Direction;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
+use self::restart::Restart;
 use self::sender::Writing;
 pub use self::stations::Monitoring;
 use self::stations::Stations;
@@ -81,10 +87,12 @@ pub enum Input<'a> {
     StationUp { station: String, wall: Duration },
     /// It is gone, or is to be dropped.
     StationDown { station: String },
+    /// Before any connection: another speaker ran here before this one.
+    Restarted(Restarted),
     /// A new desired state, whole.
     Settings(Box<Settings>),
-    /// Cease (6/2 Administrative Shutdown) to everybody, no new sessions.
-    Stop,
+    /// No sessions any more.
+    Stop(Stop),
 }
 
 /// A WireGuard peer, as sessions hang on it.
@@ -96,6 +104,24 @@ pub struct Via {
     pub up: bool,
     /// The interface of its tunnel.
     pub interface: String,
+}
+
+/// What another speaker has left to this one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Restarted {
+    /// Neighbors that it had sessions with, and that keep routes ([`Event::SessionUp`]).
+    pub neighbors: BTreeSet<String>,
+    /// Packets still take the ways that it knew.
+    pub forwarding: bool,
+}
+
+/// How a speaker stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// What was told stays true: neighbors that can shall keep it (RFC 4724 §4.1).
+    Keep,
+    /// It does not: Cease (6/2 Administrative Shutdown) to everybody.
+    Withdraw,
 }
 
 /// What the operator may ask of a neighbor.
@@ -193,7 +219,11 @@ pub enum Event {
     /// Nobody needs it any more.
     NextHopUnwanted(NextHop),
     /// A session is Established.
-    SessionUp { neighbor: String },
+    SessionUp {
+        neighbor: String,
+        /// Routes outlive the session: after a restart the neighbor is worth waiting for.
+        graceful: bool,
+    },
     /// A session ended.
     SessionDown { neighbor: String, sent: bool, notification: Option<Notification>, text: String },
     /// A neighbor has sent as many prefixes as people want to hear of, or more than allowed.
@@ -246,8 +276,8 @@ pub struct Speaker {
     began: Instant,
     /// For the jitter of timers.
     seed: u64,
-    /// [`Input::Stop`] came.
-    stopped: bool,
+    /// [`Input::Stop`] came, and what it said.
+    stopped: Option<Stop>,
     /// WireGuard peers, by name.
     vias: BTreeMap<String, Via>,
     /// Of our addresses: the address of the other family on the same link.
@@ -258,6 +288,7 @@ pub struct Speaker {
     undecided: Undecided,
     refusals: Refusals,
     stations: Stations,
+    restart: Restart,
     rib: Rib,
     own: OwnRoutes,
     sweeps: VecDeque<Sweep>,
@@ -282,7 +313,7 @@ impl Speaker {
             now,
             began: now,
             seed,
-            stopped: false,
+            stopped: None,
             vias: BTreeMap::new(),
             companions: BTreeMap::new(),
             neighbors: Neighbors::default(),
@@ -291,6 +322,7 @@ impl Speaker {
             undecided: Undecided::default(),
             refusals: Refusals::default(),
             stations: Stations::default(),
+            restart: Restart::default(),
             rib,
             own,
             sweeps: VecDeque::new(),
@@ -326,8 +358,9 @@ impl Speaker {
             Input::Companions(companions) => self.companions(companions),
             Input::StationUp { station, wall } => self.station_up(station, wall),
             Input::StationDown { station } => self.station_down(&station),
+            Input::Restarted(before) => self.restarted(before),
             Input::Settings(settings) => self.reload(*settings),
-            Input::Stop => self.stop(),
+            Input::Stop(how) => self.stop(how),
         }
         self.turn();
     }
@@ -346,7 +379,14 @@ impl Speaker {
     /// Appends bytes for a connection, a few KiB at a time; `false` when there is nothing (more) to send.
     pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId, out: &mut BytesMut) -> bool {
         self.now = self.now.max(now);
-        self.transmit(connection, out)
+        let owner = self.connections.get_mut(connection).map(|connection| connection.neighbor);
+        let begin = out.len();
+        let more = self.transmit(connection, out);
+        if let Some(owner) = owner {
+            self.count_sent(owner, &out[begin..]);
+            self.enforce_limit(owner, Direction::Out);
+        }
+        more
     }
 
     /// Connections with something to send since they last had nothing.
@@ -371,7 +411,7 @@ impl Speaker {
 
     /// At most `max` prefixes whose choice has changed; none after [`Input::Stop`].
     pub fn poll_fib(&mut self, max: usize) -> Vec<FibChange> {
-        if self.stopped {
+        if self.stopped.is_some() {
             return Vec::new(); // what becomes of what is installed is not the speaker's to say
         }
         let changes = self.rib.poll_fib(max);
@@ -386,13 +426,24 @@ impl Speaker {
         self.rib.leave_fib();
     }
 
+    /// After [`Input::Restarted`], once: [`Speaker::poll_fib`] has told all that there was to wait for.
+    pub fn poll_fib_complete(&mut self) -> bool {
+        self.fib_complete()
+    }
+
     /// When [`Input::Timer`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         if self.has_work() {
             return Some(self.now);
         }
-        let sessions = [self.neighbors.next_deadline(), self.undecided.next_deadline(), self.refusals.next_deadline()];
-        sessions.into_iter().flatten().chain(self.stations.next_deadline()).min()
+        let deadlines = [
+            self.neighbors.next_deadline(),
+            self.undecided.next_deadline(),
+            self.refusals.next_deadline(),
+            self.restart.next_deadline(),
+            self.stations.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The desired state it was told last.

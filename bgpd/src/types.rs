@@ -160,6 +160,14 @@ impl Families {
         }
     }
 
+    /// Takes a family out.
+    pub const fn remove(&mut self, family: Family) {
+        match family {
+            Family::Ipv4 => self.ipv4 = false,
+            Family::Ipv6 => self.ipv6 = false,
+        }
+    }
+
     /// What both sets have.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
@@ -221,6 +229,10 @@ impl Community {
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xFFFF_0000);
     /// RFC 7999: packets there are to be dropped.
     pub const BLACKHOLE: Self = Self(0xFFFF_029A);
+    /// RFC 9494: kept although its neighbor has been gone for long; the last resort.
+    pub const LLGR_STALE: Self = Self(0xFFFF_0006);
+    /// RFC 9494: not to be kept so long.
+    pub const NO_LLGR: Self = Self(0xFFFF_0007);
     /// RFC 1997: not beyond the confederation.
     pub const NO_EXPORT: Self = Self(0xFFFF_FF01);
     /// RFC 1997: to no neighbor.
@@ -239,8 +251,8 @@ impl Community {
         ("blackhole", Self::BLACKHOLE),
         ("graceful-shutdown", Self::GRACEFUL_SHUTDOWN),
         ("accept-own", Self(0xFFFF_0001)), // RFC 7611
-        ("llgr-stale", Self(0xFFFF_0006)), // RFC 9494
-        ("no-llgr", Self(0xFFFF_0007)),    // RFC 9494
+        ("llgr-stale", Self::LLGR_STALE),
+        ("no-llgr", Self::NO_LLGR),
     ];
 }
 

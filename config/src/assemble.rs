@@ -115,12 +115,13 @@ pub(crate) fn config(draft: Draft) -> Option<Config> {
                 asn: router.value.asn?,
                 router_id: router.value.router_id?,
                 multipath: bgp.multipath,
+                select_deferral: bgp.select_deferral,
                 neighbors: neighbors.map(|neighbor| (neighbor.name, neighbor.settings)).collect(),
                 dynamic_neighbors: dynamic.map(|dynamic| (dynamic.name, dynamic.settings)).collect(),
                 originate: bgp.originate.into_iter().map(|originate| originate.value).collect(),
                 aggregates: bgp.aggregates.into_iter().map(|aggregate| aggregate.value).collect(),
                 policies: policies.collect(),
-                stations: Vec::new(),
+                stations: bgp.stations.into_iter().map(|station| station.value).collect(),
             };
             Some(Bgp { listen: bgp.listen, speaker })
         }

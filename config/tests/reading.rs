@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bgpd::policy::{Action, NewNextHop, PathMatch, PathPattern, PrefixRange, Wildcard};
 use bgpd::role::Role;
-use bgpd::settings::{LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings};
+use bgpd::settings::{
+    GracefulRestartSettings, LimitAction, NextHopSelf, Password, PolicyName, PrefixLimit, RemoteAs, SessionSettings,
+};
 use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCommunity};
 use bgpd::wire::Origin;
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
@@ -77,8 +79,10 @@ fn every_key_of_a_session_reaches_its_field() {
          local-asn = 64999\nfamilies = 'ipv6'\nimport = 'accept-all'\nexport = 'mine'\nhold-time = '9s'\n\
          keepalive = 2\nconnect-retry = '1500ms'\nsend-hold-time = '2m'\npassword-file = 'password'\n\
          ttl-security = 1\nmax-prefixes = 10\nnext-hop-self = true\nenforce-first-asn = false\n\
-         allow-own-asn = 1\nremove-private-asn = true\nrole = 'rs-client'\nextended-next-hop = false\n\
-         extended-messages = false\n[[policy.mine]]\naction = 'accept'\n",
+         allow-own-asn = 1\nremove-private-asn = true\nmax-prefixes-out = { limit = 20, action = 'warn' }\n\
+         role = 'rs-client'\nextended-next-hop = false\nextended-messages = false\n\
+         graceful-restart = { restart-time = '60s', stale-time = '5m', long-lived-stale-time = '1h' }\n\
+         [[policy.mine]]\naction = 'accept'\n",
     );
     assert_eq!(config.on_stop, OnStop::Keep);
     let neighbor = &config.bgp.unwrap().speaker.neighbors["far"];
@@ -99,6 +103,7 @@ fn every_key_of_a_session_reaches_its_field() {
         ttl_security: Some(1),
         ebgp_multihop: None,
         max_prefixes: Some(PrefixLimit::new(10)),
+        max_prefixes_out: Some(PrefixLimit { action: LimitAction::Warn, ..PrefixLimit::new(20) }),
         next_hop_self: NextHopSelf::Always,
         route_reflector_client: false,
         enforce_first_asn: false,
@@ -107,6 +112,11 @@ fn every_key_of_a_session_reaches_its_field() {
         extended_next_hop: false,
         extended_messages: false,
         remove_private_asn: true,
+        graceful_restart: Some(GracefulRestartSettings {
+            restart_time: Duration::from_secs(60),
+            stale_time: Duration::from_secs(300),
+            long_lived_stale_time: Some(Duration::from_secs(3600)),
+        }),
     };
     assert_eq!(neighbor.session, expected);
 }
@@ -123,6 +133,22 @@ fn the_first_as_is_enforced_unless_a_route_server_says_otherwise_or_we_are_the_c
     assert!(enforced("") && enforced("role = 'customer'\n"));
     assert!(!enforced("role = 'rs-client'\n") && !enforced("enforce-first-asn = false\n")); // RFC 7947 §2.2.2.1
     assert!(enforced("role = 'rs-client'\nenforce-first-asn = true\n"));
+}
+
+#[test]
+fn graceful_restart_is_on_unless_it_is_switched_off() {
+    let session = |written: &str| {
+        let text = format!(
+            "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[bgp]\nselect-deferral = '30s'\n\
+             [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.2'\nasn = 64513\n{written}\n"
+        );
+        let speaker = taken(&text).bgp.unwrap().speaker;
+        assert_eq!(speaker.select_deferral, Duration::from_secs(30));
+        speaker.neighbors["far"].session.graceful_restart.clone()
+    };
+    assert_eq!(session(""), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = {}"), Some(GracefulRestartSettings::default()));
+    assert_eq!(session("graceful-restart = false"), None);
 }
 
 #[test]
@@ -158,6 +184,17 @@ fn a_peer_that_is_ourselves_is_skipped_with_its_neighbor() {
         assert_eq!(wireguard.routed_ips.len(), 1);
         assert_eq!(config.bgp.unwrap().speaker.neighbors.keys().collect::<Vec<_>>(), [other]);
     }
+}
+
+#[test]
+fn monitoring_stations_are_names_or_addresses() {
+    let config = taken(
+        "[router]\nasn = 64512\nrouter-id = '10.0.0.1'\n[[bgp.bmp]]\nname = 'a'\naddress = 'bmp.example.net:5000'\n\
+         [[bgp.bmp]]\nname = 'b'\naddress = '[fd00::5]:11019'\n",
+    );
+    let stations = config.bgp.unwrap().speaker.stations;
+    let shown: Vec<_> = stations.iter().map(|station| (station.name.as_str(), station.address.as_str())).collect();
+    assert_eq!(shown, [("a", "bmp.example.net:5000"), ("b", "[fd00::5]:11019")]);
 }
 
 #[test]

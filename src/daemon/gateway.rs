@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
-use bgpd::speaker::{Event, Input, Via};
+use bgpd::speaker::{self, Event, Input, Via};
 use bgpd::types::NextHop;
 use config::Config;
 use config::settings::OnStop;
@@ -25,6 +25,7 @@ use super::handle::Stop;
 use super::inputs::{Heard, Inputs, sleep_until};
 use super::instance::Instance;
 use super::journal::Journal;
+use super::memory::Memory;
 use super::news::News;
 use super::signals::Signals;
 use super::systemd;
@@ -35,7 +36,7 @@ use crate::kernel::{self, Address, Kernel, Resolution, Route};
 pub(super) type Call = Box<dyn FnOnce(&mut Gateway) + Send>;
 /// Questions that may wait; an asker beyond waits for room.
 pub(super) const CALLS: usize = 64;
-/// What a former run has left is kept this long for its neighbors to come back (RFC 4724 §4.1).
+/// What a former run has left is kept this long, where there is no speaker to say when it is over.
 const LEFTOVERS: Duration = Duration::from_secs(180);
 /// Between two tries of a question that the kernel did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -65,6 +66,8 @@ pub(super) struct Gateway {
     tunnel_gone: bool,
     own_routes: Asking,
     addresses: Asking,
+    memory: Memory,
+    remembering: Asking,
     held: Held,
 }
 
@@ -83,6 +86,7 @@ enum Done {
     Resolved(Vec<(NextHop, Resolution)>),
     Addresses(Vec<Address>),
     OwnRoutes(Vec<Route>),
+    Remembered(io::Result<()>),
     Endpoint(PublicKey, String, io::Result<Vec<SocketAddr>>),
 }
 
@@ -93,9 +97,13 @@ impl Gateway {
         fib: Fib,
         bgp: Option<Bgp>,
         device: Option<Device>,
+        memory: Memory,
         held: Held,
     ) -> Self {
         let started = Instant::now();
+        // Neighbors that are waited for say themselves when it is over.
+        let leftovers = config.bgp.as_ref().map_or(LEFTOVERS, |bgp| bgp.speaker.select_deferral);
+        let settle_at = memory.before().is_empty().then_some(started + leftovers);
         let peers = config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
         let endpoint = |peer: &PeerSettings| match peer.endpoint {
             Some(Endpoint::Address(address)) => Some((peer.public_key, address.ip())),
@@ -114,10 +122,12 @@ impl Gateway {
             bgp,
             device,
             jobs: JoinSet::new(),
-            settle_at: Some(started + LEFTOVERS),
+            settle_at,
             tunnel_gone: false,
             own_routes: Asking::default(),
             addresses: Asking::default(),
+            memory,
+            remembering: Asking::default(),
             held,
         }
     }
@@ -150,6 +160,7 @@ impl Gateway {
     async fn take(&mut self, input: Heard) -> Result<()> {
         match input {
             Heard::Call(call) => call(self),
+            Heard::Fib(changes) if changes.is_empty() => self.settled(),
             Heard::Fib(changes) => self.fib.changes(changes),
             Heard::Event(event) => self.event(event),
             Heard::Kernel(event) => self.kernel_event(event),
@@ -213,6 +224,14 @@ impl Gateway {
                     self.ask_own_routes();
                 }
             }
+            Done::Remembered(result) => {
+                if let Err(error) = result {
+                    warn!(%error, "cannot write down who is up: after a crash nobody is waited for");
+                }
+                if self.remembering.answered() {
+                    self.write_memory();
+                }
+            }
             Done::Endpoint(peer, name, addresses) => self.endpoint(peer, &name, addresses),
         }
     }
@@ -221,12 +240,14 @@ impl Gateway {
         match event {
             Event::NextHopWanted(hop) => self.fib.next_hop(hop, true),
             Event::NextHopUnwanted(hop) => self.fib.next_hop(hop, false),
-            Event::SessionUp { neighbor } => {
+            Event::SessionUp { neighbor, graceful } => {
                 info!(neighbor, "session up");
+                self.remember(&neighbor, graceful);
                 self.journal.write("session-up", neighbor, "Established");
             }
             Event::SessionDown { neighbor, sent, text, .. } => {
                 warn!(neighbor, sent, reason = text, "session down");
+                self.remember(&neighbor, false);
                 self.journal.write("session-down", neighbor, text);
             }
             Event::Limit { neighbor, text } => {
@@ -347,8 +368,34 @@ impl Gateway {
 
     fn timeout(&mut self) {
         if self.settle_at.is_some_and(|at| at <= Instant::now()) {
-            self.settle_at = None;
-            self.fib.settled();
+            self.settled();
+        }
+    }
+
+    /// What a former run has left and nobody wants is removed.
+    fn settled(&mut self) {
+        self.settle_at = None;
+        self.memory.forget_before();
+        self.remember_soon();
+        self.fib.settled();
+    }
+
+    /// The next gateway waits for those that keep routes.
+    fn remember(&mut self, neighbor: &str, up: bool) {
+        self.memory.note(neighbor, up);
+        self.remember_soon();
+    }
+
+    fn remember_soon(&mut self) {
+        if self.remembering.wanted() {
+            self.write_memory();
+        }
+    }
+
+    fn write_memory(&mut self) {
+        match self.memory.write() {
+            Some(write) => drop(self.jobs.spawn_blocking(move || Done::Remembered(write()))),
+            None => self.remembering = Asking::No,
         }
     }
 
@@ -383,12 +430,19 @@ impl Gateway {
         systemd::stopping();
         info!(keep_routes = on_stop == OnStop::Keep, "stopping");
         if let Some(bgp) = self.bgp.take() {
-            bgp.stop().await;
+            bgp.stop(match on_stop {
+                OnStop::Keep => speaker::Stop::Keep,
+                OnStop::Withdraw => speaker::Stop::Withdraw,
+            })
+            .await;
         }
         let withdrawn = match on_stop {
             OnStop::Keep => Ok(()),
             OnStop::Withdraw => self.withdraw(inputs).await,
         };
+        if on_stop == OnStop::Withdraw {
+            self.memory.erase();
+        }
         if let Some(device) = self.device.take() {
             if let Err(error) = device.outlive_us(on_stop) {
                 warn!("{error:#}");

@@ -10,6 +10,7 @@ mod inputs;
 mod instance;
 mod journal;
 mod log;
+mod memory;
 mod news;
 mod signals;
 mod start;

@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
-use config::settings::Wireguard;
+use bgpd::speaker::{Input, Restarted};
+use config::settings::{OnStop, Wireguard};
 use config::{Config, Source};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use super::gateway::{CALLS, Gateway, Held, companions};
 use super::handle::Handle;
 use super::inputs::Inputs;
 use super::instance::Instance;
+use super::memory::Memory;
 use super::news::Mailbox;
 use super::systemd;
 use crate::control::{self, Access, Listener};
@@ -39,12 +41,20 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         None => None,
     };
     let own = kernel.addresses().await.context("cannot read this host's addresses")?;
+    let restarted = forwarding_was_kept(&config, &kernel).await?;
+    let mut memory = Memory::recall(protocol);
+    if !restarted {
+        memory.forget_before();
+    }
     let (bgp, outputs) = match &config.bgp {
         Some(bgp) => {
             let listeners =
                 bgp.listen.iter().map(|address| host::tcp_listener(*address)).collect::<Result<Vec<_>>>()?;
-            let (bgp, outputs) = Bgp::start(bgp.speaker.clone(), listeners, companions(&own), seed())
-                .context("cannot start the speaker")?;
+            let before = Restarted { neighbors: memory.before().clone(), forwarding: true };
+            let first = restarted.then_some(Input::Restarted(before)).into_iter();
+            let first = first.chain([Input::Companions(companions(&own))]).collect();
+            let (bgp, outputs) =
+                Bgp::start(bgp.speaker.clone(), listeners, first, seed()).context("cannot start the speaker")?;
             (Some(bgp), Some(outputs))
         }
         None => (None, None),
@@ -61,11 +71,12 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         Err(error) => warn!("{error:#}"),
     }
     let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
-    let fib_settings = fib_settings(&config, device.as_ref(), &own);
-    if let Some(bgp) = bgp.as_ref().filter(|_| !fib_settings.programs()) {
+    let restarted = restarted && !memory.before().is_empty();
+    let settings = fib::Settings { restarted, ..fib_settings(&config, device.as_ref(), &own) };
+    if let Some(bgp) = bgp.as_ref().filter(|_| !settings.programs()) {
         bgp.call(|speaker, _| speaker.leave_fib()).await; // a route reflector: its table is kept once
     }
-    let fib = Fib::new(fib_settings, found);
+    let fib = Fib::new(settings, found);
     tokio::spawn(systemd::watchdog(handle));
     systemd::ready();
     info!(
@@ -76,7 +87,13 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     );
     let inputs = Inputs { calls: inbox, speaker: outputs, kernel: kernel_events, mailbox };
     let held = Held { instance, observers };
-    Ok((Gateway::new(config, kernel, fib, bgp, device, held), inputs))
+    Ok((Gateway::new(config, kernel, fib, bgp, device, memory, held), inputs))
+}
+
+/// Whether packets still take the ways that a gateway before this one knew: it was to leave its routes, and has.
+async fn forwarding_was_kept(config: &Config, kernel: &Kernel) -> Result<bool> {
+    let found = kernel.own_routes().await.context("cannot read the kernel's routes")?;
+    Ok(config.bgp.is_some() && config.on_stop == OnStop::Keep && !found.is_empty())
 }
 
 /// Opens the control socket, last, and the observe listeners, which are given back.
@@ -98,6 +115,7 @@ fn fib_settings(config: &Config, device: Option<&Device>, own: &[Address]) -> fi
     });
     fib::Settings {
         install: config.kernel.install,
+        restarted: false,
         table: config.kernel.table,
         metric: config.kernel.metric,
         protocol: config.kernel.protocol,

@@ -22,7 +22,7 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 pub(super) struct Entry {
     /// The speaker's newest word.
     pub(super) choice: Option<Arc<Choice>>,
-    /// Found at start, and the speaker has not spoken of it yet: left as it is.
+    /// Found at start, and the speaker has not spoken of it yet, or not yet of all: the kernel's route is left as it is.
     pub(super) left_over: bool,
     wanted: Option<Arc<Wanted>>,
     /// What the tunnel has acknowledged.
@@ -77,6 +77,14 @@ impl Entry {
         if self.wanted_body() != before.as_ref().and_then(|wanted| wanted.kernel.as_ref()) {
             self.failure = None;
         }
+        if matches!((&self.kernel, self.wanted_body()), (Standing::Stands(stands), Some(wanted)) if stands == wanted) {
+            self.left_over = false; // it is what it should be
+        }
+    }
+
+    /// A route that a former run has left may stay although the speaker wants another one.
+    pub(super) fn is_kept_over(&self) -> bool {
+        self.left_over && self.choice.is_some() && self.has_kernel_side()
     }
 
     fn wanted_body(&self) -> Option<&Arc<Body>> {
@@ -104,7 +112,7 @@ impl Entry {
 
     /// The change of the tunnel's table that may be sent now.
     pub(super) fn tunnel_step(&self) -> Option<Option<Arc<Group>>> {
-        let ready = self.tunnel_sent.is_none() && self.tunnel.as_ref() != self.wanted_group() && !self.left_over;
+        let ready = self.tunnel_sent.is_none() && self.tunnel.as_ref() != self.wanted_group();
         let leads = self.kernel.leads_into_tunnel() || self.kernel_sent.iter().flatten().any(|body| body.into_tunnel);
         // A route that should no longer lead into the tunnel goes first.
         (ready && (!leads || self.should_lead_into_tunnel())).then(|| self.wanted_group().cloned())

@@ -35,6 +35,9 @@ use crate::kernel::{Resolution, Route, RouteOp, Target, effective_metric};
 pub struct Settings {
     /// Program the kernel at all.
     pub install: bool,
+    /// What a former run has left stays as it is until [`Fib::settled`], whatever the speaker says meanwhile: packets go the
+    /// ways of before until it has heard all its neighbors (RFC 4724 §4.1).
+    pub restarted: bool,
     /// Table, metric and protocol of our routes.
     pub table: u32,
     /// Metric.
@@ -283,9 +286,10 @@ impl Fib {
     fn choose(&mut self, prefix: IpNet, choice: Option<Choice>) {
         let choice = choice.map(|choice| self.plans.share(&self.settings, &self.next_hops, choice));
         let place = self.entries.place(prefix);
+        let keep = self.settings.restarted && !self.settled;
         let mut entry = self.entry(place);
         entry.choice = choice;
-        entry.left_over = false;
+        entry.left_over = keep && entry.is_kept_over();
         drop(entry);
         self.reconsider(place);
     }

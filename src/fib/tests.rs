@@ -36,6 +36,7 @@ fn settings() -> Settings {
     ];
     Settings {
         install: true,
+        restarted: false,
         table: 254,
         metric: 20,
         protocol: 157,
@@ -524,6 +525,38 @@ fn routes_of_a_former_run_stay_while_the_speaker_has_not_told_everything() {
     let deleted: Vec<(IpNet, u32)> = ops.iter().map(|op| (op.route().prefix, op.route().metric)).collect();
     assert!(ops.iter().all(|op| matches!(op, RouteOp::Delete(_))));
     assert_eq!(deleted, [(net("10.244.3.0/24"), 20), (elsewhere.prefix, 33)]);
+}
+
+#[test]
+fn after_a_restart_the_kernel_keeps_its_routes_until_all_neighbors_have_told_theirs() {
+    let same = route("10.244.1.0/24", hops(&[(Some("192.168.2.21"), LAN)]));
+    let other = route("10.244.2.0/24", hops(&[(Some("192.168.2.21"), LAN)]));
+    let untold = route("10.244.3.0/24", Target::Discard);
+    let tunnel = route("10.20.0.0/16", hops(&[(None, WG)]));
+    let mut bench = Bench::usual_with(Settings { restarted: true, ..settings() }, vec![same, other, untold, tunnel]);
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
+    bench.want("10.244.2.0/24", Some(choice(&["192.168.2.22"])));
+    assert_eq!(bench.work(), None);
+    assert_eq!(bench.state("10.244.1.0/24"), (State::Installed, None));
+    assert_eq!(bench.state("10.244.2.0/24"), (State::Stale, None));
+    // What nobody has kept is there at once: the tunnel's table, and routes that are new.
+    bench.want("10.20.0.0/16", Some(choice(&["169.254.64.2"])));
+    assert!(matches!(bench.work(), Some(Work::Tunnel(changes)) if changes.len() == 1));
+    bench.want("10.244.9.0/24", Some(choice(&["192.168.2.22"])));
+    assert_eq!(bench.work(), Some(replace("10.244.9.0/24", hops(&[(Some("192.168.2.22"), LAN)]))));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    // What is told and taken back goes at once.
+    bench.want("10.244.2.0/24", None);
+    assert_eq!(bench.work(), Some(delete("10.244.2.0/24")));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.22"])));
+    bench.fib.settled();
+    let Some(Work::Kernel(mut ops)) = bench.work() else { panic!() };
+    ops.sort_by_key(|op| op.route().prefix);
+    assert_eq!(ops.len(), 2);
+    let now = route("10.244.1.0/24", hops(&[(Some("192.168.2.22"), LAN)]));
+    assert_eq!(ops[0], RouteOp::Replace(now));
+    assert!(matches!(&ops[1], RouteOp::Delete(gone) if gone.prefix == net("10.244.3.0/24")));
 }
 
 #[test]

@@ -87,6 +87,7 @@ impl Running {
         let config = self.directory.write(&format!("{name}.toml"), &gateway.config)?;
         let mut command = self.network.node(gateway.node)?.command(&self.binary);
         command.arg("run").arg("--config").arg(config).envs(self.environment.iter().cloned());
+        command.env("STATE_DIRECTORY", self.directory.file(&format!("{name}.state")));
         self.run(name, command)
     }
 

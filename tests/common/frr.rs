@@ -25,16 +25,21 @@ impl Lab {
         let frr = Frr { sockets: directory.path().to_owned() };
         give_to_frr(directory.path());
         for (daemon, text) in [("zebra", ""), ("bgpd", config)] {
-            let file = directory.write(&format!("{daemon}.conf"), text).unwrap();
-            give_to_frr(&file);
-            let mut command = self.node(node).command(format!("{DAEMONS}/{daemon}"));
-            command.arg("--vty_socket").arg(directory.path()).args(["--vty_port", "0", "--log", "stdout"]);
-            command.arg("--socket").arg(directory.file("zserv.api")).arg("--config_file").arg(file);
-            command.arg("--pid_file").arg(directory.file(&format!("{daemon}.pid")));
-            self.running.run(&format!("{name}-{daemon}"), command).unwrap();
+            give_to_frr(&directory.write(&format!("{daemon}.conf"), text).unwrap());
+            self.frr_daemon(&frr, name, node, daemon);
         }
         self.directories.push(directory);
         frr
+    }
+
+    /// Starts one of its daemons, which has ended, with its configuration of before.
+    pub fn frr_daemon(&mut self, frr: &Frr, name: &str, node: &str, daemon: &str) {
+        let file = |name: &str| frr.sockets.join(name);
+        let mut command = self.node(node).command(format!("{DAEMONS}/{daemon}"));
+        command.arg("--vty_socket").arg(&frr.sockets).args(["--vty_port", "0", "--log", "stdout"]);
+        command.arg("--socket").arg(file("zserv.api")).arg("--config_file").arg(file(&format!("{daemon}.conf")));
+        command.arg("--pid_file").arg(file(&format!("{daemon}.pid")));
+        self.running.run(&format!("{name}-{daemon}"), command).unwrap();
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) initiator: Initiator,
     pub(super) ends: Ends,
+    /// When it was there.
+    began: Instant,
     pub(super) state: State,
     pub(super) timers: Timers,
 }
@@ -48,7 +50,7 @@ impl Connection {
     /// In OpenSent.
     pub(super) fn new(id: ConnectionId, initiator: Initiator, ends: Ends, now: Instant) -> Self {
         let timers = Timers { hold: Some(now + OPEN_SENT_HOLD), ..Timers::default() };
-        Self { id, initiator, ends, state: State::OpenSent, timers }
+        Self { id, initiator, ends, began: now, state: State::OpenSent, timers }
     }
 
     /// What is agreed on, from OpenConfirm on.
@@ -61,6 +63,17 @@ impl Connection {
 
     pub(super) fn is_established(&self) -> bool {
         matches!(self.state, State::Established { .. })
+    }
+
+    /// Whether the neighbor opened this one although `other` was Established, and routes outlive that: it must have lost
+    /// it (RFC 4724 §4.2). Connections that were begun at the same time are a collision.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        match &other.state {
+            State::Established { negotiated, since } => {
+                self.initiator == Initiator::Neighbor && self.began > *since && negotiated.graceful.is_some()
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {

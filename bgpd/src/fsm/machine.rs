@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Initiator, State};
 use super::jitter::Jitter;
-use super::{Action, DownReason, Ends, Event, Identity, Negotiated, messages, negotiate};
+use super::{Action, DownReason, Ends, Event, Farewell, Identity, Negotiated, Preserved, messages, negotiate};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::ConnectionId;
 use crate::view::SessionState;
@@ -23,6 +23,8 @@ pub struct Fsm {
     pub(super) remote_as: RemoteAs,
     passive: bool,
     pub(super) session: SessionSettings,
+    /// What the next OPEN says of our forwarding.
+    pub preserved: Preserved,
     pub(super) jitter: Jitter,
     pub(super) phase: Phase,
     /// Faults in a row, for the idle hold time.
@@ -57,6 +59,7 @@ impl Fsm {
             remote_as,
             passive,
             session,
+            preserved: Preserved::default(),
             jitter: Jitter::new(seed),
             phase: Phase::Stopped,
             faults: 0,
@@ -70,8 +73,8 @@ impl Fsm {
     pub fn step(&mut self, now: Instant, event: Event<'_>, out: &mut Vec<Action>) {
         match event {
             Event::Start => self.start(now, out),
-            Event::Stop(notification) => self.stop(&notification, out),
-            Event::Reset(notification) => self.reset(now, &notification, out),
+            Event::Stop(farewell) => self.stop(&farewell, out),
+            Event::Reset(farewell) => self.reset(now, &farewell, out),
             Event::Accepted { connection, ends } => self.accepted(now, connection, ends, out),
             Event::Connected { connection, ends } => self.connected(now, connection, ends, out),
             Event::ConnectFailed { connection } => self.connect_failed(connection),
@@ -148,27 +151,29 @@ impl Fsm {
         }
     }
 
-    fn stop(&mut self, notification: &Notification, out: &mut Vec<Action>) {
+    fn stop(&mut self, farewell: &Farewell, out: &mut Vec<Action>) {
         self.phase = Phase::Stopped;
-        self.end_all(notification, out);
+        self.end_all(farewell, out);
     }
 
-    fn reset(&mut self, now: Instant, notification: &Notification, out: &mut Vec<Action>) {
+    fn reset(&mut self, now: Instant, farewell: &Farewell, out: &mut Vec<Action>) {
         if matches!(self.phase, Phase::Stopped) {
             return;
         }
         self.phase = Phase::Wanted;
         self.faults = 0;
-        self.end_all(notification, out);
+        self.end_all(farewell, out);
         self.wait_to_dial(now);
     }
 
-    fn end_all(&mut self, notification: &Notification, out: &mut Vec<Action>) {
+    fn end_all(&mut self, farewell: &Farewell, out: &mut Vec<Action>) {
         self.abandon_dial(out);
         for connection in std::mem::take(&mut self.connections) {
-            out.push(Action::Close { connection: connection.id, notification: Some(notification.clone()) });
+            let notification = farewell.on(&connection);
+            out.push(Action::Close { connection: connection.id, notification: notification.clone() });
             if connection.is_established() {
-                out.push(Action::Down { reason: DownReason::Sent(notification.clone()) });
+                let left = || DownReason::Left(farewell.notification().clone());
+                out.push(Action::Down { reason: notification.map_or_else(left, DownReason::Sent) });
             }
         }
     }
@@ -223,7 +228,7 @@ impl Fsm {
     }
 
     fn opened(&mut self, connection: Connection, out: &mut Vec<Action>) {
-        let open = negotiate::offer(&self.identity, &self.session, &connection.ends);
+        let open = negotiate::offer(&self.identity, &self.session, &connection.ends, self.preserved);
         out.push(Action::SendOpen { connection: connection.id, open });
         self.connections.push(connection);
         if self.dial.is_none() {
@@ -262,6 +267,17 @@ impl Fsm {
         if let Some(connection) = self.take(id) {
             out.push(Action::Close { connection: id, notification: Some(notification.clone()) });
             self.ended(now, &connection, DownReason::Sent(notification), out);
+        }
+    }
+
+    /// An Established session that the neighbor has lost, as `id` says, goes. RFC 4724 §4.2: without a NOTIFICATION.
+    pub(super) fn end_replaced(&mut self, id: ConnectionId, out: &mut Vec<Action>) {
+        let Some(newer) = self.connection(id) else { return };
+        let replaced = self.connections.iter().position(|other| newer.replaces(other));
+        if let Some(index) = replaced {
+            let connection = self.connections.remove(index).id;
+            out.push(Action::Close { connection, notification: None });
+            out.push(Action::Down { reason: DownReason::Replaced });
         }
     }
 
@@ -311,7 +327,7 @@ impl Fsm {
 /// connection, a Cease of the operator, a collision do not.
 fn is_fault(reason: &DownReason) -> bool {
     match reason {
-        DownReason::Closed => false,
+        DownReason::Closed | DownReason::Left(_) | DownReason::Replaced => false,
         DownReason::Sent(notification) | DownReason::Received(notification) => {
             // Header, OPEN, UPDATE, FSM, ROUTE-REFRESH; Cease for too many prefixes or no resources.
             matches!((notification.code, notification.subcode), (1..=3 | 5 | 7, _) | (6, 1 | 8))

@@ -31,7 +31,10 @@ impl Fsm {
         let initiator = connection.initiator;
         match negotiate::negotiate(&self.identity, &self.remote_as, &self.session, &connection.ends, open) {
             Err(notification) => self.refuse(now, id, notification, out),
-            Ok(negotiated) => self.resolve_collision(now, id, initiator, Box::new(negotiated), out),
+            Ok(negotiated) => {
+                self.end_replaced(id, out);
+                self.resolve_collision(now, id, initiator, Box::new(negotiated), out);
+            }
         }
     }
 

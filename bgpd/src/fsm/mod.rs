@@ -7,6 +7,7 @@
 mod capabilities;
 mod collision;
 mod connection;
+mod graceful;
 mod jitter;
 mod machine;
 mod messages;
@@ -17,6 +18,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use graceful::{Farewell, Graceful, LongLived, Preserved};
 pub use machine::Fsm;
 
 use crate::role::Role;
@@ -42,6 +44,8 @@ pub struct Negotiated {
     pub extended_next_hop: bool,
     /// It answers ROUTE-REFRESH.
     pub route_refresh: bool,
+    /// What outlives the session; `None`: nothing.
+    pub graceful: Option<Graceful>,
     /// All it offered.
     pub capabilities: Vec<Capability>,
     /// Our end of the connection.
@@ -67,11 +71,11 @@ pub struct Ends {
 pub enum Event<'a> {
     /// Configured, enabled, tunnel up: begin (RFC 4271 §8.1.2, events 1 to 7).
     Start,
-    /// End every connection with this NOTIFICATION and stay Idle until [`Event::Start`].
-    Stop(Notification),
-    /// End every connection with this NOTIFICATION, forget earlier faults, and dial again after the connect retry
-    /// time. The neighbor may dial in at once.
-    Reset(Notification),
+    /// End every connection and stay Idle until [`Event::Start`].
+    Stop(Farewell),
+    /// End every connection, forget earlier faults, and dial again after the connect retry time. The neighbor may dial
+    /// in at once.
+    Reset(Farewell),
     /// A connection came in from this neighbor.
     Accepted { connection: ConnectionId, ends: Ends },
     /// The connection of [`Action::Connect`] stands. One that was given up meanwhile is answered with a close.
@@ -115,7 +119,7 @@ pub enum Action {
     Close { connection: ConnectionId, notification: Option<Notification> },
     /// Routes may flow on this connection.
     Established { connection: ConnectionId, negotiated: Box<Negotiated> },
-    /// The Established session ended: forget what was learned.
+    /// The Established session ended: what was learned is forgotten, or outlives it.
     Down { reason: DownReason },
     /// A session did not come up, and no other connection with the neighbor is left.
     Failed { reason: DownReason },
@@ -130,6 +134,10 @@ pub enum DownReason {
     Received(Notification),
     /// The connection ended without a word.
     Closed,
+    /// We closed it without a word, because of this.
+    Left(Notification),
+    /// The neighbor began another one, which says that it has lost this one (RFC 4724 §4.2).
+    Replaced,
 }
 
 /// Who we are to this neighbor.

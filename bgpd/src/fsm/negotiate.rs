@@ -1,6 +1,6 @@
 //! What we offer in our OPEN, and what both OPENs agree on (RFC 4271 §4.2 and §6.2, RFC 5492, RFC 6286).
 
-use super::{Ends, Identity, Negotiated, capabilities};
+use super::{Ends, Identity, Negotiated, Preserved, capabilities, graceful};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::{Asn, Families, Family, HoldTime};
 use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
@@ -10,12 +10,13 @@ const BAD_BGP_IDENTIFIER: Notification = Notification::new(2, 3);
 const UNACCEPTABLE_HOLD_TIME: Notification = Notification::new(2, 6);
 
 /// Our OPEN on a connection.
-pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends) -> Open {
+pub(super) fn offer(identity: &Identity, session: &SessionSettings, ends: &Ends, preserved: Preserved) -> Open {
     let families = offered_families(session, ends);
     let mut offered: Vec<_> = families.iter().map(multiprotocol).collect();
     offered.push(Capability::RouteRefresh);
     offered.push(Capability::FourOctetAs(identity.local_asn.get()));
     offered.extend(capabilities::offer(session, families));
+    offered.extend(graceful::offer(session, families, preserved));
     Open {
         asn: identity.local_asn,
         hold_time: session.hold_time.seconds(),
@@ -67,6 +68,7 @@ pub(super) fn negotiate(
         role,
         extended_next_hop: capabilities::extended_next_hop(session, &open.capabilities),
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
+        graceful: graceful::agree(session, open, families),
         capabilities: open.capabilities.clone(),
         local: ends.local,
         remote: ends.remote,

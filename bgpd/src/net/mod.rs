@@ -10,12 +10,13 @@ mod connection;
 mod dial;
 mod shell;
 mod socket;
+mod station;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -25,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::shell::STOP_TIME;
 use crate::settings::Settings;
-use crate::speaker::{Event, FibChange, Input, Speaker};
+use crate::speaker::{Event, FibChange, Input, Speaker, Stop};
 use crate::types::ConnectionId;
 
 /// Calls that wait for the thread; when full, the caller waits.
@@ -46,7 +47,8 @@ pub struct Bgp {
 /// What the speaker tells the rest of the program. A dropped receiver loses what would have come.
 #[derive(Debug)]
 pub struct Outputs {
-    /// The FIB's work, in batches.
+    /// The FIB's work, in batches. After [`Input::Restarted`] an empty one says, as End-of-RIB does, that all has been told
+    /// that there was to wait for.
     pub fib: mpsc::Receiver<Vec<FibChange>>,
     /// What happened.
     pub events: mpsc::Receiver<Event>,
@@ -55,13 +57,13 @@ pub struct Outputs {
 /// What handles ask of the thread.
 enum Request {
     Call(Call),
-    Stop,
+    Stop(Stop),
 }
 
 type Call = Box<dyn FnOnce(&mut shell::Core, Instant) + Send>;
 
 impl Bgp {
-    /// Starts the thread. `listeners` are already bound and listening; `companions` are the first
+    /// Starts the thread. `listeners` are already bound and listening; `first` are inputs before any connection, such as
     /// [`Input::Companions`], which decide what the first sessions offer; `seed` feeds the jitter of timers.
     ///
     /// # Errors
@@ -69,7 +71,7 @@ impl Bgp {
     pub fn start(
         settings: Settings,
         listeners: Vec<TcpListener>,
-        companions: Vec<(IpAddr, IpAddr)>,
+        first: Vec<Input<'static>>,
         seed: u64,
     ) -> io::Result<(Self, Outputs)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -82,7 +84,7 @@ impl Bgp {
         let (event_sender, events) = mpsc::channel(EVENTS);
         let thread = std::thread::Builder::new().name("bgp".to_owned()).spawn(move || {
             let mut speaker = Speaker::new(Instant::now(), settings, seed);
-            speaker.input(Instant::now(), Input::Companions(companions));
+            first.into_iter().for_each(|input| speaker.input(Instant::now(), input));
             shell::run(&runtime, speaker, listeners, asked, shell::Outlets { fib: fib_sender, events: event_sender });
         })?;
         Ok((Self { requests, thread: Arc::new(Mutex::new(Some(thread))) }, Outputs { fib, events }))
@@ -116,11 +118,11 @@ impl Bgp {
         answered.await.ok()
     }
 
-    /// Ends all sessions (Cease 6/2), waits until the NOTIFICATIONs are out and the connections drained, at most
-    /// two seconds, and joins the thread.
-    pub async fn stop(self) {
+    /// Ends all sessions as [`Input::Stop`] does, waits until the NOTIFICATIONs are out and the connections drained, at
+    /// most two seconds, and joins the thread.
+    pub async fn stop(self, how: Stop) {
         // Fails only where the thread is already gone.
-        let _ = self.requests.send(Request::Stop).await;
+        let _ = self.requests.send(Request::Stop(how)).await;
         self.requests.closed().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

@@ -16,11 +16,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinError, JoinSet, LocalSet, spawn_local, yield_now};
 use tokio::time::{sleep_until, timeout};
 
-use super::Request;
 use super::accept::{self, Listener};
 use super::connection::{self, Connection};
+use super::station::Station;
+use super::{Call, Request};
 use super::{dial, socket};
-use crate::speaker::{Action, Event, FibChange, Input, Speaker};
+use crate::speaker::{Action, Event, FibChange, Input, Monitoring, Speaker, Stop};
 use crate::types::ConnectionId;
 
 /// How long [`super::Bgp::stop`] waits for connections to drain.
@@ -44,7 +45,8 @@ pub(super) fn run(
     requests: mpsc::Receiver<Request>,
     outlets: Outlets,
 ) {
-    let core = Core { speaker, dials: HashMap::new(), connections: HashMap::new(), paused: Vec::new() };
+    let core =
+        Core { speaker, dials: HashMap::new(), connections: HashMap::new(), paused: Vec::new(), stations: Vec::new() };
     let shell = Rc::new(Shell {
         core: RefCell::new(core),
         listeners,
@@ -92,9 +94,15 @@ pub(super) struct Core {
     connections: HashMap<ConnectionId, Rc<Connection>>,
     /// Those that wait until they may read.
     paused: Vec<ConnectionId>,
+    /// As the settings have them.
+    pub(super) stations: Vec<Station>,
 }
 
 impl Core {
+    fn is_drained(&self) -> bool {
+        self.connections.is_empty() && !self.stations.iter().any(Station::is_connected)
+    }
+
     /// By connection: octets that the other side has not acknowledged.
     pub(super) fn unsent(&self) -> HashMap<ConnectionId, usize> {
         self.connections.iter().map(|(id, connection)| (*id, connection.unsent())).collect()
@@ -113,15 +121,17 @@ impl Shell {
     async fn serve(self: Rc<Self>, mut requests: mpsc::Receiver<Request>) {
         let accepting: Vec<_> =
             (0..self.listeners.len()).map(|index| self.spawn(accept::serve(self.clone(), index))).collect();
+        self.reconcile_stations(&mut self.core.borrow_mut());
         self.settle();
-        loop {
+        let how = loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(Request::Call(call)) => {
-                        call(&mut self.core.borrow_mut(), Instant::now());
+                        self.call(call);
                         self.settle();
                     }
-                    Some(Request::Stop) | None => break,
+                    Some(Request::Stop(how)) => break how,
+                    None => break Stop::Withdraw,
                 },
                 () = self.deadline() => {
                     yield_now().await; // lets sockets go first that the kernel knows to be readable
@@ -134,18 +144,30 @@ impl Shell {
                     return;
                 }
             }
-        }
+        };
         accepting.iter().for_each(|task| task.abort());
-        self.input(Input::Stop);
+        self.input(Input::Stop(how));
         if timeout(STOP_TIME, self.drained()).await.is_err() {
             tracing::warn!("connections were cut that did not drain in time");
         }
+    }
+
+    /// What a handle asks for; it may be a change of the settings.
+    fn call(self: &Rc<Self>, call: Call) {
+        let core = &mut *self.core.borrow_mut();
+        call(core, Instant::now());
+        self.reconcile_stations(core);
     }
 
     /// Gives the speaker something, and does what follows.
     pub(super) fn input(self: &Rc<Self>, input: Input<'_>) {
         self.core.borrow_mut().speaker.input(Instant::now(), input);
         self.settle();
+    }
+
+    /// Appends what there is for a monitoring station.
+    pub(super) fn poll_station(&self, name: &str, out: &mut BytesMut) -> Monitoring {
+        self.core.borrow_mut().speaker.poll_station(Instant::now(), name, out)
     }
 
     /// Appends what a connection has to send, up to a length and a message more; `false`: that was all.
@@ -181,12 +203,16 @@ impl Shell {
         }
         let full = Full {
             events: pour(&self.outlets.events, || core.speaker.poll_event()),
-            fib: pour(&self.outlets.fib, || Some(core.speaker.poll_fib(FIB_BATCH)).filter(|batch| !batch.is_empty())),
+            fib: pour(&self.outlets.fib, || {
+                let batch = core.speaker.poll_fib(FIB_BATCH);
+                (!batch.is_empty() || core.speaker.poll_fib_complete()).then_some(batch)
+            }),
         };
         let before = self.full.replace(full);
         if full.fib && !before.fib || full.events && !before.events {
             self.rearm.notify_one(); // [`Shell::serve`] waits for room from now on
         }
+        core.wake_stations();
         let (speaker, connections) = (&core.speaker, &core.connections);
         core.paused.retain(|id| match connections.get(id) {
             Some(connection) if speaker.may_read() => {
@@ -261,14 +287,19 @@ impl Shell {
         .await
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
         self.tasks.borrow_mut().spawn_local(task)
+    }
+
+    /// A connection has ended: whoever waits for the last of them looks again.
+    pub(super) fn has_gone(&self) {
+        self.gone.notify_waiters();
     }
 
     async fn drained(&self) {
         loop {
             let gone = self.gone.notified();
-            if self.core.borrow().connections.is_empty() {
+            if self.core.borrow().is_drained() {
                 return;
             }
             gone.await;
@@ -321,7 +352,7 @@ impl Shell {
     pub(super) fn ended(self: &Rc<Self>, connection: ConnectionId, error: Option<io::Error>) {
         self.core.borrow_mut().connections.remove(&connection);
         self.input(Input::Closed { connection, error: error.map(|error| error.to_string()) });
-        self.gone.notify_waiters();
+        self.has_gone();
     }
 
     /// An empty buffer, to be given back by [`Shell::return_buffer`] unless it is still in use: connections without

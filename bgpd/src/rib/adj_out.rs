@@ -136,7 +136,8 @@ impl AdjRibOut {
         self.told.word(index) | self.pending.word(index)
     }
 
-    /// What comes next; its destinations, those that are still as they were, go over what is in `run`.
+    /// What comes next; its destinations, those that are still as they were, go over what is in `run`. There may be none,
+    /// and then the set may be gone too.
     pub(crate) fn next(&mut self, rib: &Rib, run: &mut Vec<Due>) -> Pending {
         run.clear();
         if self.position >= self.window.len() && !self.open_window(rib) {

@@ -86,6 +86,21 @@ impl Bits {
         }
     }
 
+    /// Takes out all members of another set.
+    pub(crate) fn remove_all(&mut self, other: &Self) {
+        for (slot, fewer) in self.pages.iter_mut().zip(&other.pages) {
+            let (Some(page), Some(fewer)) = (slot.as_mut(), fewer) else { continue };
+            for (index, (word, fewer)) in page.words.iter_mut().zip(&fewer.words).enumerate() {
+                self.len -= (*word & fewer).count_ones() as usize;
+                *word &= !fewer;
+                page.summary &= !(u64::from(*word == 0) << index);
+            }
+            if page.summary == 0 {
+                *slot = None;
+            }
+        }
+    }
+
     /// The first member that is not below `from`.
     pub(crate) fn next(&self, from: u32) -> Option<u32> {
         let index = from / WORD;
@@ -169,7 +184,7 @@ mod tests {
         }
 
         #[test]
-        fn insert_all_is_the_union(left in proptest::collection::btree_set(0u32..9000, 0..100),
+        fn whole_sets_are_united_and_taken_away(left in proptest::collection::btree_set(0u32..9000, 0..100),
                                    right in proptest::collection::btree_set(0u32..9000, 0..100)) {
             let of = |members: &BTreeSet<u32>| {
                 let mut bits = Bits::default();
@@ -180,6 +195,10 @@ mod tests {
             union.insert_all(&of(&right));
             prop_assert_eq!(union.len(), left.union(&right).count());
             prop_assert!(union.iter().eq(left.union(&right).copied()));
+            let mut difference = of(&left);
+            difference.remove_all(&of(&right));
+            prop_assert_eq!(difference.len(), left.difference(&right).count());
+            prop_assert!(difference.iter().eq(left.difference(&right).copied()));
         }
     }
 }

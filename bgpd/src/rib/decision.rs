@@ -11,11 +11,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Source;
 use crate::policy::DEFAULT_LOCAL_PREF;
+use crate::types::Community;
 use crate::wire::{Origin, PathAttributes};
 
 /// What the decision looks at in an attribute set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Rank {
+    /// It has LLGR_STALE: the last resort.
+    pub(crate) long_lived_stale: bool,
     /// 0: learned; else ours, the greater the better.
     pub(crate) own: u8,
     /// LOCAL_PREF, or what stands for it.
@@ -40,6 +43,7 @@ impl Rank {
     /// Of attributes as import policy left them.
     pub(crate) fn new(attributes: &PathAttributes, source: &Source) -> Self {
         Self {
+            long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE), // RFC 9494 §4.3
             own: source.own_preference(),
             local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
             origin: attributes.origin,
@@ -69,6 +73,8 @@ pub(crate) struct Candidate<'a> {
 /// A step of the decision. What comes up to [`Step::Metric`] must be equal for paths to be used together.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Step {
+    /// The others before those with LLGR_STALE (RFC 9494 §4.3).
+    LongLivedStale,
     /// Ours before learned ones.
     Own,
     /// The greater LOCAL_PREF (§9.1.1).
@@ -96,6 +102,7 @@ pub(crate) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::LongLivedStale => "long-lived stale",
             Self::Own => "not our own route",
             Self::LocalPref => "lower LOCAL_PREF",
             Self::AsPathLength => "longer AS_PATH",
@@ -115,7 +122,8 @@ impl fmt::Display for Step {
 pub(crate) fn compare(left: &Candidate<'_>, right: &Candidate<'_>) -> (Ordering, Step) {
     let (l, r) = (left.rank, right.rank);
     let med = || if l.neighbor_as == r.neighbor_as { l.med.cmp(&r.med) } else { Ordering::Equal };
-    decided(r.own.cmp(&l.own), Step::Own)
+    decided(l.long_lived_stale.cmp(&r.long_lived_stale), Step::LongLivedStale)
+        .or_else(|| decided(r.own.cmp(&l.own), Step::Own))
         .or_else(|| decided(r.local_pref.cmp(&l.local_pref), Step::LocalPref))
         .or_else(|| decided(l.as_path_length.cmp(&r.as_path_length), Step::AsPathLength))
         .or_else(|| decided(l.origin.cmp(&r.origin), Step::Origin))

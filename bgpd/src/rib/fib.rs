@@ -56,6 +56,11 @@ impl Rib {
         changes
     }
 
+    /// Whether the FIB has yet to hear of a choice.
+    pub(crate) fn has_fib_work(&self) -> bool {
+        !self.fib.dirty.is_empty()
+    }
+
     /// How many equal paths are installed from now on: every choice may be another.
     pub(crate) fn set_multipath(&mut self, multipath: u8) {
         self.multipath = usize::from(multipath);

@@ -107,7 +107,7 @@ impl Rib {
         if import.looks_at_prefix() {
             return None;
         }
-        self.sets.find(source, bytes, |set| set.outcome.generation == *generation)
+        self.sets.find(source, bytes, |set| set.outcome.generation == *generation && !set.outcome.long_lived)
     }
 
     /// The set for these bytes and this outcome, a new one if there is none; to be carried by a path at once.
@@ -142,7 +142,8 @@ impl Rib {
         let import = self.sources[source].import.clone();
         let mut inquiry = import.ask(received.attributes);
         let prefix = self.destinations.at(destination).prefix;
-        let outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
+        let mut outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
+        outcome.long_lived = self.is_long_lived(source, destination);
         let set = self.set_of(source, &received, &outcome);
         self.put(source, destination, set, path.since);
         self.scratch.parsed = parsed;
@@ -170,19 +171,11 @@ impl Rib {
 }
 
 impl Source {
-    /// Policy has changed: what it says from now on is new.
-    pub(crate) fn set_import(&mut self, import: Filter) {
+    /// Policy has changed, or the neighbor's paths are about to go, or to stay after all: what is said of them from now on
+    /// is new.
+    pub(crate) fn judge_by(&mut self, import: Filter, draining: bool) {
         self.import = import;
-        self.begin_generation();
-    }
-
-    /// The neighbor's paths are about to go, or are to stay after all.
-    pub(crate) fn set_draining(&mut self, draining: bool) {
         self.draining = draining;
-        self.begin_generation();
-    }
-
-    fn begin_generation(&mut self) {
         self.outcomes.clear();
         self.generation += 1;
     }
@@ -236,7 +229,7 @@ impl Source {
 
     /// What the decision looks at, after import policy.
     fn rank(&self, attributes: &PathAttributes, outcome: &Outcome) -> Rank {
-        if outcome.changes.is_empty() && !outcome.draining && !self.is_leaving(attributes) {
+        if outcome.changes.is_empty() && !outcome.draining && !outcome.long_lived && !self.is_leaving(attributes) {
             return Rank::new(attributes, self);
         }
         let mut changed = attributes.clone();
@@ -258,6 +251,9 @@ impl Source {
         }
         if self.is_external() && attributes.communities.contains(&Community::BLACKHOLE) {
             attributes.add_community(Community::NO_EXPORT); // RFC 7999 §3.2
+        }
+        if outcome.long_lived {
+            attributes.add_community(Community::LLGR_STALE); // RFC 9494 §4.2
         }
         if self.is_leaving(attributes) {
             attributes.local_pref = Some(LEAST_LOCAL_PREF);

@@ -37,6 +37,11 @@ impl Rib {
         &self.sources[id]
     }
 
+    /// How many destinations a source has a path to; none where it is gone.
+    pub(crate) fn received_of(&self, id: SourceId) -> usize {
+        self.sources.get(id).map_or(0, |source| source.received.len())
+    }
+
     /// Whether the session that a set came by has ended.
     pub(crate) fn is_gone(&self, set: SetId) -> bool {
         self.sources[self.sets.at(set).source].gone

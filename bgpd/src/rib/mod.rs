@@ -22,6 +22,7 @@ mod select;
 mod sets;
 mod slab;
 mod source;
+mod stale;
 mod update;
 mod walk;
 
@@ -43,7 +44,7 @@ pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::paths::Path;
-pub(crate) use self::refresh::Stale;
+pub(crate) use self::refresh::Refresh;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
 pub(crate) use self::source::{Filter, Source, SourceId, plain_context};

@@ -179,6 +179,18 @@ impl NextHops {
         self.records.get(*self.numbers.get(&next_hop)?)?.state.as_ref()
     }
 
+    /// Those of a source, where the host has answered.
+    pub(crate) fn used_by(&self, source: SourceId) -> impl Iterator<Item = (NextHopId, &NextHopState)> {
+        let used =
+            self.records.iter().filter(move |(_, tracked)| tracked.users.iter().any(|(user, _)| *user == source));
+        used.filter_map(|(id, tracked)| Some((id, tracked.state.as_ref()?)))
+    }
+
+    /// Whether the host has yet to speak of any.
+    pub(crate) fn are_unanswered(&self) -> bool {
+        self.records.iter().any(|(_, tracked)| tracked.state.is_none())
+    }
+
     /// A next hop whose number is held.
     pub(crate) fn at(&self, id: NextHopId) -> &Tracked {
         &self.records[id]

@@ -9,45 +9,39 @@ use crate::types::Family;
 
 /// The refresh of one family.
 #[derive(Clone, Debug)]
-pub(crate) struct Stale {
+pub(crate) struct Refresh {
     family: Family,
     /// Destinations of either family that were there at the beginning and have not come since.
-    members: Bits,
+    pub(super) awaited: Bits,
     /// The neighbor has sent everything.
-    over: bool,
+    pub(super) over: bool,
 }
 
 impl Rib {
-    /// The neighbor begins to send a family again: what is there is stale. One that begins anew starts from here.
+    /// The neighbor begins to send a family again: what is there is awaited. One that begins anew starts from here.
     pub(crate) fn begin_refresh(&mut self, source: SourceId, family: Family) {
         let source = &mut self.sources[source];
-        source.stale.retain(|stale| stale.family != family);
-        source.stale.push(Stale { family, members: source.received.clone(), over: false });
+        source.refreshes.retain(|refresh| refresh.family != family);
+        source.refreshes.push(Refresh { family, awaited: source.received.clone(), over: false });
     }
 
-    /// The neighbor has sent all of a family: [`Rib::take_stale`] may begin.
+    /// The neighbor has sent all of a family: [`Rib::take_unrefreshed`] may begin.
     pub(crate) fn end_refresh(&mut self, source: SourceId, family: Family) {
-        let refreshes = &mut self.sources[source].stale;
-        refreshes.iter_mut().filter(|stale| stale.family == family).for_each(|stale| stale.over = true);
+        let refreshes = &mut self.sources[source].refreshes;
+        refreshes.iter_mut().filter(|refresh| refresh.family == family).for_each(|refresh| refresh.over = true);
     }
 
     /// Takes the path of `source` away where it is of this family and was not sent again.
-    pub(crate) fn take_stale(&mut self, source: SourceId, destination: DestinationId, family: Family) {
-        let is_due = |stale: &Stale| stale.over && stale.family == family && stale.members.contains(destination);
-        if self.sources[source].stale.iter().any(is_due) && Family::of(&self.prefix(destination)) == family {
+    pub(crate) fn take_unrefreshed(&mut self, source: SourceId, destination: DestinationId, family: Family) {
+        let is_due =
+            |refresh: &Refresh| refresh.over && refresh.family == family && refresh.awaited.contains(destination);
+        if self.sources[source].refreshes.iter().any(is_due) && Family::of(&self.prefix(destination)) == family {
             self.take(source, destination);
         }
     }
 
-    /// What was stale is gone, unless the neighbor has begun anew meanwhile.
+    /// What was not sent again is gone, unless the neighbor has begun anew meanwhile.
     pub(crate) fn forget_refresh(&mut self, source: SourceId, family: Family) {
-        self.sources[source].stale.retain(|stale| stale.family != family || !stale.over);
-    }
-
-    /// The neighbor has sent a route again.
-    pub(super) fn refreshed(&mut self, source: SourceId, destination: DestinationId) {
-        for stale in &mut self.sources[source].stale {
-            stale.members.remove(destination);
-        }
+        self.sources[source].refreshes.retain(|refresh| refresh.family != family || !refresh.over);
     }
 }

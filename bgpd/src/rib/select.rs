@@ -110,7 +110,7 @@ impl Rib {
             [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
             _ => self.best_position(id),
         };
-        match best {
+        match best.or_else(|| self.last_resort(id)) {
             Some(position) => {
                 self.best.insert(id);
                 self.destinations.paths_mut(id)[..=position].rotate_right(1);
@@ -119,7 +119,7 @@ impl Rib {
                 self.best.remove(id);
             }
         }
-        (best.and_then(|_| self.best(id)), flags & AGAIN != 0)
+        (self.best(id), flags & AGAIN != 0)
     }
 
     /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
@@ -169,6 +169,10 @@ impl Rib {
             };
             eligible.push((self.candidate(*path, metric), *path));
         }
+        if eligible.is_empty() {
+            let last = others.extract_if(.., |(path, verdict)| self.is_last_resort(*path, verdict));
+            eligible.extend(last.map(|(path, _)| (self.candidate(path, u32::MAX), path)));
+        }
         decision::order(&mut eligible);
         others.sort_by_key(|(path, verdict)| {
             let source = &self.sources[self.sets.at(path.set).source];
@@ -182,8 +186,37 @@ impl Rib {
         let paths = self.destinations.paths(id).iter();
         let mut eligible: Vec<_> =
             paths.filter_map(|path| Some((self.candidate(*path, self.usable(id, *path)?), *path))).collect();
+        if eligible.is_empty() {
+            eligible.extend(self.last_resorts(id).map(|(candidate, _, path)| (candidate, path)));
+        }
         decision::order(&mut eligible);
         eligible
+    }
+
+    /// Where the best path stands of a destination without usable ones.
+    fn last_resort(&self, id: DestinationId) -> Option<usize> {
+        decision::best(self.last_resorts(id).map(|(candidate, position, _)| (candidate, position)))
+            .map(|(_, position)| position)
+    }
+
+    /// The paths of a destination that are used where no other can be, with their positions.
+    fn last_resorts(&self, id: DestinationId) -> impl Iterator<Item = (Candidate<'_>, usize, Path)> {
+        let paths = self.destinations.paths(id).iter().enumerate();
+        let resorts = paths.filter(move |(_, path)| {
+            self.waits(**path) && self.is_last_resort(**path, &self.verdict(self.destinations.at(id), **path))
+        });
+        resorts.map(|(position, path)| (self.candidate(*path, u32::MAX), position, *path))
+    }
+
+    /// Whether the neighbor is away that a path is of, and may come back in time.
+    fn waits(&self, path: Path) -> bool {
+        self.sources[self.sets.at(path.set).source].waits
+    }
+
+    /// Whether a path is used where no other can be: a dead tunnel, whose neighbor may yet come back in time.
+    fn is_last_resort(&self, path: Path, verdict: &Verdict<'_>) -> bool {
+        let Verdict::Ineligible(Ineligible::Unreachable(next_hop)) = verdict else { return false };
+        self.waits(path) && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {

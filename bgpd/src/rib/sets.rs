@@ -36,6 +36,8 @@ pub(crate) struct Outcome {
     pub(crate) next_hop: Option<IpAddr>,
     /// The neighbor's paths are about to go (RFC 8326 §4.2); follows the generation.
     pub(crate) draining: bool,
+    /// The neighbor has been gone for long (RFC 9494 §4.2).
+    pub(crate) long_lived: bool,
 }
 
 /// Why a path is kept, but not used.
@@ -58,8 +60,9 @@ pub(crate) enum Rejection {
 /// Between outcomes of one source: the generation stands for the policy.
 impl PartialEq for Outcome {
     fn eq(&self, other: &Self) -> bool {
-        (self.generation, self.rejected, self.rule, &self.changes, self.next_hop)
-            == (other.generation, other.rejected, other.rule, &other.changes, other.next_hop)
+        let of =
+            |outcome: &Self| (outcome.generation, outcome.rejected, outcome.rule, outcome.next_hop, outcome.long_lived);
+        of(self) == of(other) && self.changes == other.changes
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::bits::Bits;
-use super::{Outcome, Stale};
+use super::{Outcome, Refresh};
 use crate::policy::{Inquiry, Policy, Protocol};
 use crate::role::Role;
 use crate::settings::Settings;
@@ -91,6 +91,10 @@ pub(crate) struct Source {
     pub(crate) discarded: [u64; 2],
     /// Its session has ended: its paths are not chosen any more, and wait to be swept away.
     pub(crate) gone: bool,
+    /// Its session has ended, and its paths stay until the neighbor is back (RFC 4724 §4.2).
+    pub(crate) waits: bool,
+    /// Families whose stale paths are kept as the last resort (RFC 9494 §4.2).
+    pub(crate) long_lived: Families,
     /// Its paths are about to go (RFC 8326 §4.2).
     pub(crate) draining: bool,
     /// Counts the changes of import policy and of `draining`.
@@ -99,9 +103,13 @@ pub(crate) struct Source {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// Destinations that it has a path to: Adj-RIB-In.
     pub(crate) received: Bits,
-    /// What of it is yet to come again, while the neighbor refreshes its routes.
-    pub(crate) stale: Vec<Stale>,
-    /// Of these, by family.
+    /// Of these, what an earlier session said and the neighbor has not yet said again.
+    pub(crate) stale: Bits,
+    /// The same, where it has no more time for it.
+    pub(crate) doomed: Bits,
+    /// What is yet to come again, while the neighbor refreshes its routes.
+    pub(crate) refreshes: Vec<Refresh>,
+    /// Of `received`, by family.
     pub(crate) prefixes: [usize; 2],
     /// Of these, accepted by policy.
     pub(crate) accepted: usize,
@@ -132,11 +140,15 @@ impl Source {
             most: None,
             discarded: [0; 2],
             gone: false,
+            waits: false,
+            long_lived: Families::default(),
             draining: false,
             generation: 0,
             outcomes: Vec::new(),
             received: Bits::default(),
-            stale: Vec::new(),
+            stale: Bits::default(),
+            doomed: Bits::default(),
+            refreshes: Vec::new(),
             prefixes: [0; 2],
             accepted: 0,
             set_octets: 0,
@@ -172,9 +184,19 @@ impl Source {
         self.prefixes[family as usize]
     }
 
+    /// The same without what is stale, which may be about to go.
+    pub(crate) fn fresh_prefixes_of(&self, family: Family) -> usize {
+        self.prefixes_of(family).saturating_sub(self.stale.len() + self.doomed.len())
+    }
+
+    /// How many prefixes were not taken, since it was last asked for all.
+    pub(crate) fn discarded(&self) -> u64 {
+        self.discarded.iter().sum()
+    }
+
     /// Whether some of what it sent was not taken, since it was last asked for all.
     pub(crate) fn has_discarded(&self) -> bool {
-        self.discarded != [0; 2]
+        self.discarded() > 0
     }
 }
 

@@ -32,7 +32,7 @@ impl Rib {
 
     /// As [`Rib::announce`], by number.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        self.refreshed(source, destination);
+        self.sources[source].refreshed(destination);
         self.put(source, destination, set, since);
     }
 
@@ -41,7 +41,7 @@ impl Rib {
         let Some(most) = self.sources[source].most else { return true };
         self.take_in(); // what has arrived counts
         let family = Family::of(prefix);
-        if self.sources[source].prefixes_of(family) < most as usize {
+        if self.sources[source].fresh_prefixes_of(family) < most as usize {
             return true;
         }
         let known = self.destinations.find(prefix).and_then(|destination| self.position(source, destination));
@@ -103,6 +103,7 @@ impl Rib {
         let accepted = self.sets.at(path.set).is_accepted();
         let source = &mut self.sources[source];
         source.received.remove(destination);
+        source.refreshed(destination);
         source.prefixes[family as usize] -= 1;
         source.accepted -= usize::from(accepted);
         self.release(path.set);

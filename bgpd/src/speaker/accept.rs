@@ -19,7 +19,7 @@ impl Speaker {
         (local, remote): (SocketAddr, SocketAddr),
         interface: Option<&str>,
     ) {
-        if self.stopped {
+        if self.stopped.is_some() {
             return self.turn_away(connection, remote, "the speaker is stopping".to_owned());
         }
         if let Some(id) = self.neighbors.owner(local, remote.ip(), interface) {
@@ -89,7 +89,8 @@ impl Speaker {
         }
         let name = self.neighbors.free_name(range, local, remote.ip());
         let seed = self.next_seed();
-        let neighbor = Neighbor::dialled_in(name, range, &settings, (local, remote), &self.settings, seed);
+        let mut neighbor = Neighbor::dialled_in(name, range, &settings, (local, remote), &self.settings, seed);
+        neighbor.fsm.preserved = self.restart.preserved();
         let id = self.neighbors.insert(neighbor);
         self.reconcile(id);
         Ok(id)
@@ -101,7 +102,7 @@ impl Speaker {
         let all = self.neighbors.iter().filter(|(_, neighbor)| of_range(neighbor));
         let idle = all.filter_map(|(id, neighbor)| Some((neighbor.forgotten_at()?, id)));
         let Some((_, id)) = idle.min() else { return false };
-        self.neighbors.remove(id);
+        self.remove(id);
         true
     }
 

@@ -6,7 +6,7 @@ use super::neighbor::{Neighbor, NeighborId};
 use super::session::CEASE;
 use super::sweep::Sweep;
 use super::{ALL, Command, Speaker};
-use crate::fsm;
+use crate::fsm::{self, Farewell};
 use crate::view::SessionState;
 use crate::wire::{Notification, RouteRefresh, write_route_refresh};
 
@@ -82,10 +82,13 @@ impl Speaker {
             return true;
         }
         // Idle while it runs: it waits because of earlier faults.
-        if !neighbor.running || matches!(neighbor.fsm.state(), SessionState::Connect | SessionState::Active) {
+        let has_retained = neighbor.retained.is_some();
+        let has_none = matches!(neighbor.fsm.state(), SessionState::Connect | SessionState::Active);
+        if !neighbor.running || has_none && !has_retained {
             return false;
         }
-        self.step(id, fsm::Event::Reset(ADMINISTRATIVE_RESET));
+        self.step(id, fsm::Event::Reset(Farewell::Hard(ADMINISTRATIVE_RESET))); // RFC 8538 §5 leaves it to us
+        self.forget(id);
         true
     }
 
@@ -97,17 +100,14 @@ impl Speaker {
         let draining = neighbor.admin.is_draining();
         self.reconcile(id);
         if draining != was_draining {
-            self.drain(id, draining);
+            self.drain(id);
         }
         true
     }
 
     /// RFC 8326 §4.2, both ways: what it is told, and what it told.
-    fn drain(&mut self, id: NeighborId, draining: bool) {
-        let session = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
-        let Some(source) = session.map(|session| session.source) else { return };
-        self.rib.source_mut(source).set_draining(draining);
-        self.sweep(Sweep::import(source));
+    fn drain(&mut self, id: NeighborId) {
+        self.update_source(id);
         self.resend(id);
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Exporter<'a> {
     role: Option<Role>,
     /// Private AS numbers are not told (RFC 6996 §4), but for this one, by which the neighbor finds loops.
     without_private_but: Option<Asn>,
+    /// It knows what LLGR_STALE means.
+    takes_long_lived: bool,
     /// RFC 8326: what it is told is about to go.
     draining: bool,
 }
@@ -84,6 +86,7 @@ impl<'a> Exporter<'a> {
             extended_next_hop: negotiated.extended_next_hop,
             role: negotiated.role,
             without_private_but: session.remove_private_asn.then_some(negotiated.asn),
+            takes_long_lived: negotiated.graceful.as_ref().is_some_and(|graceful| graceful.takes_long_lived),
             draining: false,
         }
     }
@@ -110,6 +113,7 @@ impl Exporter<'_> {
             Community::NO_ADVERTISE => false,
             Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => self.internal,
             Community::NO_PEER => self.role != Some(Role::Peer),
+            Community::LLGR_STALE => self.takes_long_lived, // RFC 9494 §4.3
             _ => true,
         })
     }

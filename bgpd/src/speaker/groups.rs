@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::neighbor::NeighborId;
+use super::room::Room;
 use crate::rib::{AdjRibOut, NOTHING, SourceId};
 use crate::types::{ConnectionId, Families};
 
@@ -20,6 +21,8 @@ pub(super) type GroupId = u32;
 pub(super) struct Group {
     pub(super) members: Vec<Member>,
     pub(super) out: AdjRibOut,
+    /// Its only member is told so much at most. It stays alone.
+    pub(super) room: Option<Room>,
 }
 
 /// One neighbor of a group.
@@ -68,6 +71,12 @@ impl Group {
         }
     }
 
+    /// Makes those due that had to wait and have room now; `false`: there are none.
+    pub(super) fn fill_room(&mut self) -> bool {
+        let Self { room, out, .. } = self;
+        room.as_mut().is_some_and(|room| room.fill(out))
+    }
+
     /// How many prefixes a member was told.
     pub(super) fn advertised(&self, neighbor: NeighborId) -> usize {
         let own = self.members.iter().find(|member| member.neighbor == neighbor).map_or(0, |member| member.own);
@@ -84,8 +93,8 @@ pub(super) struct Groups {
 
 impl Groups {
     /// A session begins.
-    pub(super) fn begin(&mut self, member: Member, families: Families) -> GroupId {
-        self.insert(Group { members: vec![member], out: AdjRibOut::new(families) })
+    pub(super) fn begin(&mut self, member: Member, families: Families, room: Option<Room>) -> GroupId {
+        self.insert(Group { members: vec![member], out: AdjRibOut::new(families), room })
     }
 
     fn insert(&mut self, group: Group) -> GroupId {
@@ -126,7 +135,7 @@ impl Groups {
         let Some(group) = self.all.get(&id).filter(|group| group.members.len() > 1) else { return id };
         let out = group.out.clone();
         match self.leave(id, neighbor) {
-            Some(member) => self.insert(Group { members: vec![member], out }),
+            Some(member) => self.insert(Group { members: vec![member], out, room: None }),
             None => id,
         }
     }
@@ -143,6 +152,7 @@ impl Groups {
 
     /// Destinations `64 * index …` that may not be forgotten yet.
     pub(super) fn held(&self, index: u32) -> u64 {
-        self.all.values().fold(0, |held, group| held | group.out.held(index))
+        let held = |group: &Group| group.out.held(index) | group.room.as_ref().map_or(0, |room| room.held(index));
+        self.all.values().fold(0, |all, group| all | held(group))
     }
 }

@@ -1,28 +1,42 @@
-//! `max-prefixes`: how many prefixes a neighbor may send, and what follows when there are more (RFC 4271 §6.7).
+//! `max-prefixes` and `max-prefixes-out`: how many prefixes a neighbor may send and is told, and what follows when there
+//! are more (RFC 4271 §6.7).
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::neighbor::{Neighbor, NeighborId};
+use super::neighbor::{Neighbor, NeighborId, Session};
+use super::room::Room;
+use super::session::{ADMINISTRATIVE_SHUTDOWN, CEASE};
 use super::{Event, Speaker};
-use crate::rib::SourceId;
-use crate::settings::{LimitAction, PrefixLimit};
+use crate::settings::{LimitAction, PrefixLimit, SessionSettings};
 use crate::types::Family;
+use crate::wire::Notification;
+
+/// RFC 4486 §3.
+const MAXIMUM_PREFIXES: u8 = 1;
 
 /// What the limits have made of a neighbor.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
-    /// It sent more than allowed, and is down.
+    /// There were more than allowed, and it is down.
     pub(super) over: Option<OverLimit>,
-    /// What people have been told, by family.
-    told: [Level; 2],
+    /// What people have been told, by direction and family.
+    levels: [[Level; 2]; 2],
+}
+
+/// Which of the limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Direction {
+    In,
+    Out,
 }
 
 /// Too many prefixes, and for how long that keeps a neighbor down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct OverLimit {
-    pub(super) family: Family,
-    pub(super) limit: u32,
+    direction: Direction,
+    family: Family,
+    limit: u32,
     /// `None`: until it is reset.
     restart_after: Option<Duration>,
     restart_at: Option<Instant>,
@@ -44,9 +58,41 @@ impl Limits {
     }
 }
 
+impl Direction {
+    fn limit(self, session: &SessionSettings) -> Option<PrefixLimit> {
+        match self {
+            Self::In => session.max_prefixes,
+            Self::Out => session.max_prefixes_out,
+        }
+    }
+}
+
+impl OverLimit {
+    /// What the neighbor is told.
+    pub(super) fn notification(&self) -> Notification {
+        match self.direction {
+            Direction::In => {
+                // RFC 4486 §4: the data says which family, and how many were allowed.
+                let (afi, safi) = self.family.afi_safi();
+                let [high, low] = afi.to_be_bytes();
+                let data = [high, low, safi].into_iter().chain(self.limit.to_be_bytes());
+                Notification { data: data.collect(), ..Notification::new(CEASE, MAXIMUM_PREFIXES) }
+            }
+            // The neighbor has sent nothing that it should not.
+            Direction::Out => {
+                Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "too many prefixes to announce")
+            }
+        }
+    }
+}
+
 impl fmt::Display for OverLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sent more than {} {} prefixes: down until reset", self.limit, self.family)?;
+        let what = match self.direction {
+            Direction::In => "sent",
+            Direction::Out => "was to be told",
+        };
+        write!(f, "{what} more than {} {} prefixes: down until reset", self.limit, self.family)?;
         match self.restart_after {
             Some(time) => write!(f, ", or for {} s", time.as_secs()),
             None => Ok(()),
@@ -60,13 +106,13 @@ impl PrefixLimit {
         (u64::from(self.limit) * u64::from(self.warning)).div_ceil(100) as usize // at most the limit
     }
 
-    /// What there is to say of so many prefixes. `discarded`: there were more.
-    fn level(&self, prefixes: usize, discarded: bool, before: Level) -> Level {
+    /// What there is to say of so many prefixes. `more`: there were others.
+    fn level(&self, prefixes: usize, more: bool, before: Level) -> Level {
         let warning = self.warning_level();
         // A count that goes up and down around the level is told of once.
         let warning = if before >= Level::Warned { warning - warning / 10 } else { warning };
         match prefixes {
-            _ if discarded || prefixes > self.limit as usize => Level::Over,
+            _ if more || prefixes > self.limit as usize => Level::Over,
             _ if prefixes >= warning && prefixes > 0 => Level::Warned,
             _ => Level::Below,
         }
@@ -79,29 +125,34 @@ impl PrefixLimit {
 }
 
 impl Speaker {
-    /// Holds what a neighbor has sent against its limit.
-    pub(super) fn enforce_limit(&mut self, id: NeighborId, source: SourceId) {
+    /// Holds what a neighbor has sent, or was told, against its limit.
+    pub(super) fn enforce_limit(&mut self, id: NeighborId, direction: Direction) {
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let Some(limit) = direction.limit(&neighbor.settings.session) else { return };
+        if direction == Direction::In {
+            self.rib.take_in(); // what has arrived counts
+        }
+        let Some(found) = neighbor.session.as_ref().map(|session| self.prefixes(session, direction)) else { return };
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        let Some(limit) = neighbor.settings.session.max_prefixes else { return };
-        self.rib.take_in(); // what has arrived counts
-        let source = self.rib.source(source);
         let mut texts = Vec::new();
-        for family in Family::ALL {
-            let (prefixes, discarded) = (source.prefixes_of(family), source.discarded[family as usize] > 0);
-            let told = &mut neighbor.limits.told[family as usize];
-            let level = limit.level(prefixes, discarded, *told);
-            if level > *told {
-                texts.push(text(&limit, family, prefixes, level));
+        for (family, (prefixes, more)) in Family::ALL.into_iter().zip(found) {
+            let before = &mut neighbor.limits.levels[direction as usize][family as usize];
+            let level = limit.level(prefixes, more, *before);
+            if level > *before {
+                texts.push(text(direction, &limit, family, prefixes, level));
             }
-            *told = level;
+            *before = level;
             if level == Level::Over && limit.action == LimitAction::Cease && neighbor.limits.over.is_none() {
                 let restart_at = limit.restart_after.map(|time| self.now + time);
                 let PrefixLimit { limit, restart_after, .. } = limit;
-                neighbor.limits.over = Some(OverLimit { family, limit, restart_after, restart_at });
+                neighbor.limits.over = Some(OverLimit { direction, family, limit, restart_after, restart_at });
             }
         }
-        let (name, over) = (neighbor.name.clone(), neighbor.limits.over.is_some());
-        texts.into_iter().for_each(|text| self.tell(Some(Event::Limit { neighbor: name.clone(), text })));
+        let over = neighbor.limits.over.is_some();
+        if !texts.is_empty() {
+            let name = neighbor.name.clone();
+            texts.into_iter().for_each(|text| self.tell(Some(Event::Limit { neighbor: name.clone(), text })));
+        }
         if over {
             self.reconcile(id);
         }
@@ -116,27 +167,54 @@ impl Speaker {
         }
     }
 
+    /// By family: how many, and whether there were others.
+    fn prefixes(&self, session: &Session, direction: Direction) -> [(usize, bool); 2] {
+        match direction {
+            Direction::In => {
+                let source = self.rib.source(session.source);
+                Family::ALL.map(|family| (source.fresh_prefixes_of(family), source.discarded[family as usize] > 0))
+            }
+            Direction::Out => {
+                let room = self.groups.get(session.group).and_then(|group| group.room.as_ref());
+                room.map_or([(0, false); 2], Room::state)
+            }
+        }
+    }
+
     /// What there is to say of a session's prefixes, for people.
-    pub(super) fn limit_notes(&self, neighbor: &Neighbor, source: SourceId, notes: &mut Vec<String>) {
-        let Some(limit) = neighbor.settings.session.max_prefixes else { return };
-        for family in Family::ALL {
-            let level = neighbor.limits.told[family as usize];
-            if level > Level::Below {
-                notes.push(text(&limit, family, self.rib.source(source).prefixes_of(family), level));
+    pub(super) fn limit_notes(&self, neighbor: &Neighbor, session: &Session, notes: &mut Vec<String>) {
+        for direction in [Direction::In, Direction::Out] {
+            let Some(limit) = direction.limit(&neighbor.settings.session) else { continue };
+            for (family, (prefixes, more)) in Family::ALL.into_iter().zip(self.prefixes(session, direction)) {
+                let before = neighbor.limits.levels[direction as usize][family as usize];
+                let level = limit.level(prefixes, more, before);
+                if level > Level::Below {
+                    notes.push(text(direction, &limit, family, prefixes, level));
+                }
             }
         }
     }
 }
 
-fn text(limit: &PrefixLimit, family: Family, prefixes: usize, level: Level) -> String {
+fn text(direction: Direction, limit: &PrefixLimit, family: Family, prefixes: usize, level: Level) -> String {
     let most = limit.limit;
-    match (level, limit.action) {
-        (Level::Below | Level::Warned, _) => format!("sent {prefixes} of at most {most} {family} prefixes"),
-        (Level::Over, LimitAction::Cease | LimitAction::Warn) => {
-            format!("sent {prefixes} {family} prefixes, more than {most}")
-        }
-        (Level::Over, LimitAction::Discard) => {
+    let what = match direction {
+        Direction::In => "sent",
+        Direction::Out => "was told",
+    };
+    match (level, limit.action, direction) {
+        (Level::Below | Level::Warned, ..) => format!("{what} {prefixes} of at most {most} {family} prefixes"),
+        (Level::Over, LimitAction::Discard, Direction::In) => {
             format!("sent more than {most} {family} prefixes: others are discarded until it is refreshed")
+        }
+        (Level::Over, LimitAction::Discard, Direction::Out) => {
+            format!("was told {prefixes} {family} prefixes: others wait until there is room")
+        }
+        (Level::Over, LimitAction::Cease, Direction::Out) => {
+            format!("was to be told more than {most} {family} prefixes")
+        }
+        (Level::Over, LimitAction::Cease | LimitAction::Warn, _) => {
+            format!("{what} {prefixes} {family} prefixes, more than {most}")
         }
     }
 }

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use super::Command;
 use super::groups::GroupId;
 use super::limits::Limits;
+use super::record::Record;
 use super::refresh::Refreshes;
+use super::retain::Retained;
 use crate::fsm::{Fsm, Identity, Negotiated};
 use crate::rib::{Filter, SourceId};
 use crate::settings::{DynamicNeighborSettings, NeighborSettings, RemoteAs, Settings};
-use crate::types::{Asn, ConnectionId};
-use crate::wire::Notification;
+use crate::types::{Asn, ConnectionId, Families};
 
 /// The number of a neighbor; never used twice.
 pub(super) type NeighborId = u32;
@@ -40,7 +41,9 @@ pub(super) struct Neighbor {
     /// What `max-prefixes` has made of it.
     pub(super) limits: Limits,
     pub(super) session: Option<Session>,
-    pub(super) last_error: Option<PastError>,
+    /// What its last session has left.
+    pub(super) retained: Option<Retained>,
+    pub(super) record: Record,
     /// When it is due, as far as [`super::neighbors::Neighbors`] has noted.
     pub(super) deadline: Option<Instant>,
 }
@@ -94,16 +97,9 @@ pub(super) struct Session {
     pub(super) export: Filter,
     /// With whom it shares what it is told.
     pub(super) group: GroupId,
+    /// Families of which the neighbor has not yet told all.
+    pub(super) untold: Families,
     pub(super) refresh: Refreshes,
-}
-
-/// The end of a session.
-#[derive(Clone, Debug)]
-pub(super) struct PastError {
-    pub(super) sent: bool,
-    pub(super) notification: Option<Notification>,
-    pub(super) text: String,
-    pub(super) at: Instant,
 }
 
 impl Neighbor {
@@ -146,7 +142,8 @@ impl Neighbor {
             admin: AdminState::default(),
             limits: Limits::default(),
             session: None,
-            last_error: None,
+            retained: None,
+            record: Record::default(),
             deadline: None,
         }
     }
@@ -158,7 +155,9 @@ impl Neighbor {
 
     /// Begins anew with the settings as they are now.
     pub(super) fn renew_fsm(&mut self, router: &Settings, seed: u64) {
+        let preserved = self.fsm.preserved;
         self.fsm = new_fsm(&self.settings, router, seed);
+        self.fsm.preserved = preserved;
         self.running = false;
         self.outdated = false;
     }
@@ -177,13 +176,21 @@ impl Neighbor {
     pub(super) fn forgotten_at(&self) -> Option<Instant> {
         let idle_since = self.dynamic.as_ref()?.idle_since?;
         let kept_away = matches!(self.admin, AdminState::Disabled(_)) || self.limits.over.is_some();
-        (!kept_away).then(|| idle_since + REMEMBERED)
+        let kept_until = self.retained.as_ref().and_then(Retained::ends_at);
+        (!kept_away).then(|| kept_until.max(Some(idle_since + REMEMBERED))).flatten()
+    }
+
+    /// Itself, where it has a session.
+    pub(super) fn with_session(&self) -> Option<(&Self, &Session)> {
+        Some((self, self.session.as_ref()?))
     }
 
     /// When it is due.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let refresh = self.session.as_ref().and_then(|session| session.refresh.next_deadline());
-        [self.fsm.next_timeout(), self.forgotten_at(), self.limits.restart_at(), refresh].into_iter().flatten().min()
+        let retained = self.retained.as_ref().and_then(Retained::next_deadline);
+        let times = [self.fsm.next_timeout(), self.forgotten_at(), self.limits.restart_at(), refresh, retained];
+        times.into_iter().flatten().min()
     }
 
     /// The connection that routes flow on.

@@ -106,6 +106,10 @@ impl Neighbors {
         self.all.iter().map(|(id, neighbor)| (*id, neighbor))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (NeighborId, &mut Neighbor)> {
+        self.all.iter_mut().map(|(id, neighbor)| (*id, neighbor))
+    }
+
     pub(super) fn ids(&self) -> Vec<NeighborId> {
         self.all.keys().copied().collect()
     }

@@ -3,12 +3,12 @@
 use bytes::{Buf, BytesMut};
 
 use super::Speaker;
+use super::limits::Direction;
 use super::neighbor::NeighborId;
-use super::refusals::Refusal;
 use crate::fsm;
 use crate::rib::{Key, SourceId};
 use crate::types::{ConnectionId, Family};
-use crate::wire::{self, AttrError, DecodeError, Message, Notification, Treatment, Update};
+use crate::wire::{self, AttrError, DecodeError, Message, Notification, Update};
 
 /// Destinations touched in one turn, beyond which no further message is taken.
 const TOUCHED: usize = 2048;
@@ -49,10 +49,11 @@ impl Speaker {
 
     /// Takes the message at the front of `bytes` and returns its length; 0: it is not complete.
     fn message(&mut self, id: NeighborId, connection: ConnectionId, bytes: &[u8]) -> Result<usize, Notification> {
-        let Some(neighbor) = self.neighbors.get(id) else { return Ok(0) };
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return Ok(0) };
         let context = neighbor.fsm.context(connection);
         let refused = |error: DecodeError| Notification::from(&error);
         let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
+        neighbor.record.counters.received.count(bytes[wire::HEADER - 1]);
         let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
         if !matches!(message, Message::Update(_)) {
             self.rib.take_in(); // the end of a session finds all that was said in it
@@ -85,32 +86,46 @@ impl Speaker {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
         let Some(session) = session else { return Ok(()) };
         let source = session.source;
-        if let Some(family) = update.end_of_rib() {
-            session.refresh.heard.insert(family);
-        }
         let since = self.since();
+        let (mut withdrawn, mut announced) = (0, 0);
         // RFC 4271 §4.3: a prefix that is withdrawn and announced at once is announced.
         for prefix in update.withdrawn.iter().chain(update.mp_withdrawn.iter().flat_map(|nlri| nlri.iter())) {
             self.rib.withdraw(source, prefix, since);
+            withdrawn += 1;
         }
-        let errors = self.announcements(source, update)?;
-        self.report(id, &errors);
-        self.enforce_limit(id, source);
+        let errors = self.announcements(source, update, &mut announced);
+        if let Some(neighbor) = self.neighbors.get_mut(id) {
+            let counters = &mut neighbor.record.counters;
+            counters.withdrawn += withdrawn;
+            counters.announced += announced;
+            counters.ignored_families += u64::from(update.ignored_family);
+        }
+        self.report(id, &errors?);
+        if let Some(family) = update.end_of_rib() {
+            self.rib.take_in(); // what has arrived is told again
+            self.end_of_rib(id, family);
+        }
+        self.enforce_limit(id, Direction::In);
         Ok(())
     }
 
-    /// The prefixes of both fields, each with its next hop.
-    fn announcements(&mut self, source: SourceId, update: &Update<'_>) -> Result<Vec<AttrError>, DecodeError> {
+    /// The prefixes of both fields, each with its next hop, counted.
+    fn announcements(
+        &mut self,
+        source: SourceId,
+        update: &Update<'_>,
+        announced: &mut u64,
+    ) -> Result<Vec<AttrError>, DecodeError> {
         let since = self.since();
         let mut errors = Vec::new();
         if !update.nlri.is_empty() {
             let key = Key::new(Family::Ipv4, None, update.attributes);
-            errors.extend(self.rib.import(source, &key, update.nlri.iter(), since)?);
+            errors.extend(self.rib.import(source, &key, update.nlri.iter().inspect(|_| *announced += 1), since)?);
         }
         match update.mp_nlri {
             Some((next_hop, nlri)) if !nlri.is_empty() => {
                 let key = Key::new(nlri.family, Some(next_hop), update.attributes);
-                errors.extend(self.rib.import(source, &key, nlri.iter(), since)?);
+                errors.extend(self.rib.import(source, &key, nlri.iter().inspect(|_| *announced += 1), since)?);
             }
             _ if update.nlri.is_empty() && update.end_of_rib().is_none() => {
                 // RFC 7606 §5.2: attributes that announce nothing may still be wrong.
@@ -121,19 +136,5 @@ impl Speaker {
             _ => {}
         }
         Ok(errors)
-    }
-
-    /// RFC 7606 §2: what was wrong is told to people.
-    fn report(&mut self, id: NeighborId, errors: &[AttrError]) {
-        let Some(worst) = errors.iter().max_by_key(|error| error.treatment()) else { return };
-        let Some(neighbor) = self.neighbors.get(id) else { return };
-        let what = match worst.treatment() {
-            Treatment::AttributeDiscard => "an attribute was dropped",
-            Treatment::TreatAsWithdraw | Treatment::SessionReset => "its routes count as withdrawn",
-        };
-        let text = format!("UPDATE: {worst}; {what}");
-        let remote = neighbor.settings.address;
-        let neighbor = Some(neighbor.name.clone());
-        self.refuse(Refusal { neighbor, remote, text });
     }
 }

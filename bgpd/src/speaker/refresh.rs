@@ -19,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(420);
 /// What a neighbor sends again.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
-    /// These it has told for the first time.
-    pub(super) heard: Families,
     /// Until when it may tell the end, by family; `None`: it has not begun.
     patience: [Option<Instant>; 2],
 }
@@ -35,9 +33,8 @@ impl Refreshes {
 impl Session {
     /// RFC 7313 §4.2: where the neighbor marks the end of its first routes (RFC 4724), nothing is refreshed before.
     fn has_told(&self, family: Family) -> bool {
-        const GRACEFUL_RESTART: u8 = 64;
-        let marks_end = self.negotiated.capabilities.iter().map(Capability::code).any(|code| code == GRACEFUL_RESTART);
-        !marks_end || self.refresh.heard.contains(family)
+        let is_mark = |capability: &Capability| matches!(capability, Capability::GracefulRestart(_));
+        !self.negotiated.capabilities.iter().any(is_mark) || !self.untold.contains(family)
     }
 }
 
@@ -80,7 +77,7 @@ impl Speaker {
         if session.refresh.patience[family as usize].take().is_some() {
             let source = session.source;
             self.rib.end_refresh(source, family);
-            self.sweep(Sweep::stale(source, family));
+            self.sweep(Sweep::not_sent_again(source, family));
         }
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::accept::longest_ranges;
-use super::limits::Limits;
+use super::limits::{Direction, Limits};
 use super::neighbor::{Neighbor, NeighborId};
 use super::session::{CEASE, filter};
 use super::sweep::Sweep;
 use super::{Action, Speaker};
-use crate::fsm;
+use crate::fsm::{self, Farewell};
 use crate::settings::{NeighborSettings, SessionSettings, Settings};
 use crate::wire::Notification;
 
@@ -98,49 +98,68 @@ impl Speaker {
         neighbor.outdated |= fsm_view(&before) != fsm_view(&neighbor.settings);
         let session = &neighbor.settings.session;
         let limited_otherwise = session.max_prefixes != before.session.max_prefixes;
-        if limited_otherwise {
+        let room_otherwise = session.max_prefixes_out != before.session.max_prefixes_out;
+        if limited_otherwise || room_otherwise {
             neighbor.limits = Limits::default();
         }
-        let Some(up) = &mut neighbor.session else {
-            if std::mem::take(&mut neighbor.outdated) {
-                self.renew(id);
-            }
-            return;
-        };
-        let internal = up.negotiated.context.internal;
-        let source = self.rib.source_mut(up.source);
-        let import = filter(&self.settings, session.import.as_ref(), internal);
-        let judged_otherwise = import != source.import || session.allow_own_asn != source.allow_own_asn;
-        source.reflector_client = session.route_reflector_client;
-        source.allow_own_asn = session.allow_own_asn;
-        source.most = session.max_prefixes.and_then(|limit| limit.most());
-        let lacking = limited_otherwise && source.has_discarded();
-        let export = filter(&self.settings, session.export.as_ref(), internal);
-        let told_otherwise = export != up.export
+        let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
+        let words_otherwise = room_otherwise
             || session.next_hop_self != before.session.next_hop_self
             || session.remove_private_asn != before.session.remove_private_asn;
-        let reflects_otherwise = session.route_reflector_client != before.session.route_reflector_client;
-        up.export = export;
-        let sweep = Sweep::import(up.source);
-        let source = up.source;
-        if judged_otherwise {
-            self.rib.source_mut(source).set_import(import);
-            self.sweep(sweep);
+        let mut told_otherwise = false;
+        if let Some(up) = &mut neighbor.session {
+            let export = filter(&self.settings, session.export.as_ref(), up.negotiated.context.internal);
+            let room = self.groups.get_mut(up.group).and_then(|group| group.room.as_mut());
+            if let (Some(room), Some(limit)) = (room, &session.max_prefixes_out) {
+                room.set_limit(limit);
+            }
+            told_otherwise = words_otherwise || export != up.export;
+            up.export = export;
+        } else if std::mem::take(&mut neighbor.outdated) {
+            self.renew(id);
         }
+        self.update_source(id);
         if reflects_otherwise {
             self.resend_all();
         } else if told_otherwise {
             self.resend(id);
         }
-        if lacking {
+        let up = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
+        let Some(source) = up.map(|up| up.source) else { return };
+        if limited_otherwise && self.rib.source(source).has_discarded() {
             self.refresh(id); // what was discarded may have room now
         }
-        self.enforce_limit(id, source);
+        self.enforce_limit(id, Direction::In);
+    }
+
+    /// Brings what a neighbor has said, in its session or the last one, into line with its settings.
+    pub(super) fn update_source(&mut self, id: NeighborId) {
+        let Some(neighbor) = self.neighbors.get(id) else { return };
+        let Some(source_id) = neighbor.source() else { return };
+        let session = &neighbor.settings.session;
+        let source = self.rib.source_mut(source_id);
+        let import = filter(&self.settings, session.import.as_ref(), source.context.internal);
+        let draining = neighbor.admin.is_draining();
+        let judged_otherwise =
+            (&import, session.allow_own_asn, draining) != (&source.import, source.allow_own_asn, source.draining);
+        source.reflector_client = session.route_reflector_client;
+        source.allow_own_asn = session.allow_own_asn;
+        source.most = session.max_prefixes.and_then(|limit| limit.most());
+        if judged_otherwise {
+            source.judge_by(import, draining);
+            self.sweep(Sweep::import(source_id));
+        }
     }
 
     /// Ends the session and begins anew.
     fn restart(&mut self, id: NeighborId, settings: NeighborSettings) {
-        self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
+        let same_neighbor = self.neighbors.get(id).is_some_and(|neighbor| who(&neighbor.settings) == who(&settings));
+        if same_neighbor {
+            self.step(id, fsm::Event::Stop(Farewell::Plain(OTHER_CONFIGURATION_CHANGE))); // RFC 8538 §5
+        } else {
+            self.step(id, fsm::Event::Stop(Farewell::Hard(OTHER_CONFIGURATION_CHANGE)));
+            self.forget(id);
+        }
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.settings = settings;
             neighbor.limits = Limits::default();
@@ -150,7 +169,7 @@ impl Speaker {
 
     /// Gives a neighbor without session an FSM with its settings as they are now.
     pub(super) fn renew(&mut self, id: NeighborId) {
-        self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE));
+        self.step(id, fsm::Event::Stop(OTHER_CONFIGURATION_CHANGE.into()));
         let seed = self.next_seed();
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.renew_fsm(&self.settings, seed);
@@ -159,8 +178,16 @@ impl Speaker {
     }
 
     fn remove_neighbor(&mut self, id: NeighborId, notification: Notification) {
-        self.step(id, fsm::Event::Stop(notification));
-        self.neighbors.remove(id);
+        self.step(id, fsm::Event::Stop(Farewell::Hard(notification)));
+        self.remove(id);
+    }
+
+    /// A neighbor without session is no more.
+    pub(super) fn remove(&mut self, id: NeighborId) {
+        self.forget(id);
+        if let Some(neighbor) = self.neighbors.remove(id) {
+            self.restart.done_with(&neighbor.name);
+        }
     }
 
     /// Listening sockets know the keys before a connection comes.
@@ -203,6 +230,11 @@ fn needs_reset(before: &NeighborSettings, now: &NeighborSettings) -> bool {
     session_view(before) != session_view(now)
 }
 
+/// Whose routes they are.
+fn who(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
+    (settings.address, &settings.zone, &settings.asn)
+}
+
 /// What a session is built on.
 fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
     let session = &settings.session;
@@ -210,7 +242,9 @@ fn session_view(settings: &NeighborSettings) -> impl PartialEq + use<'_> {
         (settings.address, &settings.zone, settings.local_address, &settings.asn),
         (session.local_asn, session.families, session.hold_time, session.keepalive, &session.password),
         (session.ttl_security, session.ebgp_multihop, session.enforce_first_asn),
+        session.max_prefixes_out.is_some(), // what was told is counted from its beginning
         (session.role, session.extended_next_hop, session.extended_messages),
+        session.graceful_restart.as_ref().map(|restart| (restart.restart_time, restart.long_lived_stale_time)),
     )
 }
 

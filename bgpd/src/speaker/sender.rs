@@ -57,6 +57,14 @@ pub(super) struct Told {
     pub(super) changes: Vec<u32>,
 }
 
+impl Told {
+    /// Who hears of it: not who announces the path itself, nor who is its next hop.
+    fn audience(&self, best: &Best<'_>) -> Audience {
+        let not_at = self.kept.then_some(self.next_hop.address);
+        Audience { except: best.set.source, not_at, ..Audience::EVERYBODY }
+    }
+}
+
 impl Sender<'_> {
     /// Whether a prefix may be told at all.
     pub(super) fn carries(&self, prefix: &IpNet) -> bool {
@@ -74,7 +82,7 @@ impl Sender<'_> {
     pub(super) fn send(&self, set: Option<SetId>, group: &mut Group, writing: &mut Writing) {
         let mut parsed = std::mem::take(&mut writing.best);
         let best = set.map(|set| Best::new(self.rib, set, &mut parsed)).filter(|best| self.exporter.may_tell(best));
-        self.sort_out(best.as_ref(), writing);
+        self.sort_out(best.as_ref(), group, writing);
         if let Some(best) = &best {
             let mut batches = std::mem::take(&mut writing.batches);
             for batch in batches.iter_mut().take_while(|batch| !batch.routes.is_empty()) {
@@ -89,7 +97,7 @@ impl Sender<'_> {
     }
 
     /// Puts each destination of the run where it goes: with those that leave alike, or with those that are withdrawn.
-    fn sort_out(&self, best: Option<&Best<'_>>, writing: &mut Writing) {
+    fn sort_out(&self, best: Option<&Best<'_>>, group: &mut Group, writing: &mut Writing) {
         let Writing { run, batches, withdrawn, .. } = writing;
         let looks_at_prefix = self.exporter.filter.looks_at_prefix();
         let mut inquiry = best.and_then(|best| self.exporter.filter.ask(best.attributes));
@@ -110,6 +118,18 @@ impl Sender<'_> {
                     place
                 }
             };
+            let place = match (&mut group.room, best) {
+                (None, _) => place,
+                (Some(room), best) => {
+                    let hears = |place: &usize| {
+                        let audience = best.map(|best| batches[*place].told.audience(best));
+                        group.members.iter().any(|member| audience.is_some_and(|audience| audience.hears(member)))
+                    };
+                    let heard = place.filter(hears);
+                    let admitted = room.admit(family, due.destination, due.told != NOTHING, heard.is_some());
+                    heard.filter(|_| admitted)
+                }
+            };
             match place {
                 Some(place) => batches[place].routes.push(due),
                 None if due.told != NOTHING => withdrawn.push(due),
@@ -120,8 +140,8 @@ impl Sender<'_> {
 
     fn announce(&self, best: &Best<'_>, batch: &Batch, group: &mut Group, writing: &mut Writing) {
         let source = best.set.source;
-        let not_at = batch.told.kept.then_some(batch.told.next_hop.address);
-        let audience = Audience { except: source, not_at, ..Audience::EVERYBODY };
+        let audience = batch.told.audience(best);
+        let not_at = audience.not_at;
         let heard = group.has(audience);
         writing.prefixes.clear();
         writing.prefixes.extend(batch.routes.iter().map(|due| self.rib.prefix(due.destination)));
@@ -135,6 +155,9 @@ impl Sender<'_> {
             };
             if written == 0 {
                 writing.too_long.push(writing.prefixes[at]);
+                if let Some(room) = &mut group.room {
+                    room.give_back(batch.family);
+                }
                 // RFC 8654 §4: what the neighbors have is no longer true.
                 writing.withdrawn.extend(Some(batch.routes[at]).filter(|due| due.told != NOTHING));
                 at += 1;

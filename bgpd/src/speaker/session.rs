@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::fsm::{self, DownReason, Negotiated};
+use crate::fsm::{self, DownReason, Farewell, Negotiated, Preserved};
 use crate::policy::Protocol;
 use crate::rib::{Filter, Source};
 use crate::settings::{PolicyName, Settings};
-use crate::types::{ConnectionId, Family};
+use crate::types::ConnectionId;
 use crate::view::SessionState;
 use crate::wire::{Notification, write_keepalive};
 
 use super::groups::Member;
 use super::limits::OverLimit;
-use super::neighbor::{AdminState, Neighbor, NeighborId, PastError, Session};
+use super::neighbor::{AdminState, Neighbor, NeighborId, Session};
+use super::record::PastError;
 use super::refresh::Refreshes;
-use super::sweep::Sweep;
-use super::{Action, Event, Speaker};
+use super::room::Room;
+use super::{Action, Event, Speaker, Stop};
 
 /// Cease subcodes (RFC 4486 §3).
 pub(super) const CEASE: u8 = 6;
-const MAXIMUM_PREFIXES: u8 = 1;
-const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
+pub(super) const ADMINISTRATIVE_SHUTDOWN: u8 = 2;
 
 /// Why a neighbor shall have no session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Obstacle {
-    Stopped,
+    Stopped(Stop),
     Shutdown,
     Disabled(Option<String>),
     TunnelDown(String),
@@ -33,31 +33,36 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What the neighbor is told.
+    /// How the neighbor is left.
+    fn farewell(&self) -> Farewell {
+        let notification = self.notification();
+        match self {
+            // Silence keeps routes with or without N. RFC 8538 §5 has a Hard Reset for all the others.
+            Self::Stopped(Stop::Keep) | Self::TunnelDown(_) => Farewell::Silent(notification),
+            Self::Stopped(Stop::Withdraw) | Self::Shutdown | Self::Disabled(_) | Self::OverLimit(..) => {
+                Farewell::Hard(notification)
+            }
+        }
+    }
+
     fn notification(&self) -> Notification {
         match self {
-            Self::Stopped | Self::Shutdown | Self::Disabled(None) => Notification::new(CEASE, ADMINISTRATIVE_SHUTDOWN),
+            Self::Stopped(_) | Self::Shutdown | Self::Disabled(None) => {
+                Notification::new(CEASE, ADMINISTRATIVE_SHUTDOWN)
+            }
             Self::Disabled(Some(message)) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, message),
             // RFC 9003 gives a reason in words; there is no code for a tunnel.
             Self::TunnelDown(_) => Notification::cease_with_message(ADMINISTRATIVE_SHUTDOWN, "tunnel down"),
-            Self::OverLimit(over) => maximum_prefixes(over.family, over.limit),
+            Self::OverLimit(over) => over.notification(),
         }
     }
-}
-
-/// RFC 4486 §4: the data says which family, and how many were allowed.
-fn maximum_prefixes(family: Family, limit: u32) -> Notification {
-    let (afi, safi) = family.afi_safi();
-    let [high, low] = afi.to_be_bytes();
-    let data = [high, low, safi].into_iter().chain(limit.to_be_bytes());
-    Notification { data: data.collect(), ..Notification::new(CEASE, MAXIMUM_PREFIXES) }
 }
 
 impl Speaker {
     /// Why this neighbor shall have no session now.
     pub(super) fn obstacle(&self, neighbor: &Neighbor) -> Option<Obstacle> {
-        if self.stopped {
-            return Some(Obstacle::Stopped);
+        if let Some(how) = self.stopped {
+            return Some(Obstacle::Stopped(how));
         }
         if neighbor.settings.shutdown {
             return Some(Obstacle::Shutdown);
@@ -74,16 +79,28 @@ impl Speaker {
     /// Starts or stops a neighbor's FSM, as it shall be.
     pub(super) fn reconcile(&mut self, id: NeighborId) {
         let Some(neighbor) = self.neighbors.get(id) else { return };
-        let event = match (self.obstacle(neighbor), neighbor.running) {
+        let obstacle = self.obstacle(neighbor);
+        let event = match (&obstacle, neighbor.running) {
             (None, false) => fsm::Event::Start,
-            (Some(obstacle), true) => fsm::Event::Stop(obstacle.notification()),
-            (None, true) | (Some(_), false) => return,
+            (Some(obstacle), true) => fsm::Event::Stop(obstacle.farewell()),
+            (None, true) | (Some(_), false) => return self.forget_behind(id, obstacle.as_ref()),
         };
         let start = matches!(event, fsm::Event::Start);
         if let Some(neighbor) = self.neighbors.get_mut(id) {
             neighbor.running = start;
         }
         self.step(id, event);
+        self.forget_behind(id, obstacle.as_ref());
+    }
+
+    /// Nothing is kept for a neighbor that is told to forget us.
+    fn forget_behind(&mut self, id: NeighborId, obstacle: Option<&Obstacle>) {
+        if obstacle.is_some_and(|obstacle| matches!(obstacle.farewell(), Farewell::Hard(_))) {
+            self.forget(id);
+            if let Some(neighbor) = self.neighbors.get(id) {
+                self.restart.done_with(&neighbor.name);
+            }
+        }
     }
 
     /// One step of a neighbor's FSM, with all that follows.
@@ -151,7 +168,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let internal = negotiated.context.internal;
         let session = &neighbor.settings.session;
-        let source = self.rib.add_source(Source {
+        let source = Source {
             address: negotiated.remote.ip(),
             scope: scope(&negotiated),
             local: negotiated.local,
@@ -166,40 +183,51 @@ impl Speaker {
             draining: neighbor.admin.is_draining(),
             import: filter(&self.settings, session.import.as_ref(), internal),
             ..Source::new(Protocol::Bgp, Arc::clone(&neighbor.names), &self.settings)
-        });
+        };
+        let graceful = negotiated.graceful.is_some();
+        let source = self.resume(id, source, negotiated.graceful.as_ref());
+        let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        neighbor.fsm.preserved = Preserved { restarted: false, forwarding: true }; // RFC 8538 §4.1: while we run
+        let session = &neighbor.settings.session;
         let member = Member { neighbor: id, connection, source, address: negotiated.remote.ip(), own: 0 };
         neighbor.session = Some(Session {
             connection,
             since: self.now,
             source,
             export: filter(&self.settings, session.export.as_ref(), internal),
-            group: self.groups.begin(member, negotiated.families),
+            group: self.groups.begin(member, negotiated.families, session.max_prefixes_out.as_ref().map(Room::new)),
+            untold: negotiated.families,
             refresh: Refreshes::default(),
             negotiated,
         });
-        self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone() });
+        neighbor.record.up(self.now);
+        self.events.push_back(Event::SessionUp { neighbor: neighbor.name.clone(), graceful });
         self.connections.mark_writable(connection);
         self.monitor_up(id);
+        self.back(id);
+        self.update_source(id); // that of an earlier session may be judged by settings of before
     }
 
     fn down(&mut self, id: NeighborId, reason: DownReason) {
         let text = self.failed(id, reason.clone());
         self.monitor_down(id, &reason);
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
+        let name = neighbor.name.clone();
+        neighbor.record.down(self.now, &text);
         if let Some(session) = neighbor.session.take() {
             self.groups.leave(session.group, id);
-            self.rib.source_mut(session.source).gone = true;
-            self.sweeps.push_back(Sweep::flush(session.source));
-            self.collecting = Some(0);
+            self.leave(id, &session, &reason);
         }
         let (sent, notification) = parts(reason);
-        self.events.push_back(Event::SessionDown { neighbor: neighbor.name.clone(), sent, notification, text });
+        self.events.push_back(Event::SessionDown { neighbor: name, sent, notification, text });
     }
 
     fn text(&self, reason: &DownReason) -> String {
         match reason {
             DownReason::Sent(notification) => format!("sent {}", notification.text()),
             DownReason::Received(notification) => format!("received {}", notification.text()),
+            DownReason::Left(notification) => format!("left without a NOTIFICATION: {}", notification.text()),
+            DownReason::Replaced => "the neighbor has lost it, and opened another".to_owned(),
             DownReason::Closed => match &self.lost {
                 Some(error) => format!("connection lost: {error}"),
                 None => "the neighbor closed the connection".to_owned(),
@@ -212,7 +240,9 @@ impl Speaker {
         let text = self.text(&reason);
         let (sent, notification) = parts(reason);
         if let Some(neighbor) = self.neighbors.get_mut(id) {
-            neighbor.last_error = Some(PastError { sent, notification, text: text.clone(), at: self.now });
+            let treatment = None;
+            neighbor.record.last_error =
+                Some(PastError { sent, notification, treatment, text: text.clone(), at: self.now });
         }
         text
     }
@@ -220,9 +250,10 @@ impl Speaker {
     /// A try that came to nothing without a word; a NOTIFICATION says more, so one that is kept stays.
     pub(super) fn note_failure(&mut self, id: NeighborId, text: String) {
         if let Some(neighbor) = self.neighbors.get_mut(id)
-            && neighbor.last_error.as_ref().is_none_or(|error| error.notification.is_none())
+            && neighbor.record.last_error.as_ref().is_none_or(|error| error.notification.is_none())
         {
-            neighbor.last_error = Some(PastError { sent: false, notification: None, text, at: self.now });
+            let (notification, treatment) = (None, None);
+            neighbor.record.last_error = Some(PastError { sent: false, notification, treatment, text, at: self.now });
         }
     }
 }
@@ -231,7 +262,8 @@ fn parts(reason: DownReason) -> (bool, Option<Notification>) {
     match reason {
         DownReason::Sent(notification) => (true, Some(notification)),
         DownReason::Received(notification) => (false, Some(notification)),
-        DownReason::Closed => (false, None),
+        DownReason::Left(_) => (true, None),
+        DownReason::Closed | DownReason::Replaced => (false, None),
     }
 }
 

@@ -9,10 +9,10 @@ use super::sender::Sender;
 use super::session::Obstacle;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
-use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, Verdict};
+use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
 use crate::settings::RemoteAs;
 use crate::types::Families;
-use crate::view::{LastError, NeighborView, PathView, PolicyView, RouteView};
+use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
 /// Neighbors.
@@ -30,7 +30,7 @@ impl Speaker {
         let settings = &neighbor.settings;
         let session = neighbor.session.as_ref();
         let negotiated = session.map(|session| &session.negotiated);
-        let source = session.map(|session| self.rib.source(session.source));
+        let source = neighbor.source().map(|source| self.rib.source(source));
         let group = session.and_then(|session| Some((id, self.groups.get(session.group)?)));
         let configured = match &settings.asn {
             RemoteAs::OneOf(asns) if asns.len() == 1 => asns.first().copied(),
@@ -56,18 +56,15 @@ impl Speaker {
             capabilities: negotiated
                 .map_or_else(Vec::new, |negotiated| negotiated.capabilities.iter().map(Capability::name).collect()),
             via: settings.via.clone(),
-            note: self.note(neighbor),
-            last_error: neighbor.last_error.as_ref().map(|error| LastError {
-                sent: error.sent,
-                notification: error.notification.clone(),
-                text: error.text.clone(),
-                age: now.saturating_duration_since(error.at),
-            }),
+            note: self.note(now, neighbor),
+            counters: Counters { discarded: source.map_or(0, Source::discarded), ..neighbor.record.counters },
+            history: neighbor.record.history(now),
+            last_error: neighbor.record.last_error(now),
         }
     }
 
     /// What stands in the way of a neighbor.
-    fn note(&self, neighbor: &Neighbor) -> Option<String> {
+    fn note(&self, now: Instant, neighbor: &Neighbor) -> Option<String> {
         let draining = neighbor.admin.is_draining().then(|| "draining".to_owned());
         let mut notes = Vec::from_iter(draining);
         if let Some(obstacle) = self.obstacle(neighbor) {
@@ -75,6 +72,8 @@ impl Speaker {
         } else if let Some(session) = &neighbor.session {
             self.session_notes(neighbor, session, &mut notes);
         }
+        notes.extend(neighbor.retained_note(now));
+        notes.extend(self.restart.note(&neighbor.name, now));
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 
@@ -88,7 +87,7 @@ impl Speaker {
             (false, true) => notes.push("(Policy): nothing goes out without export policy".to_owned()),
             (false, false) => {}
         }
-        self.limit_notes(neighbor, session.source, notes);
+        self.limit_notes(neighbor, session, notes);
         let negotiated = &session.negotiated;
         let offered =
             neighbor.settings.session.families.unwrap_or(self.ends(negotiated.local, negotiated.remote).families);
@@ -115,7 +114,7 @@ impl Speaker {
 impl std::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Stopped => f.write_str("stopping"),
+            Self::Stopped(_) => f.write_str("stopping"),
             Self::Shutdown => f.write_str("shut down"),
             Self::Disabled(None) => f.write_str("disabled"),
             Self::Disabled(Some(message)) => write!(f, "disabled: {message}"),
@@ -145,22 +144,23 @@ impl Speaker {
         let mut paths = Vec::new();
         for (position, (_, path)) in ranking.eligible.iter().enumerate() {
             let lost_by = Rib::lost_by(&ranking, position).map(|step| step.to_string());
-            let view = self.path_view(now, *path);
+            let view = self.path_view(now, destination, *path);
             paths.push(PathView { best: position == 0, multipath: position < multipath, not_best: lost_by, ..view });
         }
         for (path, verdict) in &ranking.others {
             if let Verdict::Ineligible(why) = verdict {
-                paths.push(PathView { not_best: Some(why.to_string()), ..self.path_view(now, *path) });
+                paths.push(PathView { not_best: Some(why.to_string()), ..self.path_view(now, destination, *path) });
             }
         }
         RouteView { prefix: record.prefix, paths }
     }
 
     /// As in the Loc-RIB.
-    fn path_view(&self, now: Instant, path: Path) -> PathView {
+    fn path_view(&self, now: Instant, destination: DestinationId, path: Path) -> PathView {
         let set = self.rib.set(path.set);
+        let source = self.rib.source(set.source);
         let mut parsed = ParsedAttributes::default();
-        let next_hop = set.attributes(self.rib.source(set.source), &mut parsed);
+        let next_hop = set.attributes(source, &mut parsed);
         let (neighbor, neighbor_address) = self.origin_of(set);
         PathView {
             neighbor,
@@ -171,8 +171,9 @@ impl Speaker {
             attributes: parsed.attributes,
             next_hop: next_hop.map(|next_hop| next_hop.address),
             wireguard_peer: self.rib.next_hop_state(set).and_then(|state| state.wireguard_peer.clone()),
+            stale: source.is_stale(destination),
             age: self.age(now, path),
-            policy: policy_view(&set.outcome, self.rib.source(set.source)),
+            policy: policy_view(&set.outcome, source),
             rejected: None,
         }
     }
@@ -192,29 +193,29 @@ impl Speaker {
     }
 
     pub(super) fn received_views(&self, now: Instant, neighbor: &str, slice: &Slice) -> Option<Vec<RouteView>> {
-        let Some((_, session)) = self.session_of(self.neighbors.find(neighbor)?) else { return Some(Vec::new()) };
-        let source = self.rib.source(session.source);
-        let destinations = self.rib.slice_of(slice, source.received.iter());
-        Some(destinations.into_iter().map(|destination| self.received_view(now, session, destination)).collect())
+        let neighbor = self.neighbors.get(self.neighbors.find(neighbor)?)?;
+        let Some(source) = neighbor.source() else { return Some(Vec::new()) };
+        let destinations = self.rib.slice_of(slice, self.rib.source(source).received.iter());
+        Some(destinations.into_iter().map(|destination| self.received_view(now, source, destination)).collect())
     }
 
-    fn received_view(&self, now: Instant, session: &Session, destination: DestinationId) -> RouteView {
+    fn received_view(&self, now: Instant, source: SourceId, destination: DestinationId) -> RouteView {
         let record = self.rib.destination(destination);
-        let paths = self.rib.path_of(session.source, destination).into_iter().map(|path| {
+        let paths = self.rib.path_of(source, destination).into_iter().map(|path| {
             let set = self.rib.set(path.set);
             let mut parsed = ParsedAttributes::default();
             let next_hop = set.received(self.rib.source(set.source), &mut parsed);
-            let verdict = self.rib.verdict(record, path);
+            let best = self.rib.best(destination) == Some(path.set);
             PathView {
-                best: self.rib.best(destination) == Some(path.set),
-                not_best: match verdict {
-                    Verdict::Ineligible(why) => Some(why.to_string()),
-                    Verdict::Eligible { .. } | Verdict::Rejected => None,
+                best,
+                not_best: match self.rib.verdict(record, path) {
+                    Verdict::Ineligible(why) if !best => Some(why.to_string()), // the last resort is
+                    _ => None,
                 },
                 attributes: parsed.attributes,
                 next_hop: next_hop.map(|next_hop| next_hop.address),
                 rejected: set.outcome.rejected.is_some().then(|| set.outcome.to_string()),
-                ..self.path_view(now, path)
+                ..self.path_view(now, destination, path)
             }
         });
         RouteView { prefix: record.prefix, paths: paths.collect() }
@@ -261,14 +262,13 @@ impl Speaker {
             attributes,
             next_hop: Some(told.next_hop.address),
             policy: None,
-            ..self.path_view(now, path)
+            ..self.path_view(now, destination, path)
         };
         Some(RouteView { prefix, paths: vec![view] })
     }
 
     fn session_of(&self, id: NeighborId) -> Option<(&Neighbor, &Session)> {
-        let neighbor = self.neighbors.get(id)?;
-        Some((neighbor, neighbor.session.as_ref()?))
+        self.neighbors.get(id)?.with_session()
     }
 }
 

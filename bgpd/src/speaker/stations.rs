@@ -136,7 +136,7 @@ impl Speaker {
         }
         let statistics = self.now + STATISTICS;
         let connected = (self.now, wall);
-        let over = self.stopped;
+        let over = self.stopped.is_some();
         self.stations.0.insert(name, Station { connected, out, dumps, statistics, behind: false, over });
     }
 
@@ -174,7 +174,8 @@ impl Speaker {
         let down = match reason {
             DownReason::Sent(notification) => Down::Sent(notification),
             DownReason::Received(notification) => Down::Received(notification),
-            DownReason::Closed => Down::Closed,
+            DownReason::Left(_) => Down::Left,
+            DownReason::Closed | DownReason::Replaced => Down::Closed,
         };
         self.stations.tell(self.now, |at, out| bmp::peer_down(&peer, at, down, out));
         for station in self.stations.0.values_mut() {
@@ -252,6 +253,9 @@ impl Speaker {
                 return None;
             };
             dump.from = destination + 1;
+            if self.rib.source(dump.source).is_stale(destination) {
+                continue; // of an earlier session, which the station has seen end
+            }
             let path = self.rib.path_of(dump.source, destination);
             slice.extend(path.map(|path| (path.set, self.rib.prefix(destination))));
         }

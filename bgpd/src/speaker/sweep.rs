@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Speaker;
 use crate::rib::{DestinationId, NextHopId, Rib, SourceId};
-use crate::types::Family;
+use crate::types::{Families, Family};
 
 /// Destinations looked at in one turn.
 const SLICE: usize = 1024;
@@ -23,29 +23,40 @@ pub(super) enum Sweep {
 pub(super) enum Work {
     /// The session is gone, and its paths go.
     Flush,
+    /// Stale paths of these families have had their time.
+    Expire(Families),
+    /// The same of what was stale before the last session.
+    Doomed,
+    /// Stale paths of these families become the last resort.
+    LongLived(Families),
     /// Import policy has changed.
     Import,
     /// The neighbor has sent all of this family again: what it did not send goes (RFC 7313 §4.2).
-    Stale(Family),
+    NotSentAgain(Family),
     /// The host has said something new of these next hops; whether neighbors hear of their paths again.
     NextHops(BTreeMap<NextHopId, bool>),
 }
 
 impl Sweep {
-    pub(super) fn flush(source: SourceId) -> Self {
-        Self::Source { source, from: 0, work: Work::Flush }
+    pub(super) fn of(source: SourceId, work: Work) -> Self {
+        Self::Source { source, from: 0, work }
     }
 
     pub(super) fn import(source: SourceId) -> Self {
-        Self::Source { source, from: 0, work: Work::Import }
+        Self::of(source, Work::Import)
     }
 
-    pub(super) fn stale(source: SourceId, family: Family) -> Self {
-        Self::Source { source, from: 0, work: Work::Stale(family) }
+    pub(super) fn not_sent_again(source: SourceId, family: Family) -> Self {
+        Self::of(source, Work::NotSentAgain(family))
     }
 
     pub(super) fn next_hop(source: SourceId, next_hop: NextHopId, again: bool) -> Self {
-        Self::Source { source, from: 0, work: Work::NextHops([(next_hop, again)].into()) }
+        Self::of(source, Work::NextHops([(next_hop, again)].into()))
+    }
+
+    /// Whether it is about what is stale of a source.
+    pub(super) fn is_of_stale(&self, of: SourceId) -> bool {
+        matches!(self, Self::Source { source, work: Work::Expire(_) | Work::LongLived(_), .. } if *source == of)
     }
 
     /// Takes in another sweep, if that does not ask for what this one has already passed.
@@ -72,7 +83,7 @@ impl Sweep {
     fn left(&self, rib: &Rib) -> usize {
         match self {
             Self::Waiting(destinations) => destinations.len(),
-            Self::Source { source, .. } => rib.source(*source).received.len(),
+            Self::Source { source, .. } => rib.received_of(*source),
         }
     }
 
@@ -84,7 +95,14 @@ impl Sweep {
                 None => return false,
             },
             Self::Source { source, from, work } => {
-                let Some(destination) = rib.next_received(*source, *from) else { return false };
+                let next = match work {
+                    Work::Expire(_) | Work::LongLived(_) => rib.next_stale(*source, *from),
+                    Work::Doomed => rib.next_doomed(*source, *from),
+                    Work::Flush | Work::Import | Work::NotSentAgain(_) | Work::NextHops(_) => {
+                        rib.next_received(*source, *from)
+                    }
+                };
+                let Some(destination) = next else { return false };
                 *from = destination + 1;
                 work.apply(rib, *source, destination);
             }
@@ -96,11 +114,13 @@ impl Sweep {
 impl Work {
     fn apply(&self, rib: &mut Rib, source: SourceId, destination: DestinationId) {
         match self {
-            Self::Flush => {
+            Self::Flush | Self::Doomed => {
                 rib.take(source, destination);
             }
+            Self::Expire(families) => rib.expire(source, destination, *families),
+            Self::LongLived(families) => rib.make_long_lived(source, destination, *families),
             Self::Import => rib.import_again(source, destination),
-            Self::Stale(family) => rib.take_stale(source, destination, *family),
+            Self::NotSentAgain(family) => rib.take_unrefreshed(source, destination, *family),
             Self::NextHops(next_hops) => {
                 if let Some(again) = rib.next_hop_of(source, destination).and_then(|next_hop| next_hops.get(&next_hop))
                 {
@@ -137,7 +157,7 @@ impl Speaker {
                     self.rib.remove_source(source);
                     self.unpark();
                 }
-                Some(Sweep::Source { source, work: Work::Stale(family), .. }) => {
+                Some(Sweep::Source { source, work: Work::NotSentAgain(family), .. }) => {
                     self.rib.forget_refresh(source, family);
                 }
                 _ => {}

@@ -45,6 +45,9 @@ impl Speaker {
     fn transmit_group(&mut self, id: NeighborId, connection: ConnectionId, out: &mut BytesMut, waited: bool) -> bool {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
         let Some(group) = session.map(|session| session.group) else { return false };
+        if self.restart.is_deferring() {
+            return false; // RFC 4724 §4.1
+        }
         if waited && out.len() >= ENOUGH {
             return true;
         }
@@ -78,6 +81,7 @@ impl Speaker {
         let sender = Sender { exporter, context: &negotiated.context, rib: &self.rib, own: &self.own };
         for _ in 0..RUNS {
             match group.out.next(&self.rib, &mut writing.run) {
+                Pending::Run(_) if writing.run.is_empty() => {}
                 Pending::Run(best) => sender.send(best, group, writing),
                 Pending::EndOfRib(families) => {
                     writing.end_of_rib(families); // RFC 4724 §2
@@ -88,6 +92,7 @@ impl Speaker {
                 Pending::EndOfRefresh(families) => {
                     writing.mark_refresh(families, RouteRefresh::END, &negotiated.context);
                 }
+                Pending::Nothing if group.fill_room() => {}
                 Pending::Nothing => return false,
             }
             if writing.bytes.len() >= ENOUGH {
@@ -139,7 +144,7 @@ impl Speaker {
 
     /// A group that has nothing left to tell joins another that has nothing left and tells the same.
     fn join(&mut self, id: NeighborId, group: GroupId) {
-        let is_idle = |group: &Group| group.out.is_idle();
+        let is_idle = |group: &Group| group.out.is_idle() && group.room.is_none();
         if !self.groups.get(group).is_some_and(is_idle) {
             return;
         }

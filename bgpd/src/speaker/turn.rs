@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::neighbor::Neighbor;
 use super::refusals::Refusal;
 use super::sweep::Sweep;
-use super::{Event, NextHopState, Speaker, Via};
+use super::{Event, NextHopState, Speaker, Stop, Via};
 use crate::fsm;
 use crate::rib::{Answered, Change, Request};
 use crate::types::NextHop;
@@ -30,6 +30,7 @@ impl Speaker {
         self.own.count(&mut self.rib, since); // what is decided is what is counted
         self.decide(since);
         self.collect();
+        self.end_deferral();
         while let Some(request) = self.rib.poll_request() {
             self.events.push_back(match request {
                 Request::Wanted(next_hop) => Event::NextHopWanted(next_hop),
@@ -90,10 +91,11 @@ impl Speaker {
         while let Some(id) = self.neighbors.pop_due(self.now) {
             let is_over = self.neighbors.get(id).and_then(Neighbor::forgotten_at).is_some_and(|at| at <= self.now);
             if is_over {
-                self.neighbors.remove(id);
+                self.remove(id);
             } else {
                 self.lift_limit(id);
                 self.end_overdue_refreshes(id);
+                self.age_retained(id);
                 self.step(id, fsm::Event::Timer);
             }
         }
@@ -149,8 +151,8 @@ impl Speaker {
     }
 
     /// Everybody is told, and nobody is let in any more.
-    pub(super) fn stop(&mut self) {
-        self.stopped = true;
+    pub(super) fn stop(&mut self, how: Stop) {
+        self.stopped = Some(how);
         self.neighbors.ids().into_iter().for_each(|id| self.reconcile(id));
         self.monitor_stop();
     }

@@ -108,13 +108,19 @@ impl AsPath {
 
     fn push_sequence(&mut self, numbers: &[u8], width: AsnWidth) -> Result<(), AttrFault> {
         let asn = |number| Asn::new(number).ok_or(AttrFault::ZeroAsn); // RFC 7607 §2
-        let (fours, twos) = (numbers.as_chunks().0, numbers.as_chunks().0);
         match width {
-            AsnWidth::Four => fours.iter().try_for_each(|octets| Ok(self.asns.push(asn(u32::from_be_bytes(*octets))?))),
+            AsnWidth::Four => {
+                for octets in numbers.as_chunks().0 {
+                    self.asns.push(asn(u32::from_be_bytes(*octets))?);
+                }
+            }
             AsnWidth::Two => {
-                twos.iter().try_for_each(|octets| Ok(self.asns.push(asn(u16::from_be_bytes(*octets).into())?)))
+                for octets in numbers.as_chunks().0 {
+                    self.asns.push(asn(u16::from_be_bytes(*octets).into())?);
+                }
             }
         }
+        Ok(())
     }
 }
 

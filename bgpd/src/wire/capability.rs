@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bytes::{BufMut, BytesMut};
 
 use super::DecodeError;
+use super::restart::{self, GracefulRestart, LongLivedFamily};
 use crate::role::Role;
 use crate::types::{Families, Family};
 
@@ -13,9 +14,11 @@ const ROUTE_REFRESH: u8 = 2;
 const EXTENDED_NEXT_HOP: u8 = 5;
 const EXTENDED_MESSAGE: u8 = 6;
 const ROLE: u8 = 9;
+const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
 const ADD_PATH: u8 = 69;
 const ENHANCED_ROUTE_REFRESH: u8 = 70;
+const LONG_LIVED: u8 = 71;
 
 /// A capability.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,12 +38,16 @@ pub enum Capability {
     ExtendedMessage,
     /// 9 (RFC 9234): the sender's role, as it came.
     Role(u8),
+    /// 64 (RFC 4724).
+    GracefulRestart(GracefulRestart),
     /// 65 (RFC 6793).
     FourOctetAs(u32),
     /// 69 (RFC 7911).
     AddPath(Vec<AddPathFamily>),
     /// 70 (RFC 7313).
     EnhancedRouteRefresh,
+    /// 71 (RFC 9494).
+    LongLived(Vec<LongLivedFamily>),
     /// Everything else, kept. Those with a name have a length that their specification allows.
     Other {
         /// Its code.
@@ -107,15 +114,17 @@ impl Capability {
             Self::ExtendedNextHop(_) => EXTENDED_NEXT_HOP,
             Self::ExtendedMessage => EXTENDED_MESSAGE,
             Self::Role(_) => ROLE,
+            Self::GracefulRestart(_) => GRACEFUL_RESTART,
             Self::FourOctetAs(_) => FOUR_OCTET_AS,
             Self::AddPath(_) => ADD_PATH,
             Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
+            Self::LongLived(_) => LONG_LIVED,
             Self::Other { code, .. } => *code,
         }
     }
 
     /// Its name for people: `route-refresh`, `multiprotocol ipv6`, `role customer`, `add-path ipv4 both`,
-    /// `graceful-restart`, `capability 99`.
+    /// `graceful-restart 120s N ipv4:F`, `capability 99`.
     pub fn name(&self) -> String {
         match self {
             Self::Multiprotocol { afi, safi } => format!("multiprotocol {}", family_name(*afi, *safi)),
@@ -133,6 +142,8 @@ impl Capability {
                 let _ = write!(name, " {} {mode}", family_name(family.afi, family.safi));
                 name
             }),
+            Self::GracefulRestart(restart) => restart.to_string(),
+            Self::LongLived(families) => restart::long_lived_name(families),
             _ => match KNOWN.iter().find(|known| known.code == self.code()) {
                 Some(known) => known.name.to_owned(),
                 None => format!("capability {}", self.code()),
@@ -167,6 +178,8 @@ impl Capability {
                 Some(Self::AddPath(value.as_chunks().0.iter().map(add_path_family).collect()))
             }
             (ENHANCED_ROUTE_REFRESH, []) => Some(Self::EnhancedRouteRefresh),
+            (GRACEFUL_RESTART, value) => GracefulRestart::read(value).map(Self::GracefulRestart),
+            (LONG_LIVED, value) => restart::read_long_lived(value).map(Self::LongLived),
             (FOUR_OCTET_AS, &[a, b, c, d]) => Some(Self::FourOctetAs(u32::from_be_bytes([a, b, c, d]))),
             (FOUR_OCTET_AS, _) => return Err(DecodeError::OpenMalformed),
             _ if KNOWN.iter().any(|known| known.code == code && !(known.allows)(value)) => None,
@@ -199,6 +212,8 @@ impl Capability {
                 out.put_u16(family.afi);
                 out.put_slice(&[family.safi, family.mode]);
             }),
+            Self::GracefulRestart(restart) => restart.write(out),
+            Self::LongLived(families) => restart::write_long_lived(families, out),
             Self::Other { value, .. } => {
                 let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
                 out.put_u8(length);
@@ -247,17 +262,15 @@ const fn known(code: u8, name: &'static str, allows: fn(&[u8]) -> bool) -> Known
     Known { code, name, allows }
 }
 
-static KNOWN: [Known; 12] = [
+static KNOWN: [Known; 10] = [
     known(MULTIPROTOCOL, "multiprotocol", |value| value.len() == 4),
     known(ROUTE_REFRESH, "route-refresh", <[u8]>::is_empty),
     known(EXTENDED_NEXT_HOP, "extended-next-hop", |value| value.len() % 6 == 0), // RFC 8950 §4
     known(EXTENDED_MESSAGE, "extended-message", <[u8]>::is_empty),               // RFC 8654 §3
     known(ROLE, "role", |value| value.len() == 1),                               // RFC 9234 §4.1
-    known(64, "graceful-restart", |value| value.len() % 4 == 2),                 // RFC 4724 §3
     known(FOUR_OCTET_AS, "four-octet-as", |value| value.len() == 4),
     known(ADD_PATH, "add-path", |value| value.len() % 4 == 0), // RFC 7911 §4
     known(ENHANCED_ROUTE_REFRESH, "enhanced-route-refresh", <[u8]>::is_empty), // RFC 7313 §3.1
-    known(71, "long-lived-graceful-restart", |value| value.len() % 7 == 0), // RFC 9494 §3.1
     known(73, "fqdn", is_fqdn),
     known(75, "software-version", |value| !value.is_empty()),
 ];

@@ -14,6 +14,7 @@ mod nlri;
 mod notification;
 mod open;
 mod parse;
+mod restart;
 mod update;
 mod write;
 
@@ -31,6 +32,7 @@ pub(crate) use nlri::write_prefix;
 pub use notification::Notification;
 pub use open::Open;
 pub use parse::ParsedAttributes;
+pub use restart::{GracefulRestart, KeptFamily, LongLivedFamily};
 pub use update::{AttributeBytes, MpNextHop, Update};
 pub(crate) use write::write_attributes;
 pub use write::{write_end_of_rib, write_reach, write_unreach};

@@ -40,6 +40,18 @@ impl Notification {
         notification
     }
 
+    /// The same as a Hard Reset, which carries it (RFC 8538 §3).
+    #[must_use]
+    pub fn hard_reset(self) -> Self {
+        let data = [self.code, self.subcode].into_iter().chain(self.data).collect();
+        Self { data, ..Self::new(CEASE, HARD_RESET) }
+    }
+
+    /// Whether routes are to be forgotten although N was agreed on.
+    pub const fn is_hard_reset(&self) -> bool {
+        self.code == CEASE && self.subcode == HARD_RESET
+    }
+
     /// The shutdown communication, where there is one.
     pub fn message(&self) -> Option<&str> {
         if !self.carries_message() {

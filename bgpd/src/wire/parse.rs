@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
             return;
         }
         if !self.mark_seen(attribute.code) {
-            self.parsed.errors.push(AttrError::without_bytes(attribute.code, AttrFault::Repeated)); // RFC 7606 §3(g)
+            self.parsed.errors.push(attribute.error(AttrFault::Repeated)); // RFC 7606 §3(g)
         } else if let Err(fault) = self.read(attribute) {
             self.parsed.errors.push(attribute.error(fault));
         }

@@ -35,7 +35,7 @@ impl<'a> Octets<'a> {
     }
 
     fn end(&self) {
-        assert_eq!(self.0, [], "octets are left over");
+        assert!(self.0.is_empty(), "octets are left over: {:?}", self.0);
     }
 }
 
@@ -97,6 +97,9 @@ fn up(body: &mut Octets<'_>, ipv6: bool) -> String {
 
 fn down(body: &mut Octets<'_>) -> String {
     let reason = body.number(1);
+    if reason == 2 {
+        return format!("2 {}", body.number(2)); // with the event of the FSM
+    }
     if !matches!(reason, 1 | 3) {
         return reason.to_string();
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bgpd::speaker::Input;
 use bgpd::types::{Asn, BgpIdentifier, ConnectionId, Families, Family};
 use bgpd::wire::{self, Capability, Context, Message, MpNextHop, Notification, Open, PathAttributes, Update};
 use bytes::BytesMut;
@@ -20,8 +21,21 @@ pub(crate) struct Raw {
 impl Raw {
     /// Connects to the node from an address, and opens a session with all that this speaker knows.
     pub(crate) fn establish(network: &mut Network, node: usize, from: &str, number: u32) -> Self {
+        Self::establish_with(network, node, from, number, &[])
+    }
+
+    /// The same, with these capabilities besides.
+    pub(crate) fn establish_with(
+        network: &mut Network,
+        node: usize,
+        from: &str,
+        number: u32,
+        more: &[Capability],
+    ) -> Self {
         let mut raw = Self::connect(network, node, from, number);
-        raw.say(network, |out| open(number, from).write(out));
+        let mut open = open(number, from);
+        open.capabilities.extend_from_slice(more);
+        raw.say(network, |out| open.write(out));
         raw.say(network, wire::write_keepalive);
         raw
     }
@@ -35,12 +49,8 @@ impl Raw {
         capabilities: &[Capability],
         agreed: impl FnOnce(&mut Context),
     ) -> Self {
-        let mut raw = Self::connect(network, node, from, number);
+        let mut raw = Self::establish_with(network, node, from, number, capabilities);
         agreed(&mut raw.context);
-        let mut open = open(number, from);
-        open.capabilities.extend_from_slice(capabilities);
-        raw.say(network, |out| open.write(out));
-        raw.say(network, wire::write_keepalive);
         raw.hear(network);
         raw
     }
@@ -63,8 +73,22 @@ impl Raw {
         Self::connect_to(network, node, local, from, number)
     }
 
+    /// Takes the connection that the node dials to it, before anything else becomes of the dial.
+    pub(crate) fn dialled(network: &mut Network, node: usize, at: &str, number: u32) -> Self {
+        let dial = network.nodes[node].dials.iter().rev().find(|dial| dial.remote.ip() == address(at)).unwrap();
+        let (connection, remote) = (dial.connection, dial.remote);
+        network.nodes[node].heard.insert(connection, BytesMut::new());
+        let local = SocketAddr::new(network.nodes[node].address, 40000);
+        network.input(node, Input::Connected { connection, local, remote });
+        Self::over(node, connection, number)
+    }
+
     pub(crate) fn connect_to(network: &mut Network, node: usize, local: SocketAddr, from: &str, number: u32) -> Self {
         let connection = network.stranger(node, local, SocketAddr::new(address(from), 40000));
+        Self::over(node, connection, number)
+    }
+
+    fn over(node: usize, connection: ConnectionId, number: u32) -> Self {
         let context = Context {
             four_octet_as: true,
             enhanced_refresh: false,
@@ -96,6 +120,12 @@ impl Raw {
         network.say(self.node, self.connection, &out);
     }
 
+    /// The same, with what was agreed on.
+    pub(crate) fn say_agreed(&mut self, network: &mut Network, write: impl FnOnce(&mut BytesMut, &Context)) {
+        let context = self.context;
+        self.say(network, |out| write(out, &context));
+    }
+
     pub(crate) fn announce(
         &mut self,
         network: &mut Network,
@@ -105,18 +135,26 @@ impl Raw {
     ) {
         let prefixes: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
         let next_hop = MpNextHop { address: address(via), link_local: None };
-        let context = self.context;
-        self.say(network, |out| {
-            assert_eq!(wire::write_reach(out, &context, attributes, next_hop, &prefixes), prefixes.len());
+        self.say_agreed(network, |out, context| {
+            assert_eq!(wire::write_reach(out, context, attributes, next_hop, &prefixes), prefixes.len());
         });
     }
 
     pub(crate) fn withdraw(&mut self, network: &mut Network, prefixes: &[&str]) {
         let prefixes: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
-        let context = self.context;
-        self.say(network, |out| {
-            wire::write_unreach(out, &context, &prefixes);
+        self.say_agreed(network, |out, context| {
+            wire::write_unreach(out, context, &prefixes);
         });
+    }
+
+    /// It has told all of these families.
+    pub(crate) fn end_of_rib(&mut self, network: &mut Network, families: &[Family]) {
+        self.say(network, |out| families.iter().for_each(|family| wire::write_end_of_rib(out, *family)));
+    }
+
+    /// Its connection breaks.
+    pub(crate) fn lose(&self, network: &mut Network) {
+        network.input(self.node, Input::Closed { connection: self.connection, error: None });
     }
 
     /// Whether the node has closed the connection.
@@ -142,7 +180,7 @@ impl Raw {
 
     fn show(&self, message: &Message<'_>) -> Option<String> {
         match message {
-            Message::Open(open) => Some(format!("open {} hold {}", open.asn, open.hold_time)),
+            Message::Open(open) => Some(format!("open {} hold {}{}", open.asn, open.hold_time, restart_of(open))),
             Message::Keepalive => None,
             Message::Notification(notification) => Some(show_notification(notification)),
             Message::RouteRefresh(refresh) => {
@@ -191,6 +229,13 @@ pub(crate) fn open(number: u32, id: &str) -> Open {
             .chain([Capability::RouteRefresh, Capability::FourOctetAs(number)])
             .collect(),
     }
+}
+
+/// The capabilities of graceful restart, as people see them.
+fn restart_of(open: &Open) -> String {
+    let is_it =
+        |capability: &&Capability| matches!(capability, Capability::GracefulRestart(_) | Capability::LongLived(_));
+    open.capabilities.iter().filter(is_it).map(|capability| format!(" {}", capability.name())).collect()
 }
 
 /// Attributes with nothing but a path.

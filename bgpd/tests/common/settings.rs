@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bgpd::policy::Policy;
 use bgpd::settings::{
@@ -24,6 +25,7 @@ pub(crate) fn router(number: u32, id: &str) -> Settings {
         asn: asn(number),
         router_id: BgpIdentifier::new(id.parse().unwrap()).unwrap(),
         multipath: 8,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: BTreeMap::new(),
         originate: Vec::new(),
@@ -33,12 +35,14 @@ pub(crate) fn router(number: u32, id: &str) -> Settings {
     }
 }
 
-/// Both families, everything passes.
+/// Both families, everything passes, and what a lost session leaves goes at once: what graceful restart does is told in
+/// `restart`.
 pub(crate) fn open_session() -> SessionSettings {
     SessionSettings {
         families: Some(Families::ALL),
         import: Some(PolicyName::AcceptAll),
         export: Some(PolicyName::AcceptAll),
+        graceful_restart: None,
         ..SessionSettings::default()
     }
 }

@@ -1,6 +1,6 @@
 //! RFC 7606 §7: every attribute's own error handling.
 
-use crate::frame::Then::{Mended, Reset, Told};
+use crate::frame::Then::{Discarded, Reset, Told};
 use crate::frame::{AS_PATH, DISCARDED, LOCAL_PREF, NEXT_HOP, NLRI, ORIGIN, PASSED_ON, Session, WITHDRAWN, check};
 use crate::octets::update;
 
@@ -293,7 +293,7 @@ fn attributes_that_are_not_read_here_are_no_error_whatever_is_in_them() {
 #[test]
 fn malformed_as4_path_and_as4_aggregator_are_dropped() {
     let old = |attribute| update("", &[ORIGIN, "40 02 06 02 02 FC01 5BA0", NEXT_HOP, attribute], NLRI);
-    let kept = Mended(&["10.1.0.0/16 via 10.0.0.1 incomplete [64512 64513 23456]"]);
+    let kept = Discarded(&["10.1.0.0/16 via 10.0.0.1 incomplete [64512 64513 23456]"]);
     check(
         Session::Old,
         [

@@ -4,7 +4,7 @@ use bgpd::settings::NeighborSettings;
 use bgpd::speaker::{Event, Input};
 use bgpd::types::Families;
 use bgpd::view::SessionState;
-use bgpd::wire::{Capability, Notification, write_keepalive};
+use bgpd::wire::{Capability, Notification, Treatment, write_keepalive};
 
 use crate::network::Network;
 use crate::octets::{notification, octets};
@@ -21,9 +21,9 @@ pub(crate) const LOCAL_PREF: &str = "40 05 04 000000C8";
 pub(crate) const NLRI: &str = "10 0A01";
 
 /// What mostly follows: treat-as-withdraw; nothing at all; attribute discard.
-pub(crate) const WITHDRAWN: Then = Then::Mended(&["withdraw 10.1.0.0/16"]);
+pub(crate) const WITHDRAWN: Then = Then::Withdrawn(&["withdraw 10.1.0.0/16"]);
 pub(crate) const PASSED_ON: &[&str] = &["10.1.0.0/16 via 10.0.0.1 incomplete [64512 64513]"];
-pub(crate) const DISCARDED: Then = Then::Mended(PASSED_ON);
+pub(crate) const DISCARDED: Then = Then::Discarded(PASSED_ON);
 
 /// What the neighbor has announced before, with ORIGIN IGP.
 const BEFORE: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
@@ -49,8 +49,10 @@ pub(crate) enum Session {
 pub(crate) enum Then {
     /// Nothing is wrong. The session stays, and the other neighbor hears this.
     Told(&'static [&'static str]),
-    /// RFC 7606 §2, attribute discard or treat-as-withdraw. The same, and people are told what was wrong.
-    Mended(&'static [&'static str]),
+    /// Treat-as-withdraw (RFC 7606 §2): the same, and people are told what was wrong.
+    Withdrawn(&'static [&'static str]),
+    /// Attribute discard, as well.
+    Discarded(&'static [&'static str]),
     /// The session ends with a NOTIFICATION: code, subcode, and data in hex.
     Reset(u8, u8, &'static str),
 }
@@ -118,11 +120,15 @@ impl Scene {
         match then {
             Then::Told(lines) => {
                 assert!(!told, "{what}: nothing is wrong with it\n{}", self.network);
-                self.stays(what, lines);
+                self.stays(what, lines, None);
             }
-            Then::Mended(lines) => {
+            Then::Withdrawn(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
-                self.stays(what, lines);
+                self.stays(what, lines, Some(Treatment::TreatAsWithdraw));
+            }
+            Then::Discarded(lines) => {
+                assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
+                self.stays(what, lines, Some(Treatment::AttributeDiscard));
             }
             Then::Reset(code, subcode, data) => {
                 self.ends(what, &Notification { code, subcode, data: octets(data) });
@@ -132,13 +138,14 @@ impl Scene {
         }
     }
 
-    /// The session goes on, and the other neighbor hears this.
-    fn stays(&mut self, what: &str, lines: &[&str]) {
+    /// The session goes on, the other neighbor hears this, and `last_error` has what was done.
+    fn stays(&mut self, what: &str, lines: &[&str], treatment: Option<Treatment>) {
         assert_eq!(self.hears.hear(&mut self.network), lines, "{what}");
         assert!(!self.says.is_closed(&self.network), "{what}");
         assert_eq!(self.says.hear(&mut self.network), [""; 0], "{what}: it is told nothing");
         let view = self.network.neighbor(GATEWAY, "says");
-        assert_eq!((view.state, view.last_error), (SessionState::Established, None), "{what}");
+        assert_eq!(view.state, SessionState::Established, "{what}");
+        assert_eq!(view.last_error.and_then(|error| error.treatment), treatment, "{what}");
     }
 
     /// The neighbor hears this NOTIFICATION and nothing else, and `last_error` has it.

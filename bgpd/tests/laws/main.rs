@@ -6,12 +6,15 @@
 mod common;
 
 mod attributes;
+mod collisions;
 mod endings;
 mod frame;
 mod next_hops;
 mod octets;
 mod openings;
+mod page;
 mod passed_on;
+mod refreshes;
 mod updates;
 
 use common::{network, raw, settings};

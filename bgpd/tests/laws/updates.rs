@@ -1,6 +1,6 @@
 //! RFC 7606 §3 to §5 and RFC 4271 §6.3: what is wrong with an UPDATE as a whole.
 
-use crate::frame::Then::{Mended, Reset, Told};
+use crate::frame::Then::{Discarded, Reset, Told, Withdrawn};
 use crate::frame::{
     AS_PATH, DISCARDED, LOCAL_PREF, NEXT_HOP, NLRI, ORIGIN, PASSED_ON, Session, Then, WITHDRAWN, check,
 };
@@ -10,7 +10,7 @@ use crate::octets::{message, octets, update};
 const MP_REACH: &str = "80 0E 1A 0002 01 10 FD000000000000000000000000000011 00 20 FD000001";
 const MP_UNREACH: &str = "80 0F 08 0002 01 20 FD000002";
 const MP_PASSED_ON: Then = Told(&["fd00:1::/32 via fd00::1 incomplete [64512 64513]"]);
-const MP_WITHDRAWN: Then = Mended(&["withdraw fd00:1::/32"]);
+const MP_WITHDRAWN: Then = Withdrawn(&["withdraw fd00:1::/32"]);
 
 /// 10.1.0.0/16 is announced with these attributes.
 fn announce(attributes: &[&str]) -> Vec<u8> {
@@ -77,7 +77,7 @@ fn an_attribute_that_overruns_withdraws_what_the_attribute_length_leaves_to_the_
             (
                 "withdrawn routes are withdrawn all the same",
                 update("10 0A02", &[ORIGIN, AS_PATH, NEXT_HOP, "C0 08 F0 FC01"], NLRI),
-                Mended(&["withdraw 10.1.0.0/16,10.2.0.0/16"]),
+                Withdrawn(&["withdraw 10.1.0.0/16,10.2.0.0/16"]),
             ),
             ("behind MP_REACH_NLRI", update("", &[ORIGIN, AS_PATH, MP_REACH, "C0 08 F0 FC01"], ""), MP_WITHDRAWN),
             (
@@ -93,7 +93,7 @@ fn an_attribute_that_overruns_withdraws_what_the_attribute_length_leaves_to_the_
 #[test]
 fn of_an_attribute_that_is_repeated_the_first_counts() {
     let with = |attributes: &[&str]| announce(&[&[ORIGIN, AS_PATH, NEXT_HOP], attributes].concat());
-    let unknown = Mended(&[
+    let unknown = Discarded(&[
         "10.1.0.0/16 via 10.0.0.1 incomplete [64512 64513] unknown [UnknownAttribute { code: 99, value: [1] }]",
     ]);
     check(
@@ -108,7 +108,7 @@ fn of_an_attribute_that_is_repeated_the_first_counts() {
             (
                 "nothing announced (§5.2): still no reset",
                 withdraw(&[ORIGIN, ORIGIN]),
-                Mended(&["withdraw 10.2.0.0/16"]),
+                Discarded(&["withdraw 10.2.0.0/16"]),
             ),
             ("MP_REACH_NLRI", update("", &[ORIGIN, AS_PATH, MP_REACH, MP_REACH], ""), Reset(3, 1, "")),
             ("MP_UNREACH_NLRI", update("", &[MP_UNREACH, MP_UNREACH], ""), Reset(3, 1, "")),
@@ -163,8 +163,8 @@ fn an_error_where_nothing_is_announced_ends_the_session() {
                 update("", &["C0 0F 08 0002 01 20 FD000002"], ""),
                 Reset(3, 4, "C0 0F 08 0002 01 20 FD000002"),
             ),
-            ("ATOMIC_AGGREGATE is dropped", withdraw(&["40 06 01 00"]), Mended(&["withdraw 10.2.0.0/16"])),
-            ("AGGREGATOR is dropped", withdraw(&["C0 07 01 00"]), Mended(&["withdraw 10.2.0.0/16"])),
+            ("ATOMIC_AGGREGATE is dropped", withdraw(&["40 06 01 00"]), Discarded(&["withdraw 10.2.0.0/16"])),
+            ("AGGREGATOR is dropped", withdraw(&["C0 07 01 00"]), Discarded(&["withdraw 10.2.0.0/16"])),
         ],
     );
 }

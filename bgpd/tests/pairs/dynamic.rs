@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bgpd::settings::{Password, RemoteAs, Settings};
-use bgpd::speaker::{Command, Event, Input, SocketSettings};
+use bgpd::speaker::{Command, Event, Input, SocketSettings, Stop};
 use bgpd::view::SessionState;
 
 use crate::network::Network;
@@ -230,7 +230,7 @@ fn when_the_speaker_stops_everybody_is_told_and_nobody_is_let_in() {
     let mut network = network(gateway());
     let mut node = Raw::establish(&mut network, GATEWAY, "10.0.60.21", 64520);
     node.announce(&mut network, &path(&[64520]), "10.0.60.21", &["10.42.1.0/24"]);
-    network.input(GATEWAY, Input::Stop);
+    network.input(GATEWAY, Input::Stop(Stop::Withdraw));
     assert_eq!(node.hear(&mut network).last().unwrap(), "notification 6/2 Cease/Administrative Shutdown");
     assert!(node.is_closed(&network));
     let late = Raw::connect(&mut network, GATEWAY, "10.0.60.22", 64520);
@@ -260,7 +260,7 @@ fn five_hundred_neighbors_dial_in() {
     assert_eq!(network.fib(GATEWAY).len(), COUNT);
     let heard: usize = nodes[0].hear(&mut network).iter().filter(|line| line.contains(" via ")).count();
     assert_eq!(heard, COUNT - 1);
-    network.input(GATEWAY, Input::Stop);
+    network.input(GATEWAY, Input::Stop(Stop::Withdraw));
     network.run_for(Duration::from_secs(1));
     assert_eq!(network.routes(GATEWAY).len(), 0);
     assert_eq!(network.fib(GATEWAY).len(), COUNT, "what stays installed is for others to decide");

@@ -310,7 +310,7 @@ fn private_as_numbers_are_taken_out_but_for_ours_and_the_neighbors_own() {
 #[test]
 fn an_external_neighbor_without_policy_hears_nothing_and_is_heard_in_vain() {
     let settings = gateway().originating(&["10.20.0.0/16"]).session("left", |session| {
-        *session = SessionSettings { families: session.families, ..SessionSettings::default() };
+        *session = SessionSettings { families: session.families, graceful_restart: None, ..SessionSettings::default() };
     });
     let mut network = network(settings);
     let mut left = Raw::establish(&mut network, GATEWAY, "10.0.0.11", 64513);

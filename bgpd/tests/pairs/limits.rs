@@ -139,3 +139,83 @@ fn what_is_discarded_leaves_nothing_behind() {
     left.announce(&mut network, &path(&[64513, 65001]), "10.0.0.99", &["10.2.0.0/16"]);
     assert_eq!(network.nodes[GATEWAY].wanted, [address("10.0.0.11").into()].into());
 }
+
+/// What `left` announces, and `right` is told of it at most.
+fn network_out(limit: PrefixLimit) -> (Network, Raw, Raw) {
+    let settings = router(64512, "10.0.0.1")
+        .with_neighbor("left", neighbor("10.0.0.11", 64513))
+        .with_neighbor("right", neighbor("10.0.0.12", 64514))
+        .session("right", |session| session.max_prefixes_out = Some(limit));
+    let mut network = Network::new(19, [(address("10.0.0.1"), settings)]);
+    let left = Raw::settled(&mut network, GATEWAY, "10.0.0.11", 64513);
+    let right = Raw::settled(&mut network, GATEWAY, "10.0.0.12", 64514);
+    (network, left, right)
+}
+
+fn right_note(network: &Network) -> Option<String> {
+    let note = network.neighbor(GATEWAY, "right").note?;
+    note.split("; ").find(|note| note.starts_with("was")).map(str::to_owned)
+}
+
+#[test]
+fn those_beyond_are_told_as_soon_as_there_is_room() {
+    let limit = PrefixLimit { action: LimitAction::Discard, ..PrefixLimit::new(2) };
+    let (mut network, mut left, mut right) = network_out(limit);
+    announce(&mut network, &mut left, 1, 4);
+    assert_eq!(right.hear(&mut network), ["10.1.0.0/16,10.2.0.0/16 via 10.0.0.1 igp [64512 64513]"]);
+    assert_eq!(network.advertised(GATEWAY, "right").len(), 2);
+    let expected = "was told 2 ipv4 prefixes: others wait until there is room";
+    assert_eq!((told(&network), right_note(&network).unwrap().as_str()), (vec![expected], expected));
+    // What it has may change, and what it announces itself takes no room.
+    left.announce(&mut network, &path(&[64513, 65001]), "10.0.0.11", &["10.2.0.0/16", "10.3.0.0/16"]);
+    assert_eq!(right.hear(&mut network), ["10.2.0.0/16 via 10.0.0.1 igp [64512 64513 65001]"]);
+    right.announce(&mut network, &path(&[64514]), "10.0.0.12", &["10.9.0.0/16"]);
+    left.withdraw(&mut network, &["10.1.0.0/16"]);
+    let heard = right.hear(&mut network);
+    assert_eq!(heard, ["withdraw 10.1.0.0/16", "10.3.0.0/16 via 10.0.0.1 igp [64512 64513 65001]"]);
+    left.withdraw(&mut network, &["10.2.0.0/16", "10.3.0.0/16"]);
+    let heard = right.hear(&mut network);
+    assert_eq!(heard, ["withdraw 10.2.0.0/16,10.3.0.0/16", "10.4.0.0/16 via 10.0.0.1 igp [64512 64513]"]);
+    assert_eq!(right_note(&network), None);
+}
+
+#[test]
+fn another_limit_out_is_taken_over_by_the_session() {
+    let limit = PrefixLimit { action: LimitAction::Discard, ..PrefixLimit::new(1) };
+    let (mut network, mut left, mut right) = network_out(limit);
+    announce(&mut network, &mut left, 1, 3);
+    right.hear(&mut network);
+    let mut settings = network.nodes[GATEWAY].speaker.settings().clone();
+    settings.neighbors.get_mut("right").unwrap().session.max_prefixes_out = Some(PrefixLimit { limit: 3, ..limit });
+    network.reload(GATEWAY, settings.clone());
+    network.run_for(Duration::from_secs(1));
+    assert!(!right.is_closed(&network));
+    assert_eq!(network.advertised(GATEWAY, "right").len(), 3);
+    settings.neighbors.get_mut("right").unwrap().session.max_prefixes_out = Some(PrefixLimit { limit: 2, ..limit });
+    right.hear(&mut network);
+    network.reload(GATEWAY, settings);
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(network.advertised(GATEWAY, "right").len(), 2);
+    assert!(right.hear(&mut network).iter().any(|heard| heard.starts_with("withdraw")));
+}
+
+#[test]
+fn a_session_ends_where_more_was_to_be_told_than_allowed() {
+    let (mut network, mut left, mut right) = network_out(PrefixLimit::new(2));
+    announce(&mut network, &mut left, 1, 3);
+    network.run_for(Duration::from_millis(1));
+    let heard = right.hear(&mut network);
+    assert_eq!(heard[0], "10.1.0.0/16,10.2.0.0/16 via 10.0.0.1 igp [64512 64513]");
+    assert!(heard[1].starts_with("notification 6/2 Cease/Administrative Shutdown"), "{heard:?}");
+    assert!(right.is_closed(&network) && !left.is_closed(&network));
+    assert_eq!(right_note(&network).unwrap(), "was to be told more than 2 ipv4 prefixes: down until reset");
+}
+
+#[test]
+fn a_limit_out_may_only_warn() {
+    let (mut network, mut left, mut right) =
+        network_out(PrefixLimit { action: LimitAction::Warn, ..PrefixLimit::new(2) });
+    announce(&mut network, &mut left, 1, 3);
+    assert_eq!(right.hear(&mut network).len(), 1);
+    assert_eq!(told(&network), ["was told 3 ipv4 prefixes, more than 2"]);
+}

@@ -1,9 +1,14 @@
 //! What policies ask of routes and make of them, on their way in and out.
 
-use bgpd::policy::{Action, Edit, Match, NewNextHop, PathMatch, PathPattern, Policy, Rule, Set, Wildcard};
+use std::sync::Arc;
+
+use bgpd::policy::{
+    Action, Edit, Match, NewNextHop, PathMatch, PathPattern, Policy, PrefixRange, PrefixSet, Protocol, Rule, Set,
+    Wildcard,
+};
 use bgpd::settings::{PolicyName, Settings};
 use bgpd::speaker::NextHopState;
-use bgpd::types::{Community, ExtendedCommunity, LargeCommunity};
+use bgpd::types::{Community, ExtendedCommunity, Family, LargeCommunity};
 use bgpd::wire::{Origin, PathAttributes};
 
 use crate::network::Network;
@@ -165,4 +170,59 @@ fn an_internal_neighbor_is_told_ourselves_where_export_policy_says_so() {
     right.hear(&mut network);
     left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
     assert_eq!(right.hear(&mut network), ["10.1.0.0/16 via 10.0.0.1 igp [64513] pref 100"]);
+}
+
+/// Four routes that differ in everything a rule may ask for, and which of them each condition lets pass.
+#[test]
+fn each_condition_lets_pass_what_it_says() {
+    let set = |ranges: &[(&str, u8, u8)]| {
+        let range =
+            |(prefix, min, max): &(&str, u8, u8)| PrefixRange { prefix: prefix.parse().unwrap(), min: *min, max: *max };
+        Some(Arc::new(ranges.iter().map(range).collect::<PrefixSet>()))
+    };
+    let asns = |numbers: &[u32]| numbers.iter().map(|number| asn(*number)).collect();
+    let any = Match::default;
+    let table: [(Match, &[usize]); 14] = [
+        (any(), &[1, 2, 3, 4]),
+        (Match { prefix: set(&[("10.1.0.0/16", 16, 16), ("10.3.0.0/16", 20, 32)]), ..any() }, &[1, 3]),
+        (Match { prefix: set(&[("10.0.0.0/8", 9, 16)]), ..any() }, &[1, 2]),
+        (Match { family: Some(Family::Ipv6), ..any() }, &[4]),
+        (Match { protocol: Some(Protocol::Originate), ..any() }, &[]),
+        (Match { neighbor: Some(vec!["right".to_owned(), "left".to_owned()]), ..any() }, &[1, 2, 3, 4]),
+        (Match { as_path: Some(PathMatch { asns: asns(&[65001]), ..PathMatch::default() }), ..any() }, &[2, 3]),
+        (Match { origin_asn: Some(asns(&[65002, 64513])), ..any() }, &[1, 3]),
+        (Match { as_path_length: Some(2..=3), ..any() }, &[2, 3]),
+        (Match { origin: Some(Origin::Incomplete), ..any() }, &[2]),
+        (Match { next_hop: set(&[("10.0.0.99/32", 32, 32), ("fd00::/16", 16, 128)]), ..any() }, &[3, 4]),
+        (Match { local_pref: Some(100..=100), med: Some(5..=9), ..any() }, &[1, 2]),
+        (Match { local_pref: Some(101..=u32::MAX), ..any() }, &[]),
+        (Match { community: Some(vec![Community::NO_EXPORT.into()]), ..any() }, &[4]),
+    ];
+    for (matches, passing) in table {
+        let mut network = network(vec![accept(matches.clone())], everything());
+        let mut left = left(&mut network);
+        let second = PathAttributes { med: Some(9), origin: Origin::Incomplete, ..path(&[64513, 65001]) };
+        let fourth = PathAttributes { communities: vec![Community::NO_EXPORT], ..path(&[64513, 1, 2, 3]) };
+        left.announce(&mut network, &PathAttributes { med: Some(5), ..path(&[64513]) }, "10.0.0.11", &["10.1.0.0/16"]);
+        left.announce(&mut network, &second, "10.0.0.11", &["10.2.0.0/16"]);
+        left.announce(&mut network, &path(&[64513, 65001, 65002]), "10.0.0.99", &["10.3.0.0/24"]);
+        left.announce(&mut network, &fourth, "fd00::11", &["fd04::/16"]);
+        let prefixes = ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/24", "fd04::/16"];
+        let expected: Vec<_> = passing.iter().map(|number| prefixes[number - 1]).collect();
+        assert_eq!(best(&network), expected, "{matches:?}");
+    }
+}
+
+#[test]
+fn next_hands_on_to_the_next_rule_which_sees_what_was_set() {
+    let mark = |value: u32| Community(64512 << 16 | value);
+    let adding = |value| Set { community: Edit { add: vec![mark(value)], ..Edit::default() }, ..Set::default() };
+    let marked = Match { community: Some(vec![mark(1).into()]), ..Match::default() };
+    let rules = vec![rule(Match::default(), adding(1), Action::Next), rule(marked, adding(2), Action::Accept)];
+    let mut network = network(rules, everything());
+    let mut left = left(&mut network);
+    left.announce(&mut network, &path(&[64513]), "10.0.0.11", &["10.1.0.0/16"]);
+    let shown = &network.route(GATEWAY, "10.1.0.0/16").unwrap().paths[0];
+    assert_eq!(shown.attributes.communities, [mark(1), mark(2)]);
+    assert_eq!(shown.policy.as_ref().map(|policy| policy.rule), Some(2));
 }

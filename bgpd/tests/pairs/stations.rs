@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgpd::speaker::{Command, Input, Monitoring};
+use bgpd::speaker::{Command, Input, Monitoring, Stop};
 use bytes::BytesMut;
 
 use crate::common::bmp;
@@ -35,7 +35,7 @@ fn listen(network: &mut Network) -> (Vec<String>, Monitoring) {
             end => {
                 let mut octets = out.to_vec();
                 let lines = bmp::read(&mut octets);
-                assert_eq!(octets, [], "a message is not whole");
+                assert!(octets.is_empty(), "a message is not whole");
                 return (lines, end);
             }
         }
@@ -124,7 +124,7 @@ fn the_end_of_a_session_says_who_ended_it() {
     assert!(heard.last().unwrap().ends_with(" 4"), "{heard:?}");
 
     two(&mut network);
-    network.input(GATEWAY, Input::Stop);
+    network.input(GATEWAY, Input::Stop(Stop::Withdraw));
     let (heard, end) = listen(&mut network);
     assert_eq!(end, Monitoring::Over);
     let [.., down, termination] = heard.as_slice() else { panic!("{heard:?}") };
@@ -140,7 +140,7 @@ fn statistics_come_every_minute() {
     two.announce(&mut network, &path(&[64600]), "10.0.0.12", &["10.1.0.0/16", "10.2.0.0/16"]);
     hear(&mut network);
     network.run_for(Duration::from_secs(59));
-    assert_eq!(hear(&mut network), [String::new(); 0]);
+    assert_eq!(hear(&mut network), Vec::<String>::new());
     network.run_for(Duration::from_secs(2));
     assert_eq!(hear(&mut network), [format!("statistics {TWO} at 1728000060 7=2 8=3 9/1/1=2 9/2/1=0")]);
 }

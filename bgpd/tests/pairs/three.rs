@@ -5,8 +5,10 @@ use std::time::Duration;
 use bgpd::settings::Settings;
 use bgpd::speaker::{Command, NextHopState};
 use bgpd::view::SessionState;
+use bytes::BytesMut;
 
 use crate::network::Network;
+use crate::raw::{Raw, path};
 use crate::settings::{Told, address, neighbor, router};
 
 const HOME: usize = 0;
@@ -94,6 +96,35 @@ fn a_slow_reader_ends_up_with_what_is_true() {
     let fib = network.fib(CLOUD);
     assert_eq!(fib.len(), 50);
     assert!(fib.keys().all(|prefix| prefix.starts_with("10.104.")));
+}
+
+#[test]
+fn what_goes_while_it_is_being_sent_is_not_sent() {
+    let settings = [
+        router(64512, "192.0.2.1")
+            .with_neighbor("cloud", neighbor("10.0.0.2", 64513))
+            .with_neighbor("raw", neighbor("10.0.0.3", 64514)),
+        router(64513, "192.0.2.2").with_neighbor("home", neighbor("10.0.0.1", 64512)),
+    ];
+    let mut network = Network::new(3, ["10.0.0.1", "10.0.0.2"].map(address).into_iter().zip(settings));
+    network.run_for(Duration::from_secs(20));
+    let mut raw = Raw::settled(&mut network, 0, "10.0.0.3", 64514);
+    network.nodes[1].deaf = true;
+    let prefixes: Vec<String> = (0..500).map(|number| format!("10.{}.{}.0/24", number / 200, number % 200)).collect();
+    for (number, prefix) in (65000..).zip(&prefixes) {
+        // A set for each, so long that they do not leave in one turn.
+        let long: Vec<u32> = std::iter::once(64514).chain(std::iter::repeat_n(number, 50)).collect();
+        raw.announce(&mut network, &path(&long), "10.0.0.3", &[prefix]);
+    }
+    let view = network.nodes[0].speaker.neighbor(network.now, "cloud").unwrap();
+    let now = network.now;
+    let more = network.nodes[0].speaker.poll_transmit(now, view.connection.unwrap(), &mut BytesMut::new());
+    assert!(more, "all of it left in one turn");
+    raw.withdraw(&mut network, &prefixes.iter().map(String::as_str).collect::<Vec<_>>());
+    network.nodes[1].deaf = false;
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(network.fib(1), [].into());
+    assert_eq!(network.state(0, "cloud"), SessionState::Established);
 }
 
 #[test]

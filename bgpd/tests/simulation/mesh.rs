@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::report::{converge, print_memory};
-use crate::site::{Shape, Site, assert_agreement, rest, traffic};
+use crate::site::{MISSED, Shape, Site, assert_agreement, rest, traffic};
 
 fn settle(gateways: usize) {
     let site = Site { shape: Shape::Mesh, gateways, prefixes: 4, seed: 1 };
@@ -37,7 +37,7 @@ fn a_gateway_of_a_mesh_that_dies_takes_its_routes_along() {
     let (mut network, _) = converge(&site);
     network.power_off(29);
     rest(&mut network);
-    network.run_for(Duration::from_secs(90));
+    network.run_for(MISSED);
     rest(&mut network);
     let lost = site.owners().values().filter(|owner| **owner == 29).count();
     for node in &network.nodes[..29] {

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use crate::network::Network;
 use crate::report::{converge, print_memory};
-use crate::site::{Shape, Site, assert_agreement, rest, traffic};
-
-/// A power failure is noticed within the hold time.
-const HOLD_TIME: Duration = Duration::from_secs(90);
+use crate::site::{MISSED, Shape, Site, assert_agreement, rest, traffic};
 
 const fn site(gateways: usize, seed: u64) -> Site {
     Site { shape: Shape::Reflectors, gateways, prefixes: 4, seed }
@@ -61,7 +58,7 @@ fn gateways_agree_when_a_reflector_dies_in_the_middle_and_when_it_comes_back() {
     let (first, second) = (500, 501);
     let mut network = in_the_middle(&site);
     network.power_off(first);
-    network.run_for(HOLD_TIME);
+    network.run_for(MISSED);
     rest(&mut network);
     assert_agreement(&site, &network, &[second]);
 

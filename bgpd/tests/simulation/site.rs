@@ -16,6 +16,8 @@ const AS: u32 = 64512;
 const SPREAD: Duration = Duration::from_millis(80);
 /// No UPDATE for so long: it is over. Longer than a gateway waits between two tries to connect.
 const QUIET: Duration = Duration::from_secs(30);
+/// A power failure is noticed within the hold time, and who does not come back within the restart time is forgotten.
+pub(crate) const MISSED: Duration = Duration::from_secs(90 + 120);
 
 /// How the gateways hang together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -154,6 +154,28 @@ impl<'w, 'a> Keys<'w, 'a> {
         Some(Entry { value, places: keys.finish() })
     }
 
+    /// The same, for what can be switched off by `false` in the place of the table. `None`: it is.
+    pub(crate) fn section_or_false<T>(
+        &mut self,
+        name: &str,
+        doc: &'static str,
+        read: impl FnMut(&mut Keys<'_, 'a>) -> T,
+    ) -> Option<Entry<T>> {
+        let off = self.find_all(name).into_iter().find(|node| node.boolean() == Some(false));
+        if let Some(off) = off {
+            self.find(name); // no table beside it
+            self.places.insert(name, off.place(), Vec::new());
+            return None;
+        }
+        let section = self.section(name, doc, read);
+        let path = self.child(name);
+        let described = self.walk.sections.iter_mut().flatten().find(|section| section.path == path);
+        if let Some(described) = described {
+            described.or_false = true;
+        }
+        Some(section)
+    }
+
     /// An array of tables, of all files in their order. What could not be read is reported and left out.
     pub(crate) fn tables<T>(
         &mut self,
@@ -296,7 +318,7 @@ impl<'w, 'a> Keys<'w, 'a> {
     fn open_section(&mut self, name: &str, many: bool, doc: &'static str) {
         let path = self.child(name);
         if let Some(sections) = &mut self.walk.sections {
-            sections.push(Section { path, many, free: false, short: None, doc, keys: Vec::new() });
+            sections.push(Section { path, many, free: false, short: None, or_false: false, doc, keys: Vec::new() });
         }
     }
 }

@@ -6,7 +6,6 @@ const LATER: &[(&str, &[&str])] = &[
     ("router", &["cluster-id"]),
     ("wireguard", &["next-private-key", "fwmark"]),
     ("wireguard.peer", &["next-public-key"]),
-    ("bgp", &["select-deferral", "bmp"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),
@@ -15,7 +14,7 @@ const LATER: &[(&str, &[&str])] = &[
 ];
 
 /// Of every session.
-const SESSION: &[&str] = &["add-path", "bfd", "graceful-restart", "max-prefixes-out"];
+const SESSION: &[&str] = &["add-path", "bfd"];
 
 /// Whether a later version will know the key.
 pub(crate) fn is_planned(section: &str, key: &str) -> bool {

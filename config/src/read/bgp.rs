@@ -1,28 +1,33 @@
 //! `[bgp]`: neighbors, listen ranges and prefixes of our own.
 
 use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use bgpd::role::Role;
 use bgpd::settings::{
-    Aggregate, DynamicNeighborSettings, LimitAction, NeighborSettings, Originate, Password, PrefixLimit, RemoteAs,
-    SessionSettings,
+    Aggregate, DynamicNeighborSettings, GracefulRestartSettings, LimitAction, NeighborSettings, Originate, Password,
+    PrefixLimit, RemoteAs, SessionSettings, StationSettings,
 };
 use bgpd::types::Family;
+use wgd::settings::Endpoint;
 
 use super::Names;
 use crate::raw::{Entry, Keys};
 use crate::value::{
-    AtLeastOne, Interval, NeighborAddress, NeighborAsn, Port, Prefix, SecretFile, SpeakerAsn, Text, Via, Within,
+    AtLeastOne, Interval, NeighborAddress, NeighborAsn, Port, Prefix, Seconds, SecretFile, SpeakerAsn, Text, Via,
+    Within,
 };
 
 /// `[bgp]`.
 pub(crate) struct Bgp {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) multipath: u8,
+    pub(crate) select_deferral: Duration,
     pub(crate) neighbors: Vec<Entry<Neighbor>>,
     pub(crate) dynamic: Vec<Entry<Dynamic>>,
     pub(crate) originate: Vec<Entry<Originate>>,
     pub(crate) aggregates: Vec<Entry<Aggregate>>,
+    pub(crate) stations: Vec<Entry<StationSettings>>,
     /// Of all neighbors and listen ranges, also of those that could not be read.
     pub(crate) names: Names,
 }
@@ -46,6 +51,12 @@ pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
     let listen =
         keys.or("listen", everywhere, "Where neighbors may dial in; `[::]` takes both families, `[]` is nowhere.");
     let multipath = keys.or("multipath", Within::<u8, 1, 64>(8), "How many equal paths are installed.");
+    let select_deferral = keys.or(
+        "select-deferral",
+        Interval(Duration::from_secs(180)),
+        "How long a gateway that has restarted waits for the neighbors of before, until it announces and removes routes \
+         (RFC 4724).",
+    );
     let mut names = Names::default();
     let neighbors =
         keys.tables("neighbor", "A neighbor with an address of its own.", |keys| neighbor(keys, &mut names));
@@ -57,7 +68,14 @@ pub(super) fn bgp(keys: &mut Keys<'_, '_>) -> Bgp {
     let originate = keys.tables("originate", "A prefix of our own. It passes the export policies too.", originate);
     let aggregates =
         keys.tables("aggregate", "A summary, announced while something more specific is accepted.", aggregate);
-    Bgp { listen, multipath: multipath.0, neighbors, dynamic, originate, aggregates, names }
+    let Interval(select_deferral) = select_deferral;
+    let mut station_names = Names::default();
+    let stations = keys.tables(
+        "bmp",
+        "A monitoring station (RFC 7854) that hears what each neighbor says, before policy.",
+        |keys| station(keys, &mut station_names),
+    );
+    Bgp { listen, multipath: multipath.0, select_deferral, neighbors, dynamic, originate, aggregates, stations, names }
 }
 
 fn neighbor(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Neighbor> {
@@ -175,7 +193,15 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "max-prefixes",
                 "How many prefixes of one family it may send. A number alone is the `limit`.",
                 "limit",
-                prefix_limit,
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME refresh`, `warn` only says so."),
+            )
+            .and_then(|limit| limit.value),
+        max_prefixes_out: keys
+            .table_or_value(
+                "max-prefixes-out",
+                "How many prefixes of one family it is told. A number alone is the `limit`.",
+                "limit",
+                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` lets those beyond wait for room, `warn` only says so."),
             )
             .and_then(|limit| limit.value),
         next_hop_self: keys.or(
@@ -195,6 +221,13 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
                 "Refuse routes whose first AS is not the neighbor's; absent: true, but false where `role` is `rs-client`.",
             )
             .unwrap_or(role != Some(Role::RouteServerClient)), // RFC 7947 §2.2.2.1
+        graceful_restart: keys
+            .section_or_false(
+                "graceful-restart",
+                "Routes outlive a session that is lost (RFC 4724, RFC 8538): ours at the neighbor, the neighbor's here.",
+                graceful_restart,
+            )
+            .map(|entry| entry.value),
         allow_own_asn: keys
             .or(
                 "allow-own-asn",
@@ -222,17 +255,14 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     }
 }
 
-fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
+fn prefix_limit(keys: &mut Keys<'_, '_>, action: &'static str) -> Option<PrefixLimit> {
     let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
     let default = PrefixLimit::new(limit.unwrap_or(1));
     let limits = PrefixLimit {
-        warning: keys.or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.").0,
-        action: keys.or(
-            "action",
-            default.action,
-            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME \
-             refresh`, `warn` only says so.",
-        ),
+        warning: keys
+            .or("warning", Within::<u8, 1, 100>(default.warning), "Percent of it from which on there is a warning.")
+            .0,
+        action: keys.or("action", default.action, action),
         restart_after: keys
             .optional(
                 "restart-after",
@@ -250,6 +280,38 @@ fn prefix_limit(keys: &mut Keys<'_, '_>) -> Option<PrefixLimit> {
         );
     }
     limit.map(|_| limits)
+}
+
+fn graceful_restart(keys: &mut Keys<'_, '_>) -> GracefulRestartSettings {
+    let default = GracefulRestartSettings::default();
+    let restart_time = Seconds::<1, 4095>(default.restart_time); // twelve bits (RFC 4724 §3)
+    GracefulRestartSettings {
+        restart_time: keys.or("restart-time", restart_time, "How long the neighbor shall wait for us.").0,
+        stale_time: keys
+            .or(
+                "stale-time",
+                Interval(default.stale_time),
+                "How long the neighbor's routes are kept at most, until it has told all of them again.",
+            )
+            .0,
+        long_lived_stale_time: keys
+            .optional(
+                "long-lived-stale-time",
+                "How long routes are kept after the restart time as the last resort, on both sides (RFC 9494); absent: \
+                 they are not.",
+            )
+            .map(|time: Seconds<1, 0xFF_FFFF>| time.0),
+    }
+}
+
+fn station(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<StationSettings> {
+    let name = names.claim(keys, "What the log calls it.");
+    let address: Option<Endpoint> = keys.required("address", "Where it listens: HOST:PORT.");
+    let address = match address? {
+        Endpoint::Address(address) => address.to_string(),
+        Endpoint::Name(host, port) => format!("{host}:{port}"),
+    };
+    Some(StationSettings { name: name?, address })
 }
 
 fn originate(keys: &mut Keys<'_, '_>) -> Option<Originate> {

@@ -22,6 +22,8 @@ pub(crate) struct Section {
     pub(crate) free: bool,
     /// It may be written as the value of this key alone.
     pub(crate) short: Option<&'static str>,
+    /// `false` may stand in its place.
+    pub(crate) or_false: bool,
     pub(crate) doc: &'static str,
     pub(crate) keys: Vec<KeyLine>,
 }

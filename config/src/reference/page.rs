@@ -50,7 +50,10 @@ pub(super) fn surrounding<'s>(section: &Section, all: &'s [Section]) -> Option<&
 /// A table inside an array's element is written in braces.
 pub(super) fn heading(section: &Section, inside: Option<&Section>) -> String {
     match (inside, section.many) {
-        (Some(parent), false) => format!("`{} = {{ }}` in `[[{}]]`", section.name(), parent.path),
+        (Some(parent), false) => {
+            let off = if section.or_false { " or `false`" } else { "" };
+            format!("`{} = {{ }}`{off} in `[[{}]]`", section.name(), parent.path)
+        }
         (_, true) => format!("`[[{}]]`", section.path),
         (_, false) => format!("`[{}]`", section.path),
     }

@@ -48,6 +48,7 @@ fn inner<'s>(all: &'s [Section], path: &'s str) -> impl Iterator<Item = String> 
         match short {
             Some(key) => format!("{{\"anyOf\": [{{{}}}, {one}]}}", key.schema),
             None if section.many => format!("{{\"anyOf\": [{one}, {{\"type\": \"array\", \"items\": {one}}}]}}"),
+            None if section.or_false => format!("{{\"anyOf\": [{one}, {{\"const\": false}}]}}"),
             None => one,
         }
     })

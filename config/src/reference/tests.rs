@@ -32,6 +32,7 @@ fn written(defaults: bool) -> String {
         for key in &section.keys {
             match &key.need {
                 Need::Required if key.name == "name" => _ = writeln!(text, "name = 'name-{number}'"),
+                Need::Required if section.path == "bgp.bmp" => text.push_str("address = '192.0.2.9:5000'\n"),
                 Need::Required if key.name == "prefix" => _ = writeln!(text, "prefix = '10.{number}.0.0/16'"),
                 Need::Required => _ = writeln!(text, "{} = {}", key.name, sample(&key.name)),
                 Need::Default(value) if defaults => _ = writeln!(text, "{} = {value}", key.name),

@@ -62,6 +62,34 @@ impl Value for IntervalOrNever {
     }
 }
 
+/// Whole seconds, as the wire has them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Seconds<const LEAST: u64, const MOST: u64>(pub(crate) Duration);
+
+impl<const LEAST: u64, const MOST: u64> Value for Seconds<LEAST, MOST> {
+    fn allowed() -> String {
+        format!("duration of {LEAST} to {MOST} whole seconds")
+    }
+
+    fn schema() -> String {
+        SCHEMA.to_owned()
+    }
+
+    fn read(node: Node<'_>) -> Result<Self, Wrongs> {
+        let found = duration(node)?;
+        if found.subsec_nanos() == 0 && (LEAST..=MOST).contains(&found.as_secs()) {
+            return Ok(Self(found));
+        }
+        Err(node.not_allowed(format!("{LEAST} to {MOST} whole seconds")).into())
+    }
+}
+
+impl<const LEAST: u64, const MOST: u64> Written for Seconds<LEAST, MOST> {
+    fn written(&self) -> String {
+        format!("\"{}s\"", self.0.as_secs())
+    }
+}
+
 impl Value for HoldTime {
     fn allowed() -> String {
         "duration of whole seconds: 0, or 3 to 65535".to_owned()

@@ -22,7 +22,7 @@ pub(crate) use address::{InterfaceAddress, NeighborAddress};
 pub(crate) use asn::{NeighborAsn, PathItem, SpeakerAsn};
 pub(crate) use bgp::NumberRange;
 pub(crate) use community::CommunityKind;
-pub(crate) use duration::{Interval, IntervalOrNever};
+pub(crate) use duration::{Interval, IntervalOrNever, Seconds};
 pub(crate) use kernel::{ProtocolNumber, Table};
 pub(crate) use list::AtLeastOne;
 pub(crate) use log::LogLevel;

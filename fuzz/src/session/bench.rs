@@ -45,6 +45,7 @@ pub(crate) fn router() -> Settings {
         asn: asn(64512),
         router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap_or_else(|| unreachable!("it is not zero")),
         multipath: 4,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: BTreeMap::new(),
         originate: Vec::new(),

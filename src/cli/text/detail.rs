@@ -6,10 +6,15 @@ use std::fmt::Write as _;
 use super::table::state;
 use super::tame;
 use super::units::{bytes, duration};
-use crate::control::api::{ConfigFiles, Family, LastError, Neighbor, Peer, PeerState, Peers, Status};
+use crate::control::api::{
+    ConfigFiles, Counters, Family, LastError, Messages, Neighbor, Peer, PeerState, Peers, Status,
+};
 
 /// How many prefixes of BGP a peer shows before the rest is counted.
 const SHOWN_PREFIXES: usize = 16;
+
+/// How many digits of an error's data are shown.
+const SHOWN_HEX: usize = 64;
 
 pub(in crate::cli) fn status(status: &Status) -> String {
     let router = &status.router;
@@ -47,8 +52,7 @@ fn dropped(drops: &BTreeMap<String, u64>) -> impl Iterator<Item = String> {
 
 /// Those that are not zero.
 fn counts<const N: usize>(counts: [(&str, usize); N]) -> String {
-    let some = counts.iter().filter(|(_, count)| *count > 0);
-    let text = some.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ");
+    let text = some(counts.map(|(name, count)| (count as u64, name))).join(", ");
     if text.is_empty() { "none".into() } else { text }
 }
 
@@ -65,10 +69,44 @@ pub(in crate::cli) fn neighbor(neighbor: &Neighbor) -> String {
     lines.list("families", neighbor.families.iter().map(|family| family_name(*family)));
     lines.maybe("hold time", neighbor.hold_time_seconds.map(|seconds| format!("{seconds}s")));
     lines.list("capabilities", neighbor.capabilities.iter());
-    let Neighbor { received, accepted, advertised, .. } = neighbor;
-    lines.add("prefixes", format!("{received} received, {accepted} accepted, {advertised} advertised"));
+    let Neighbor { received, accepted, rejected, advertised, .. } = neighbor;
+    let prefixes = format!("{received} received, {accepted} accepted, {rejected} rejected, {advertised} advertised");
+    lines.add("prefixes", prefixes);
+    lines.list("messages received", messages(&neighbor.messages_received).into_iter());
+    lines.list("messages sent", messages(&neighbor.messages_sent).into_iter());
+    lines.list("its updates", updates(&neighbor.counters).into_iter());
+    for past in &neighbor.history {
+        lines.add(if past.up { "up" } else { "down" }, format!("{}, at {}", past.text, past.at));
+    }
     lines.maybe("last error", neighbor.last_error.as_ref().map(last_error));
     lines.text
+}
+
+fn messages(messages: &Messages) -> Vec<String> {
+    let Messages { open, update, notification, keepalive, route_refresh } = *messages;
+    some([
+        (open, "open"),
+        (update, "update"),
+        (notification, "notification"),
+        (keepalive, "keepalive"),
+        (route_refresh, "route-refresh"),
+    ])
+}
+
+fn updates(counters: &Counters) -> Vec<String> {
+    some([
+        (counters.announced, "prefixes announced"),
+        (counters.withdrawn, "withdrawn"),
+        (counters.discarded, "discarded by max-prefixes"),
+        (counters.treat_as_withdraw, "updates treated as withdraw"),
+        (counters.attribute_discard, "attributes dropped"),
+        (counters.ignored_families, "updates of another family ignored"),
+    ])
+}
+
+/// Those that are not zero.
+fn some<const N: usize>(counts: [(u64, &str); N]) -> Vec<String> {
+    counts.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect()
 }
 
 fn family_name(family: Family) -> &'static str {
@@ -83,7 +121,16 @@ fn last_error(error: &LastError) -> String {
         (Some(code), Some(subcode)) => format!(" ({code}/{subcode})"),
         _ => String::new(),
     };
-    format!("{}{code}, at {}", error.text, error.at)
+    let data = if error.data_hex.is_empty() { String::new() } else { format!(", data {}", shown_hex(&error.data_hex)) };
+    format!("{}{code}{data}, at {}", error.text, error.at)
+}
+
+/// The whole of it is in `--json`.
+fn shown_hex(hex: &str) -> String {
+    match hex.get(..SHOWN_HEX) {
+        Some(start) if start.len() < hex.len() => format!("{start}…"),
+        _ => hex.to_owned(),
+    }
 }
 
 pub(in crate::cli) fn peers(answer: &Peers) -> String {

@@ -5,8 +5,8 @@ use comfy_table::{Table, TableStyle};
 use super::tame;
 use super::units::duration;
 use crate::control::api::{
-    Advertised, Event, Events, Fib, FibNextHop, FibRoute, FibState, Neighbor, Neighbors, Origin, Path, Received, Route,
-    Routes, SessionState, TunnelGroup,
+    Advertised, Event, Events, Fib, FibNextHop, FibRoute, FibState, LastError, Neighbor, Neighbors, Origin, Path,
+    Received, Route, Routes, SessionState, TunnelGroup,
 };
 
 /// The kernel's main routing table has a name.
@@ -33,7 +33,8 @@ fn neighbor(neighbor: &Neighbor) -> [String; 9] {
 
 /// What stands in the way; for a session that is down also how the last one ended.
 fn note(neighbor: &Neighbor) -> String {
-    let ended = neighbor.last_error.as_ref().filter(|_| neighbor.state != SessionState::Established);
+    let is_end = |error: &&LastError| neighbor.state != SessionState::Established && error.treatment.is_none();
+    let ended = neighbor.last_error.as_ref().filter(is_end);
     let notes = neighbor.note.iter().chain(ended.map(|error| &error.text));
     notes.map(String::as_str).collect::<Vec<_>>().join("; ")
 }

@@ -25,7 +25,7 @@ pub use gateway::{
     ConfigFile, ConfigFiles, Event, Events, FibCounts, Health, Readiness, RouteCounts, Router, SessionCounts, Status,
     Stop, StopRoutes, TunnelCounts,
 };
-pub use neighbor::{Disable, LastError, Neighbor, Neighbors, SessionState};
+pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
 pub use peer::{Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
-use bgpd::view;
+use bgpd::{view, wire};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,8 @@ pub struct Neighbor {
     pub received: usize,
     /// Of these, let in by the import policy.
     pub accepted: usize,
+    /// The others.
+    pub rejected: usize,
     /// Prefixes it was told.
     pub advertised: usize,
     /// Prefixes it is still to be told of, at most: with those that are still to be judged again.
@@ -51,7 +53,15 @@ pub struct Neighbor {
     pub unsent_bytes: usize,
     /// Its paths are about to go (RFC 8326), by `drain`.
     pub draining: bool,
-    /// Why the last session, or try, ended.
+    /// Messages that it sent since it was configured.
+    pub messages_received: Messages,
+    /// Messages that it was sent.
+    pub messages_sent: Messages,
+    /// What stood in its UPDATEs, and what was wrong with them.
+    pub counters: Counters,
+    /// The last times a session came up or ended, the newest first.
+    pub history: Vec<Past>,
+    /// Why the last session, or try, ended; or the last fault that a session survived.
     pub last_error: Option<LastError>,
     /// Negotiated; null before, 0 = none.
     pub hold_time_seconds: Option<u64>,
@@ -76,21 +86,74 @@ pub enum SessionState {
     Established,
 }
 
-/// The end of a session.
+/// Messages by type, since the neighbor was configured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Messages {
+    pub open: u64,
+    pub update: u64,
+    pub notification: u64,
+    pub keepalive: u64,
+    pub route_refresh: u64,
+}
+
+/// What stood in a neighbor's UPDATEs since it was configured, and what was wrong with them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Counters {
+    /// Prefixes, each as often as it was announced.
+    pub announced: u64,
+    /// Prefixes, each as often as it was withdrawn.
+    pub withdrawn: u64,
+    /// Prefixes that `max-prefixes` kept out since this session was last asked for all.
+    pub discarded: u64,
+    /// UPDATEs whose routes counted as withdrawn (RFC 7606).
+    pub treat_as_withdraw: u64,
+    /// Attributes that were dropped (RFC 7606).
+    pub attribute_discard: u64,
+    /// UPDATEs with a family that was not agreed on, which was ignored.
+    pub ignored_families: u64,
+    /// Sessions that ended.
+    pub flaps: u64,
+}
+
+/// A session came up, or ended.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Past {
+    /// It came up.
+    pub up: bool,
+    /// Why it ended.
+    pub text: String,
+    /// When, in UTC (RFC 3339).
+    pub at: String,
+}
+
+/// The end of a session, or a fault that it survived.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct LastError {
     /// We ended it; else the neighbor or the network did.
     pub sent: bool,
-    /// Error code of the NOTIFICATION (RFC 4271 §4.5); null where there was none.
+    /// Error code of the NOTIFICATION (RFC 4271 §4.5), or of the one that would have ended the session; null where there
+    /// was none.
     pub code: Option<u8>,
     /// Error subcode.
     pub subcode: Option<u8>,
+    /// What was done in place of a NOTIFICATION (RFC 7606): the session went on. Null where it ended.
+    pub treatment: Option<Treatment>,
     /// In one line.
     pub text: String,
-    /// Data of the NOTIFICATION.
+    /// Data of the NOTIFICATION; of a fault that the session survived: the attribute.
     pub data_hex: String,
     /// When, in UTC (RFC 3339).
     pub at: String,
+}
+
+/// RFC 7606 §2.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Treatment {
+    AttributeDiscard,
+    TreatAsWithdraw,
 }
 
 /// Body of `POST /v1/neighbors/NAME/disable`; may be left out.
@@ -117,10 +180,15 @@ impl Neighbor {
             families: Family::list(view.families),
             received: view.received,
             accepted: view.accepted,
+            rejected: view.received.saturating_sub(view.accepted),
             advertised: view.advertised,
             pending: view.pending,
             unsent_bytes: neighbor.unsent_bytes,
             draining: view.draining,
+            messages_received: view.counters.received.into(),
+            messages_sent: view.counters.sent.into(),
+            counters: view.counters.into(),
+            history: view.history.iter().map(|past| Past::new(past, now)).collect(),
             last_error: view.last_error.as_ref().map(|error| LastError::new(error, now)),
             hold_time_seconds: view.hold_time.map(|time| time.as_secs()),
             capabilities: view.capabilities.clone(),
@@ -137,9 +205,41 @@ impl LastError {
             sent: view.sent,
             code: notification.map(|notification| notification.code),
             subcode: notification.map(|notification| notification.subcode),
+            treatment: view.treatment.and_then(|treatment| match treatment {
+                wire::Treatment::AttributeDiscard => Some(Treatment::AttributeDiscard),
+                wire::Treatment::TreatAsWithdraw => Some(Treatment::TreatAsWithdraw),
+                wire::Treatment::SessionReset => None,
+            }),
             text: view.text.clone(),
             data_hex: notification.map(|notification| hex(&notification.data)).unwrap_or_default(),
             at: before(now, view.age),
+        }
+    }
+}
+
+impl Past {
+    fn new(view: &view::PastView, now: SystemTime) -> Self {
+        Self { up: view.up, text: view.text.clone(), at: before(now, view.age) }
+    }
+}
+
+impl From<view::Messages> for Messages {
+    fn from(view: view::Messages) -> Self {
+        let view::Messages { open, update, notification, keepalive, route_refresh } = view;
+        Self { open, update, notification, keepalive, route_refresh }
+    }
+}
+
+impl From<view::Counters> for Counters {
+    fn from(view: view::Counters) -> Self {
+        Self {
+            announced: view.announced,
+            withdrawn: view.withdrawn,
+            discarded: view.discarded,
+            treat_as_withdraw: view.treat_as_withdraw,
+            attribute_discard: view.attribute_discard,
+            ignored_families: view.ignored_families,
+            flaps: view.flaps,
         }
     }
 }

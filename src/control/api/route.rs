@@ -208,7 +208,7 @@ impl From<&PathView> for Path {
             best: view.best,
             multipath: view.multipath,
             not_best: view.not_best.clone(),
-            stale: false,
+            stale: view.stale,
             as_path_text: texts(&as_path).join(" "),
             as_path,
             origin: attributes.origin.into(),

@@ -35,6 +35,7 @@ fn path() -> PathView {
         neighbor_address: Some("169.254.64.2".parse().unwrap()),
         best: true,
         multipath: true,
+        stale: false,
         not_best: None,
         attributes: PathAttributes {
             origin: Origin::Incomplete,
@@ -154,9 +155,22 @@ fn neighbor() -> daemon::Neighbor {
         capabilities: vec!["route-refresh".into()],
         via: Some("homelab".into()),
         note: None,
+        counters: view::Counters {
+            received: view::Messages { open: 1, update: 2, notification: 3, keepalive: 4, route_refresh: 5 },
+            sent: view::Messages { open: 6, update: 7, notification: 8, keepalive: 9, route_refresh: 10 },
+            announced: 11,
+            withdrawn: 12,
+            discarded: 13,
+            treat_as_withdraw: 14,
+            attribute_discard: 15,
+            ignored_families: 16,
+            flaps: 17,
+        },
+        history: vec![view::PastView { up: false, text: "hold timer".into(), age: Duration::from_secs(60) }],
         last_error: Some(view::LastError {
             sent: true,
             notification: Some(Notification { code: 6, subcode: 4, data: vec![0, 0xAB] }),
+            treatment: None,
             text: "Cease/Administrative Reset".into(),
             age: Duration::from_secs(60),
         }),
@@ -170,9 +184,14 @@ fn a_neighbor_is_shown_with_every_field() {
     let expected = json!({
         "name": "homelab", "description": null, "address": "169.254.64.2", "asn": 64512, "router_id": "10.0.0.1",
         "state": "open_confirm", "note": null, "uptime_seconds": null, "families": ["ipv4", "ipv6"],
-        "received": 3, "accepted": 2, "advertised": 1, "pending": 4, "unsent_bytes": 23, "draining": true,
-        "last_error": {"sent": true, "code": 6, "subcode": 4, "text": "Cease/Administrative Reset", "data_hex": "00ab",
-                       "at": "2027-01-15T08:00:00Z"},
+        "received": 3, "accepted": 2, "rejected": 1, "advertised": 1, "pending": 4, "unsent_bytes": 23, "draining": true,
+        "messages_received": {"open": 1, "update": 2, "notification": 3, "keepalive": 4, "route_refresh": 5},
+        "messages_sent": {"open": 6, "update": 7, "notification": 8, "keepalive": 9, "route_refresh": 10},
+        "counters": {"announced": 11, "withdrawn": 12, "discarded": 13, "treat_as_withdraw": 14, "attribute_discard": 15,
+                     "ignored_families": 16, "flaps": 17},
+        "history": [{"up": false, "text": "hold timer", "at": "2027-01-15T08:00:00Z"}],
+        "last_error": {"sent": true, "code": 6, "subcode": 4, "treatment": null, "text": "Cease/Administrative Reset",
+                       "data_hex": "00ab", "at": "2027-01-15T08:00:00Z"},
         "hold_time_seconds": 90, "capabilities": ["route-refresh"], "via": "homelab", "bfd": null,
     });
     assert_eq!(shown(&Neighbor::new(&neighbor(), now)), expected);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::settings::RemoteAs;
+use crate::wire::{GracefulRestart, KeptFamily};
 
 const GOLDEN: &str = include_str!("../transitions.txt");
 
@@ -95,7 +96,21 @@ fn situations() -> Vec<(&'static str, Bench)> {
         ("1 OpenConfirm, 2 OpenSent", with_new(Bench::new().open_confirm())),
         ("1 Established", Bench::new().established()),
         ("1 Established, 2 OpenSent", with_new(Bench::new().established())),
+        ("1 Established with graceful restart", with_graceful_restart()),
+        ("1 Established with graceful restart, 2 OpenSent", with_new(with_graceful_restart())),
     ]
+}
+
+/// Established for a second with a neighbor that keeps routes.
+fn with_graceful_restart() -> Bench {
+    let families = vec![KeptFamily::new(Family::Ipv4, true)];
+    let restart = GracefulRestart { notification: true, families, ..GracefulRestart::default() };
+    let mut open = neighbor_open();
+    open.capabilities.push(Capability::GracefulRestart(restart));
+    let mut bench = Bench::new().open_sent();
+    bench.open(1, &open).keepalive(1);
+    bench.now += Duration::from_secs(1);
+    bench
 }
 
 type Step = fn(&mut Bench) -> &mut Bench;
@@ -103,8 +118,8 @@ type Step = fn(&mut Bench) -> &mut Bench;
 fn events() -> [(&'static str, Step); 8] {
     [
         ("Start", |bench| bench.step(Event::Start)),
-        ("Stop", |bench| bench.step(Event::Stop(BYE))),
-        ("Reset", |bench| bench.step(Event::Reset(Notification::new(6, 4)))),
+        ("Stop", |bench| bench.step(Event::Stop(BYE.into()))),
+        ("Reset", |bench| bench.step(Event::Reset(Notification::new(6, 4).into()))),
         ("3 Accepted", |bench| bench.accepted(3)),
         ("1 Connected", |bench| bench.connected(1)),
         ("1 ConnectFailed", |bench| bench.step(Event::ConnectFailed { connection: connection(1) })),
@@ -162,6 +177,8 @@ fn shown(action: &Action) -> String {
         DownReason::Sent(notification) => format!("sent {}", code(notification)),
         DownReason::Received(notification) => format!("received {}", code(notification)),
         DownReason::Closed => "closed".to_owned(),
+        DownReason::Left(notification) => format!("left {}", code(notification)),
+        DownReason::Replaced => "replaced".to_owned(),
     };
     match action {
         Action::Connect => "Connect 1".to_owned(),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod graceful;
 mod messages;
 mod negotiation;
 mod pair;

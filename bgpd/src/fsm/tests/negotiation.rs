@@ -23,7 +23,8 @@ fn negotiated(mut bench: Bench) -> super::super::Negotiated {
 
 #[test]
 fn our_open_offers_families_route_refresh_four_octet_as_and_what_is_configured() {
-    let session = SessionSettings { families: Some(Families::ALL), ..SessionSettings::default() };
+    let session =
+        SessionSettings { families: Some(Families::ALL), graceful_restart: None, ..SessionSettings::default() };
     let bench = Bench::with(session).open_sent();
     let open = Open {
         asn: asn(64513),
@@ -65,7 +66,12 @@ fn what_is_switched_off_is_not_offered_and_not_agreed_on() {
     let both = with(&[ipv4_over_ipv6(), Capability::ExtendedMessage]);
     let on = negotiated(answer(SessionSettings::default(), &both));
     assert_eq!((on.extended_next_hop, on.context.max_message, on.context.max_received), (true, 65535, 65535));
-    let off = SessionSettings { extended_next_hop: false, extended_messages: false, ..SessionSettings::default() };
+    let off = SessionSettings {
+        extended_next_hop: false,
+        extended_messages: false,
+        graceful_restart: None,
+        ..SessionSettings::default()
+    };
     assert_eq!(offered(off.clone()).len(), 4);
     let off = negotiated(answer(off, &both));
     assert_eq!((off.extended_next_hop, off.context.max_message, off.context.max_received), (false, 4096, 4096));

@@ -230,9 +230,9 @@ proptest! {
                     pair.now += Duration::from_millis(millis);
                     pair.timers();
                 }
-                Chaos::Reset(end) => pair.step(end, Event::Reset(Notification::new(6, 4))),
+                Chaos::Reset(end) => pair.step(end, Event::Reset(Notification::new(6, 4).into())),
                 Chaos::Bounce(end) => {
-                    pair.step(end, Event::Stop(BYE));
+                    pair.step(end, Event::Stop(BYE.into()));
                     pair.step(end, Event::Start);
                 }
             }

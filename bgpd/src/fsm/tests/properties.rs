@@ -102,8 +102,8 @@ impl Ledger {
     fn happen(&mut self, happening: &Happening, number: prop::sample::Index) {
         match happening {
             Happening::Start => self.step(Event::Start),
-            Happening::Stop => self.step(Event::Stop(BYE)),
-            Happening::Reset => self.step(Event::Reset(Notification::new(6, 4))),
+            Happening::Stop => self.step(Event::Stop(BYE.into())),
+            Happening::Reset => self.step(Event::Reset(Notification::new(6, 4).into())),
             Happening::Accepted => {
                 self.next += 1;
                 let connection = connection(self.next);
@@ -188,7 +188,7 @@ proptest! {
             ledger.happen(happening, *number);
             ledger.check(passive);
         }
-        ledger.step(Event::Stop(BYE));
+        ledger.step(Event::Stop(BYE.into()));
         prop_assert!(ledger.live.is_empty() && ledger.dial.is_none() && ledger.established.is_none());
         prop_assert_eq!(ledger.bench.fsm.next_timeout(), None);
     }

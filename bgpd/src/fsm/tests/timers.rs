@@ -214,9 +214,9 @@ fn a_reset_forgets_faults_and_a_stop_waits_for_a_start() {
         }
     }
     assert_eq!(bench.fsm.state(), SessionState::Idle);
-    bench.step(Event::Reset(Notification::new(6, 4)));
+    bench.step(Event::Reset(Notification::new(6, 4).into()));
     assert_eq!(bench.fsm.state(), SessionState::Active);
-    bench.step(Event::Stop(BYE)).step(Event::Reset(Notification::new(6, 4)));
+    bench.step(Event::Stop(BYE.into())).step(Event::Reset(Notification::new(6, 4).into()));
     assert_eq!((bench.fsm.state(), bench.fsm.next_timeout()), (SessionState::Idle, None));
     bench.step(Event::Start);
     assert_eq!(bench.actions, [Action::Connect]);

@@ -26,6 +26,7 @@ pub(super) fn settings(asn_number: u32, last_octet: u8) -> Settings {
         asn: asn(asn_number),
         router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, last_octet)).unwrap(),
         multipath: 8,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: BTreeMap::new(),
         originate: Vec::new(),

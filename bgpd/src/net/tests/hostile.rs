@@ -13,6 +13,7 @@ use super::gateway::{asn, listener, many_prefixes};
 use super::neighbor::Heard;
 use super::*;
 use crate::settings::{NeighborSettings, Password};
+use crate::speaker::Stop;
 use crate::types::{Community, Families, HoldTime};
 use crate::view::SessionState;
 use crate::wire::{Context, MAX_MESSAGE, PathAttributes, write_keepalive, write_reach};
@@ -66,7 +67,7 @@ async fn who_never_reads_and_who_floods_make_no_keepalive_late() {
     assert!(written > 1 << 20, "the flood was {written} octets");
     let up = states.iter().filter(|neighbor| neighbor.state == SessionState::Established).count();
     assert_eq!(up, 3, "{states:#?}");
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(Stop::Withdraw).await;
 }
 
 /// The longest time between five KEEPALIVEs, one a second.
@@ -138,5 +139,5 @@ async fn who_does_not_know_the_password_is_not_heard() {
         socket.connect_timeout(&to.into(), Duration::from_millis(500)).is_ok()
     });
     assert!(!connected.await.unwrap());
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(Stop::Withdraw).await;
 }

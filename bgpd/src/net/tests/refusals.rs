@@ -46,7 +46,7 @@ async fn a_notification_arrives_behind_a_full_queue_although_more_was_sent_than_
     });
     let (Heard::Notification(notification), Heard::End) = heard.await.unwrap() else { panic!("no NOTIFICATION") };
     assert_eq!((notification.code, notification.subcode), (1, 1));
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn stopping_tells_every_neighbor_and_ends_the_thread() {
         }
     });
     let other_handle = gateway.bgp.clone();
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
     assert_eq!(last.await.unwrap(), (Notification::new(6, 2), Heard::End));
     assert_eq!(other_handle.call(|_, _| ()).await, None);
 }
@@ -133,7 +133,7 @@ async fn a_panic_ends_the_thread_and_everybody_sees_it() {
     assert_eq!(bgp.call(|_, _| panic!("on purpose")).await, None::<()>);
     while outputs.events.recv().await.is_some() {}
     assert_eq!(bgp.call(|_, _| ()).await, None);
-    bgp.stop().await;
+    bgp.stop(crate::speaker::Stop::Withdraw).await;
 }
 
 #[tokio::test]

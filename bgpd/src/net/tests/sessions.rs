@@ -58,12 +58,12 @@ async fn two_speakers_that_dial_each_other_exchange_a_prefix_each_way() {
     aws.until_established().await;
     home.until_established().await;
 
-    aws.bgp.clone().stop().await;
+    aws.bgp.clone().stop(crate::speaker::Stop::Withdraw).await;
     assert_eq!(aws.bgp.call(|_, _| ()).await, None);
     let shutdown = |event: &Event| {
         matches!(
             event,
-            Event::SessionDown { sent: false, notification: Some(Notification { code: 6, subcode: 2, .. }), .. }
+            Event::SessionDown { sent: false, notification: Some(Notification { code: 6, subcode: 9, data }), .. } if data[..] == [6, 2]
         )
     };
     home.until("hears of the shutdown", |home, _| home.events.iter().any(shutdown)).await;
@@ -166,7 +166,7 @@ async fn what_a_neighbor_has_not_acknowledged_is_counted() {
     let reader = std::thread::spawn(move || while slow.hear() != Heard::End {});
     gateway.until("has nothing pending", |_, neighbors| neighbors[0].pending == 0).await;
     until_unsent(&gateway, connection, |octets| octets == 0).await;
-    gateway.bgp.stop().await;
+    gateway.bgp.stop(crate::speaker::Stop::Withdraw).await;
     reader.join().unwrap();
 }
 

@@ -31,6 +31,7 @@ fn ordered<T: Copy>(paths: &[(Known, T)]) -> Vec<(T, Option<Step>)> {
 
 fn candidate() -> Known {
     let rank = Rank {
+        long_lived_stale: false,
         own: 0,
         local_pref: 100,
         origin: Origin::Igp,
@@ -53,6 +54,7 @@ fn loser(step: Step) -> Known {
     let mut loser = candidate();
     // Everything better than the other, ...
     let best = Rank {
+        long_lived_stale: false,
         own: 1,
         local_pref: 300,
         origin: Origin::Igp,
@@ -65,6 +67,7 @@ fn loser(step: Step) -> Known {
     };
     // ... from the step after on.
     let from = |later: Step| step < later;
+    loser.rank.own = u8::from(from(Step::Own));
     loser.rank.local_pref = if from(Step::LocalPref) { best.local_pref } else { 100 };
     loser.rank.as_path_length = if from(Step::AsPathLength) { 0 } else { 2 };
     loser.rank.med = if from(Step::Med) { 0 } else { 10 };
@@ -72,6 +75,7 @@ fn loser(step: Step) -> Known {
     loser.rank.router_id = if from(Step::RouterId) { 0 } else { 1 };
     loser.neighbor = if from(Step::Address) { [9, 0, 0, 1].into() } else { [10, 0, 0, 1].into() };
     match step {
+        Step::LongLivedStale => loser.rank.long_lived_stale = true,
         Step::Own => {}
         Step::LocalPref => loser.rank.local_pref = 99,
         Step::AsPathLength => loser.rank.as_path_length = 3,
@@ -90,6 +94,7 @@ fn loser(step: Step) -> Known {
 #[test]
 fn each_step_outweighs_all_that_come_after_it() {
     let steps = [
+        Step::LongLivedStale,
         Step::Own,
         Step::LocalPref,
         Step::AsPathLength,
@@ -162,13 +167,14 @@ fn our_own_routes_are_never_used_together() {
 
 /// Few values, so that ties are common.
 fn any_candidate() -> impl Strategy<Value = Known> {
-    let rank = (0u8..2, 99u32..101, 0u8..3, any::<bool>(), 0u16..2, 1u32..3, 1u32..4, 0u32..3, 1u32..3);
+    let rank = (0u8..4, 99u32..101, 0u8..3, any::<bool>(), 0u16..2, 1u32..3, 1u32..4, 0u32..3, 1u32..3);
     (rank, 0u32..3, 1u8..4, 1u16..3).prop_map(|(rank, metric, octet, port)| {
-        let (own, local_pref, origin, external, cluster_list_length, as_path_length, neighbor_as, med, router_id) =
+        let (kind, local_pref, origin, external, cluster_list_length, as_path_length, neighbor_as, med, router_id) =
             rank;
         let origin = [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)];
         let rank = Rank {
-            own,
+            long_lived_stale: kind > 1,
+            own: kind % 2,
             local_pref,
             origin,
             external,

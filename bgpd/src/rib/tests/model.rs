@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use ipnet::IpNet;
@@ -84,6 +85,7 @@ fn settings() -> Settings {
         asn: asn(64512),
         router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 254)).unwrap(),
         multipath: 8,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: BTreeMap::new(),
         originate: Vec::new(),
@@ -204,7 +206,7 @@ impl Real {
             Step::NextHop { next_hop: hop, up, admits } => self.answer(hop, up, admits),
             Step::Policy { neighbor, filter: number } => {
                 let id = self.sources[usize::from(neighbor)];
-                self.rib.source_mut(id).set_import(filter(number));
+                self.rib.source_mut(id).judge_by(filter(number), false);
                 for destination in self.received(id) {
                     self.rib.import_again(id, destination);
                 }

@@ -37,7 +37,7 @@ fn the_open_of_gobgp() {
         "multiprotocol ipv4",
         "multiprotocol ipv6",
         "four-octet-as",
-        "graceful-restart",
+        "graceful-restart 90s N ipv4 ipv6",
         "long-lived-graceful-restart",
         "extended-next-hop",
     ];
@@ -53,7 +53,7 @@ fn the_open_of_bird() {
         "multiprotocol ipv4",
         "multiprotocol ipv6",
         "route-refresh",
-        "graceful-restart",
+        "graceful-restart 120s ipv4 ipv6",
         "four-octet-as",
         "enhanced-route-refresh",
         "long-lived-graceful-restart",
@@ -77,8 +77,8 @@ fn the_open_of_frr_in_the_extended_form() {
         "extended-message",
         "add-path ipv4 receive ipv6 receive",
         "fqdn",
-        "graceful-restart",
-        "long-lived-graceful-restart",
+        "graceful-restart 120s R N",
+        "long-lived-graceful-restart ipv4:F 0s ipv6:F 0s",
     ];
     assert_eq!(names, expected);
 }

@@ -1,5 +1,7 @@
 //! What holds for any message: written and read again it is the same, and no bytes do any harm.
 
+use std::time::Duration;
+
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -114,6 +116,23 @@ fn any_capability() -> impl Strategy<Value = Capability> {
         vec((any::<u16>(), any::<u8>(), any::<u8>()), 0..=63).prop_map(|tuples| {
             let family = |(afi, safi, mode)| AddPathFamily { afi, safi, mode };
             Capability::AddPath(tuples.into_iter().map(family).collect())
+        }),
+        (any::<[bool; 2]>(), 0..=4095_u64, vec((any::<u16>(), any::<u8>(), any::<bool>()), 0..=63)).prop_map(
+            |([restarted, notification], seconds, families)| {
+                let family = |(afi, safi, forwarding)| KeptFamily { afi, safi, forwarding };
+                let families = families.into_iter().map(family).collect();
+                let restart_time = Duration::from_secs(seconds);
+                Capability::GracefulRestart(GracefulRestart { restarted, notification, restart_time, families })
+            }
+        ),
+        vec((any::<u16>(), any::<u8>(), any::<bool>(), 0..=0xFF_FFFF_u64), 0..=36).prop_map(|families| {
+            let family = |(afi, safi, forwarding, seconds)| LongLivedFamily {
+                afi,
+                safi,
+                forwarding,
+                stale_time: Duration::from_secs(seconds),
+            };
+            Capability::LongLived(families.into_iter().map(family).collect())
         }),
         (other, vec(any::<u8>(), 0..=255)).prop_map(|(code, value)| Capability::Other { code, value }),
     ]

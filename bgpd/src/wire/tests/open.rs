@@ -1,5 +1,7 @@
 //! OPEN.
 
+use std::time::Duration;
+
 use super::*;
 use crate::types::BgpIdentifier;
 
@@ -100,6 +102,13 @@ fn every_capability_of_the_field_is_read_and_named() {
         AddPathFamily { afi: 1, safi: 1, mode: 3 },
         AddPathFamily { afi: 25, safi: 70, mode: 1 },
     ]);
+    let graceful_restart = Capability::GracefulRestart(GracefulRestart {
+        restarted: false,
+        notification: true,
+        restart_time: Duration::from_secs(120),
+        families: vec![KeptFamily::new(Family::Ipv4, true)],
+    });
+    let long_lived = Capability::LongLived(vec![LongLivedFamily::new(Family::Ipv4, true, Duration::from_secs(256))]);
     let table: [(&[u8], Capability, &str); 17] = [
         (&[1, 4, 0, 1, 0, 1], Family::Ipv4.into(), "multiprotocol ipv4"),
         (&[1, 4, 0, 2, 0, 1], Family::Ipv6.into(), "multiprotocol ipv6"),
@@ -109,11 +118,11 @@ fn every_capability_of_the_field_is_read_and_named() {
         (&[6, 0], Capability::ExtendedMessage, "extended-message"),
         (&[9, 1, 3], Capability::Role(3), "role customer"),
         (&[9, 1, 5], Capability::Role(5), "role 5"),
-        (&[64, 6, 0x40, 120, 0, 1, 1, 0x80], other(64, &[0x40, 120, 0, 1, 1, 0x80]), "graceful-restart"),
+        (&[64, 6, 0x40, 120, 0, 1, 1, 0x80], graceful_restart, "graceful-restart 120s N ipv4:F"),
         (&[65, 4, 0, 0, 0xFC, 0], Capability::FourOctetAs(64512), "four-octet-as"),
         (&[69, 8, 0, 1, 1, 3, 0, 25, 70, 1], add_path, "add-path ipv4 both 25/70 receive"),
         (&[70, 0], Capability::EnhancedRouteRefresh, "enhanced-route-refresh"),
-        (&[71, 7, 0, 1, 1, 0x80, 0, 1, 0], other(71, &[0, 1, 1, 0x80, 0, 1, 0]), "long-lived-graceful-restart"),
+        (&[71, 7, 0, 1, 1, 0x80, 0, 1, 0], long_lived, "long-lived-graceful-restart ipv4:F 256s"),
         (&[73, 5, 2, b'g', b'w', 1, b'x'], other(73, &[2, b'g', b'w', 1, b'x']), "fqdn"),
         (&[75, 2, 1, b'v'], other(75, &[1, b'v']), "software-version"),
         (&[99, 1, 7], other(99, &[7]), "capability 99"),
@@ -128,7 +137,7 @@ fn every_capability_of_the_field_is_read_and_named() {
 
 #[test]
 fn a_capability_of_odd_length_is_as_if_absent() {
-    let odd: [&[u8]; 12] = [
+    let odd: [&[u8]; 13] = [
         &[1, 3, 0, 1, 0],
         &[1, 5, 0, 1, 0, 1, 0],
         &[2, 1, 0],
@@ -137,6 +146,7 @@ fn a_capability_of_odd_length_is_as_if_absent() {
         &[9, 0],
         &[64, 3, 0, 120, 0],
         &[64, 0],
+        &[64, 1, 0x40],
         &[69, 3, 0, 1, 1],
         &[70, 1, 0],
         &[71, 6, 0, 1, 1, 0, 0, 0],
@@ -225,4 +235,30 @@ fn a_large_as_is_written_as_as_trans() {
     open.write(&mut out);
     assert_eq!(out[HEADER + 1..HEADER + 3], [0x5B, 0xA0]);
     assert_eq!(read(&out[HEADER..]), Ok(open));
+}
+
+#[test]
+fn the_bits_of_graceful_restart_are_where_the_rfcs_put_them() {
+    let both = GracefulRestart {
+        restarted: true,
+        notification: true,
+        restart_time: Duration::from_secs(4095),
+        families: vec![KeptFamily::new(Family::Ipv4, true), KeptFamily::new(Family::Ipv6, false)],
+    };
+    let long_lived = vec![
+        LongLivedFamily::new(Family::Ipv4, false, GracefulRestart::MAX_STALE_TIME),
+        LongLivedFamily { afi: 25, safi: 70, forwarding: true, stale_time: Duration::from_secs(1) },
+    ];
+    let capabilities = vec![Capability::GracefulRestart(both), Capability::LongLived(long_lived)];
+    let names: Vec<_> = capabilities.iter().map(Capability::name).collect();
+    assert_eq!(
+        names,
+        ["graceful-restart 4095s R N ipv4:F ipv6", "long-lived-graceful-restart ipv4 16777215s 25/70:F 1s"]
+    );
+    let mut out = BytesMut::new();
+    open(capabilities.clone()).write(&mut out);
+    let bytes =
+        [64, 10, 0xCF, 0xFF, 0, 1, 1, 0x80, 0, 2, 1, 0, 71, 14, 0, 1, 1, 0, 0xFF, 0xFF, 0xFF, 0, 25, 70, 0x80, 0, 0, 1];
+    assert_eq!(out[HEADER + 12..], bytes);
+    assert_eq!(read(&out[HEADER..]), Ok(open(capabilities)));
 }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bgpd::settings::Settings;
-use bgpd::speaker::{Action, Command, CommandError, Event, FibChoice, Input, NextHopState, Slice};
+use bgpd::speaker::{Action, Command, CommandError, Event, FibChoice, Input, NextHopState, Restarted, Slice};
 use bgpd::types::{ConnectionId, NextHop};
 use bgpd::view::{NeighborView, RouteView, SessionState};
 use bgpd::{Speaker, speaker};
@@ -52,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) speaker: Speaker,
     pub(crate) address: IpAddr,
     pub(crate) fib: BTreeMap<IpNet, FibChoice>,
+    /// It has heard all that a restarted speaker waits for.
+    pub(crate) fib_complete: bool,
     /// How often the FIB heard of a prefix.
     pub(crate) fib_changes: Vec<IpNet>,
     pub(crate) events: Vec<Event>,
@@ -97,6 +99,7 @@ enum Arrival {
 }
 
 impl Arrival {
+    /// Where it arrives.
     fn node(&self) -> usize {
         match self {
             Self::Accepted { node, .. }
@@ -116,6 +119,7 @@ impl Network {
             speaker: Speaker::new(now, settings, seed),
             address,
             fib: BTreeMap::new(),
+            fib_complete: false,
             fib_changes: Vec::new(),
             events: Vec::new(),
             keys: Vec::new(),
@@ -226,6 +230,20 @@ impl Network {
             self.nodes[node].unread.remove(&connection);
             self.input(node, Input::Closed { connection, error: Some("reset by peer".to_owned()) });
         }
+    }
+
+    /// The program of a node crashes, and another follows. The kernel keeps what it has.
+    pub(crate) fn restart(&mut self, node: usize, settings: Settings, before: Restarted) {
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        others.collect::<Vec<_>>().into_iter().for_each(|other| self.cut(node, other));
+        self.arrivals.retain(|_, arrival| arrival.node() != node);
+        self.random(1);
+        let crashed = &mut self.nodes[node];
+        crashed.speaker = Speaker::new(self.now, settings, self.random);
+        crashed.wanted.clear();
+        crashed.writable.clear();
+        crashed.fib_changes.clear();
+        self.input(node, Input::Restarted(before));
     }
 
     /// No new connections between two nodes, or again.
@@ -537,6 +555,7 @@ impl Node {
                 };
             }
         }
+        self.fib_complete |= self.speaker.poll_fib_complete();
     }
 
     /// Everything is on a link, unless a test says otherwise.

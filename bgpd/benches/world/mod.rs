@@ -1,5 +1,5 @@
 //! A speaker, and what its neighbors see of it, for the benches.
-#![allow(dead_code)] // each bench uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each bench uses its part
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,6 +36,7 @@ fn gateway() -> Settings {
         asn: asn(64512),
         router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap(),
         multipath: 8,
+        select_deferral: Duration::from_secs(180),
         neighbors: BTreeMap::new(),
         dynamic_neighbors: [("all".to_owned(), dynamic)].into(),
         originate: Vec::new(),
