@@ -219,10 +219,13 @@ mod tests {
     }
 
     fn neighbor_json(state: &str, pending: usize, unsent_bytes: usize) -> String {
+        let messages = serde_json::to_string(&api::Messages::default()).unwrap();
+        let counters = serde_json::to_string(&api::Counters::default()).unwrap();
         format!(
             r#"{{"name": "edge", "address": "192.0.2.1", "state": "{state}", "families": [], "received": 0,
-                "accepted": 0, "advertised": 0, "pending": {pending}, "unsent_bytes": {unsent_bytes},
-                "draining": true, "capabilities": [], "bfd": null}}"#
+                "accepted": 0, "rejected": 0, "advertised": 0, "pending": {pending}, "unsent_bytes": {unsent_bytes},
+                "draining": true, "messages_received": {messages}, "messages_sent": {messages}, "counters": {counters},
+                "history": [], "capabilities": [], "bfd": null}}"#
         )
     }
 

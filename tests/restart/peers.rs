@@ -13,14 +13,14 @@ use crate::{CLIENTS, SERVICES, asked};
 
 /// How a daemon ends.
 #[derive(Clone, Copy, Debug)]
-pub enum Ends {
+pub(crate) enum Ends {
     /// SIGKILL.
     Killed,
     /// As its operator would have it, for a restart.
     InOrder,
 }
 
-pub trait Peer {
+pub(crate) trait Peer {
     /// Starts it, for the first time or after its end, and lets it announce [`SERVICES`].
     async fn start(&mut self, lab: &mut Lab, again: bool);
     async fn end(&mut self, lab: &mut Lab, how: Ends);
@@ -41,7 +41,7 @@ fn has_all(text: &str, parts: &[&str]) -> anyhow::Result<()> {
 
 /// bgpd; zebra stays.
 #[derive(Default)]
-pub struct Frr(Option<RunningFrr>);
+pub(crate) struct Frr(Option<RunningFrr>);
 
 const FRR: &str = "\
 router bgp 64600
@@ -96,7 +96,7 @@ impl Peer for Frr {
 }
 
 #[derive(Default)]
-pub struct Bird(Option<PathBuf>);
+pub(crate) struct Bird(Option<PathBuf>);
 
 const BIRD: &str = "
 router id 192.0.2.2;
@@ -166,7 +166,7 @@ impl Peer for Bird {
 }
 
 #[derive(Default)]
-pub struct GoBgp(Option<PathBuf>);
+pub(crate) struct GoBgp(Option<PathBuf>);
 
 const GOBGP: &str = "
 [global.config]
