@@ -25,7 +25,14 @@ printf '%s\n' "${COMPREPLY[@]}"
 const NEIGHBORS: &str = r#"{"neighbors": [{
     "name": "cilium/192.168.2.19", "description": null, "address": "192.168.2.19", "asn": 64512, "router_id": null,
     "state": "active", "note": null, "uptime_seconds": null, "families": [], "received": 0, "accepted": 0,
-    "advertised": 0, "pending": 0, "unsent_bytes": 0, "draining": false, "last_error": null, "hold_time_seconds": null, "capabilities": [], "via": null, "bfd": null
+    "rejected": 0, "advertised": 0, "pending": 0, "unsent_bytes": 0, "draining": false,
+    "messages_received": {"open": 0, "update": 0, "notification": 0, "keepalive": 0, "route_refresh": 0},
+    "messages_sent": {"open": 0, "update": 0, "notification": 0, "keepalive": 0, "route_refresh": 0},
+    "counters": {
+        "announced": 0, "withdrawn": 0, "discarded": 0, "treat_as_withdraw": 0, "attribute_discard": 0,
+        "ignored_families": 0, "flaps": 0
+    },
+    "history": [], "last_error": null, "hold_time_seconds": null, "capabilities": [], "via": null, "bfd": null
 }]}"#;
 
 /// What bash offers behind `line`; options, which fit everywhere, aside.

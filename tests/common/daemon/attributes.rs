@@ -141,8 +141,9 @@ pub fn of_vpngw(shown: &Value) -> anyhow::Result<Table> {
                 local_pref: number(&path["local_pref"]),
                 communities: parsed(&path["communities"], community)?,
                 large_communities: parsed(&path["large_communities"], large_community)?,
-                extended_communities: parsed(&path["extended_communities"], |text| {
-                    Ok(u64::from_str_radix(text.trim_start_matches("0x"), 16)?)
+                extended_communities: parsed(&path["extended_communities"], |text| match text.split_once(':') {
+                    Some((kind, value)) => extended_community(kind, value),
+                    None => Ok(u64::from_str_radix(text.trim_start_matches("0x"), 16)?),
                 })?,
                 originator: None,
                 cluster_list: Vec::new(),

@@ -35,6 +35,7 @@ impl Daemon for ExaBgp {
             Feature::StayDown => Some("it dials again at once"),
             Feature::MaxPrefixes => Some("it keeps no count"),
             Feature::Reflect => Some("it passes nothing on"),
+            Feature::BeAsked => Some("it drops the connection at the first request, and dials again"),
             _ => None,
         }
     }

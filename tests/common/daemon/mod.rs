@@ -98,6 +98,8 @@ pub enum Feature {
     TwoOctetAs,
     /// Ask a neighbor for its routes again.
     AskRefresh,
+    /// Be asked, where the enhanced refresh (RFC 7313) was agreed on.
+    BeAsked,
     /// Be dialled where the session has a password.
     ListenWithPassword,
 }
