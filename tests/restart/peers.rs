@@ -152,6 +152,7 @@ impl Peer for Bird {
     fn has_route(&self, _: &Lab, kept: bool) -> anyhow::Result<()> {
         let shown = self.ask(&["show", "route", "for", CLIENTS, "all"])?;
         has_all(&shown, &[CLIENTS, "64511"])?;
+        ensure!(kept || !shown.contains("s) [AS64511"), "stale: {shown}"); // (100s): not told again yet
         let session = self.ask(&["show", "protocols", "vpngw"])?;
         ensure!(session.contains("Established") != kept, "{session}");
         Ok(())
