@@ -1,11 +1,12 @@
 //! What neighbors say of prefixes, taken in by the dozen.
 //!
-//! A prefix is three loads from memory that is not in the cache: two of the hash table, and the record. One after the
+//! A prefix is two loads from memory that is not in the cache: a line of the hash table, and the record. One after the
 //! other they are most of what a route costs; side by side they are a tenth of that. So prefixes wait until there are 64
-//! of them: all are looked up first, and then each is done.
+//! of them: all lines are read first, then all records, and then each is done.
 
 use ipnet::IpNet;
 
+use super::hash::Search;
 use super::{DestinationId, Rib, SetId, SourceId};
 
 /// How many are looked up side by side.
@@ -33,6 +34,7 @@ pub(super) struct Arrivals {
     /// Seconds from the speaker's beginning.
     since: u32,
     waiting: Vec<Arrival>,
+    searches: Vec<Search>,
     found: Vec<Option<DestinationId>>,
 }
 
@@ -62,8 +64,10 @@ impl Rib {
         if self.arrivals.waiting.is_empty() {
             return;
         }
-        let Arrivals { source, since, mut waiting, mut found } = std::mem::take(&mut self.arrivals);
-        found.extend(waiting.iter().map(|arrival| self.destinations.find(&arrival.prefix)));
+        let Arrivals { source, since, mut waiting, mut searches, mut found } = std::mem::take(&mut self.arrivals);
+        searches.extend(waiting.iter().map(|arrival| self.destinations.search(&arrival.prefix)));
+        let searched = searches.drain(..).zip(&waiting);
+        found.extend(searched.map(|(search, arrival)| self.destinations.found(search, &arrival.prefix)));
         for (Arrival { prefix, news }, found) in waiting.drain(..).zip(found.drain(..)) {
             match (found, news) {
                 (Some(destination), News::Announced(set)) => self.renew(source, destination, set, since),
@@ -75,6 +79,6 @@ impl Rib {
                 (None, News::Withdrawn(path_id)) => self.retract(source, path_id, &prefix),
             }
         }
-        self.arrivals = Arrivals { source, since, waiting, found };
+        self.arrivals = Arrivals { source, since, waiting, searches, found };
     }
 }

@@ -5,31 +5,9 @@
 
 use ipnet::IpNet;
 
-use super::hash::{Index, Seed};
+use super::hash::{Index, Search, Seed};
 use super::paths::{Blocks, Path};
-use super::slab::Slab;
-
-/// The number of a destination.
-pub(crate) type DestinationId = u32;
-
-/// A prefix with everything that is known of it.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    /// The prefix, host bits cleared.
-    pub(crate) prefix: IpNet,
-    flags: u8,
-    paths: Paths,
-    /// The one path; of more, the number of their block, and how many.
-    path: Path,
-}
-
-/// How many paths there are. Nearly every prefix has one only.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Paths {
-    None,
-    One,
-    Many,
-}
+use super::records::{DestinationId, Paths, Records};
 
 /// A decision is due.
 pub(super) const TOUCHED: u8 = 1;
@@ -38,59 +16,46 @@ pub(super) const ANEW: u8 = 2;
 /// Neighbors hear of the decision even where the best path stays.
 pub(super) const AGAIN: u8 = 4;
 
-impl Destination {
-    fn new(prefix: IpNet) -> Self {
-        Self { prefix, flags: 0, paths: Paths::None, path: Path::default() }
-    }
-
-    /// Sets flags; what they were.
-    pub(super) fn raise(&mut self, flags: u8) -> u8 {
-        let before = self.flags;
-        self.flags |= flags;
-        before
-    }
-
-    /// Clears all flags; what they were.
-    pub(super) fn lower(&mut self) -> u8 {
-        std::mem::take(&mut self.flags)
-    }
-
-    /// Whether there is no path.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.paths == Paths::None
-    }
-}
-
 /// Every destination.
 #[derive(Debug)]
 pub(crate) struct Destinations {
-    records: Slab<Destination>,
+    records: Records,
     blocks: Blocks,
     index: Index,
     seed: Seed,
     /// For [`Destinations::remove_all`].
-    over: Vec<(u64, DestinationId)>,
+    over: Vec<(Search, DestinationId)>,
 }
 
 impl Destinations {
     /// None yet. The seed keeps neighbors from choosing prefixes that collide.
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { records: Slab::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
+        Self { records: Records::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
     }
 
     /// The number of a prefix.
     pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
-        self.index.find(self.seed.prefix(prefix), |id| self.records[id].prefix == *prefix)
+        self.found(self.search(prefix), prefix)
+    }
+
+    /// Begins to look for a prefix.
+    pub(super) fn search(&self, prefix: &IpNet) -> Search {
+        self.index.search(self.seed.prefix(prefix))
+    }
+
+    /// What a search for this prefix has found.
+    pub(super) fn found(&self, search: Search, prefix: &IpNet) -> Option<DestinationId> {
+        self.index.find(search, |id| self.records.prefix(id) == *prefix)
     }
 
     /// The number of a prefix, a new one if it has none.
     pub(crate) fn find_or_insert(&mut self, prefix: IpNet) -> DestinationId {
         let hash = self.seed.prefix(&prefix);
-        if let Some(id) = self.index.find(hash, |id| self.records[id].prefix == prefix) {
+        if let Some(id) = self.found(self.index.search(hash), &prefix) {
             return id;
         }
-        let id = self.records.insert(Destination::new(prefix));
-        self.index.insert(hash, id, |id| self.seed.prefix(&self.records[id].prefix));
+        let id = self.records.insert(prefix);
+        self.index.insert(hash, id);
         id
     }
 
@@ -152,35 +117,45 @@ impl Destinations {
     /// the cache misses overlap.
     pub(crate) fn remove_all(&mut self, over: impl Iterator<Item = DestinationId>) {
         let mut found = std::mem::take(&mut self.over);
-        found.extend(over.filter_map(|id| {
-            let hash = self.seed.prefix(&self.records.get(id)?.prefix);
-            Some((hash, self.index.find(hash, |found| found == id)?))
-        }));
-        for (hash, id) in found.drain(..) {
+        let over = over.filter(|id| self.records.contains(*id));
+        found.extend(over.map(|id| (self.search(&self.records.prefix(id)), id)));
+        for (search, id) in found.drain(..) {
             self.records.remove(id);
-            self.index.remove(hash, id);
+            self.index.remove(search, id);
         }
         self.over = found;
     }
 
     /// Whether the number is somebody's.
     pub(crate) fn contains(&self, id: DestinationId) -> bool {
-        self.records.get(id).is_some()
+        self.records.contains(id)
     }
 
-    /// A destination whose number is held.
-    pub(crate) fn at(&self, id: DestinationId) -> &Destination {
-        &self.records[id]
+    /// The prefix.
+    pub(crate) fn prefix(&self, id: DestinationId) -> IpNet {
+        self.records.prefix(id)
     }
 
-    /// A destination whose number is held.
-    pub(crate) fn at_mut(&mut self, id: DestinationId) -> &mut Destination {
-        &mut self.records[id]
+    /// Whether there is no path.
+    pub(crate) fn is_empty(&self, id: DestinationId) -> bool {
+        self.records[id].paths == Paths::None
+    }
+
+    /// Sets flags; what they were.
+    pub(super) fn raise(&mut self, id: DestinationId, flags: u8) -> u8 {
+        let before = self.records[id].flags;
+        self.records[id].flags = before | flags;
+        before
+    }
+
+    /// Clears all flags; what they were.
+    pub(super) fn lower(&mut self, id: DestinationId) -> u8 {
+        std::mem::take(&mut self.records[id].flags)
     }
 
     /// All, in no order that means anything.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (DestinationId, &Destination)> {
-        self.records.iter()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DestinationId> {
+        self.records.ids()
     }
 }
 
@@ -188,11 +163,6 @@ impl Destinations {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_stays_within_its_memory() {
-        assert!(size_of::<Option<Destination>>() <= 28, "{} octets a prefix", size_of::<Option<Destination>>());
-    }
 
     #[test]
     fn paths_keep_their_order_when_one_goes() {
@@ -219,6 +189,6 @@ mod tests {
         assert_eq!(destinations.find_or_insert(short), id);
         destinations.remove_all([id].into_iter());
         assert_eq!(destinations.find(&short), None);
-        assert_eq!(destinations.iter().count(), 2);
+        assert_eq!(destinations.ids().count(), 2);
     }
 }

@@ -145,7 +145,7 @@ impl Rib {
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
         let import = self.sources[source].import.clone();
         let mut inquiry = import.ask(received.attributes);
-        let prefix = self.destinations.at(destination).prefix;
+        let prefix = self.prefix(destination);
         let mut outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
         outcome.long_lived = self.is_long_lived(source, destination);
         let set = self.set_of(source, &received, &outcome);

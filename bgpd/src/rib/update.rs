@@ -68,7 +68,7 @@ impl Rib {
             Some(position) => self.destinations.paths_mut(destination)[position] = path,
             None => {
                 self.destinations.push_path(destination, path);
-                let family = Family::of(&self.destinations.at(destination).prefix);
+                let family = self.family(destination);
                 self.empty.remove(destination);
                 let source = &mut self.sources[source];
                 source.received.insert(destination);
@@ -102,11 +102,10 @@ impl Rib {
         self.touch(destination, false);
         let path = self.destinations.paths(destination)[position];
         self.destinations.remove_path(destination, position);
-        let record = self.destinations.at(destination);
-        if record.is_empty() {
+        if self.destinations.is_empty(destination) {
             self.empty.insert(destination);
         }
-        let family = Family::of(&record.prefix);
+        let family = self.family(destination);
         let accepted = self.sets.at(path.set).is_accepted();
         let gone = self.path_id(path.set);
         let tells_several = !self.sources[source].context.paths_received.is_empty();
@@ -133,18 +132,17 @@ impl Rib {
     pub(crate) fn touch(&mut self, destination: DestinationId, again: bool) {
         self.touch_by(destination, None);
         if again {
-            self.destinations.at_mut(destination).raise(AGAIN);
+            self.destinations.raise(destination, AGAIN);
         }
     }
 
     /// Makes a decision due, because of a path that came, or for another reason.
     fn touch_by(&mut self, destination: DestinationId, news: Option<SetId>) {
         let best_before = self.best(destination);
-        let record = self.destinations.at_mut(destination);
-        if record.raise(TOUCHED) & TOUCHED == 0 {
+        if self.destinations.raise(destination, TOUCHED) & TOUCHED == 0 {
             self.touched.push(Touched { destination, best_before, news });
         } else {
-            record.raise(ANEW);
+            self.destinations.raise(destination, ANEW);
         }
     }
 
