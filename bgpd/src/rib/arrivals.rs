@@ -1,12 +1,11 @@
 //! What neighbors say of prefixes, taken in by the dozen.
 //!
 //! A prefix is two loads from memory that is not in the cache: a line of the hash table, and the record. One after the
-//! other they are most of what a route costs; side by side they are a tenth of that. So prefixes wait until there are 64
-//! of them: all lines are read first, then all records, and then each is done.
+//! other they are most of what a route costs; side by side they are a tenth of that. So the line is fetched when a prefix
+//! comes, and it waits until there are 64: then all are looked up, and then each is done.
 
 use ipnet::IpNet;
 
-use super::hash::Search;
 use super::{DestinationId, Rib, SetId, SourceId};
 
 /// How many are looked up side by side.
@@ -16,6 +15,8 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     prefix: IpNet,
+    /// Of the prefix.
+    hash: u64,
     news: News,
 }
 
@@ -34,8 +35,13 @@ pub(super) struct Arrivals {
     /// Seconds from the speaker's beginning.
     since: u32,
     waiting: Vec<Arrival>,
-    searches: Vec<Search>,
     found: Vec<Option<DestinationId>>,
+}
+
+impl Arrivals {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
 }
 
 impl Rib {
@@ -56,7 +62,8 @@ impl Rib {
             self.take_in();
         }
         (self.arrivals.source, self.arrivals.since) = (source, since);
-        self.arrivals.waiting.push(Arrival { prefix, news });
+        let hash = self.destinations.fetch(&prefix);
+        self.arrivals.waiting.push(Arrival { prefix, hash, news });
     }
 
     /// Takes in all that has arrived: nothing else may look at the paths before.
@@ -64,21 +71,23 @@ impl Rib {
         if self.arrivals.waiting.is_empty() {
             return;
         }
-        let Arrivals { source, since, mut waiting, mut searches, mut found } = std::mem::take(&mut self.arrivals);
-        searches.extend(waiting.iter().map(|arrival| self.destinations.search(&arrival.prefix)));
-        let searched = searches.drain(..).zip(&waiting);
-        found.extend(searched.map(|(search, arrival)| self.destinations.found(search, &arrival.prefix)));
-        for (Arrival { prefix, news }, found) in waiting.drain(..).zip(found.drain(..)) {
+        let Arrivals { source, since, mut waiting, mut found } = std::mem::take(&mut self.arrivals);
+        let Rib { destinations, .. } = self;
+        found.extend(waiting.iter().map(|Arrival { prefix, hash, .. }| destinations.find_hashed(*hash, prefix)));
+        for (Arrival { prefix, hash, news }, found) in waiting.drain(..).zip(found.drain(..)) {
             match (found, news) {
                 (Some(destination), News::Announced(set)) => self.renew(source, destination, set, since),
                 (Some(destination), News::Withdrawn(path_id)) => {
                     self.take_path(source, path_id, destination);
                 }
                 // It was not there before this batch; it may be by now.
-                (None, News::Announced(set)) => self.announce(source, prefix, set, since),
+                (None, News::Announced(set)) => {
+                    let destination = self.destinations.find_or_insert(hash, prefix);
+                    self.renew(source, destination, set, since);
+                }
                 (None, News::Withdrawn(path_id)) => self.retract(source, path_id, &prefix),
             }
         }
-        self.arrivals = Arrivals { source, since, waiting, searches, found };
+        self.arrivals = Arrivals { source, since, waiting, found };
     }
 }

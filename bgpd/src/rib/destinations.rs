@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 
-use super::hash::{Index, Search, Seed};
+use super::hash::{Index, Seed};
 use super::paths::{Blocks, Path};
 use super::records::{DestinationId, Paths, Records};
 
@@ -24,7 +24,7 @@ pub(crate) struct Destinations {
     index: Index,
     seed: Seed,
     /// For [`Destinations::remove_all`].
-    over: Vec<(Search, DestinationId)>,
+    over: Vec<(u64, DestinationId)>,
 }
 
 impl Destinations {
@@ -35,23 +35,24 @@ impl Destinations {
 
     /// The number of a prefix.
     pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
-        self.found(self.search(prefix), prefix)
+        self.find_hashed(self.seed.prefix(prefix), prefix)
     }
 
-    /// Begins to look for a prefix.
-    pub(super) fn search(&self, prefix: &IpNet) -> Search {
-        self.index.search(self.seed.prefix(prefix))
+    /// The hash of a prefix, which is about to be looked for.
+    pub(super) fn fetch(&self, prefix: &IpNet) -> u64 {
+        let hash = self.seed.prefix(prefix);
+        self.index.fetch(hash);
+        hash
     }
 
-    /// What a search for this prefix has found.
-    pub(super) fn found(&self, search: Search, prefix: &IpNet) -> Option<DestinationId> {
-        self.index.find(search, |id| self.records.prefix(id) == *prefix)
+    /// The number of a prefix that has this hash.
+    pub(super) fn find_hashed(&self, hash: u64, prefix: &IpNet) -> Option<DestinationId> {
+        self.index.find(hash, |id| self.records.prefix(id) == *prefix)
     }
 
-    /// The number of a prefix, a new one if it has none.
-    pub(crate) fn find_or_insert(&mut self, prefix: IpNet) -> DestinationId {
-        let hash = self.seed.prefix(&prefix);
-        if let Some(id) = self.found(self.index.search(hash), &prefix) {
+    /// The number of a prefix that has this hash, a new one if it has none.
+    pub(crate) fn find_or_insert(&mut self, hash: u64, prefix: IpNet) -> DestinationId {
+        if let Some(id) = self.find_hashed(hash, &prefix) {
             return id;
         }
         let id = self.records.insert(prefix);
@@ -118,10 +119,10 @@ impl Destinations {
     pub(crate) fn remove_all(&mut self, over: impl Iterator<Item = DestinationId>) {
         let mut found = std::mem::take(&mut self.over);
         let over = over.filter(|id| self.records.contains(*id));
-        found.extend(over.map(|id| (self.search(&self.records.prefix(id)), id)));
-        for (search, id) in found.drain(..) {
+        found.extend(over.map(|id| (self.fetch(&self.records.prefix(id)), id)));
+        for (hash, id) in found.drain(..) {
             self.records.remove(id);
-            self.index.remove(search, id);
+            self.index.remove(hash, id);
         }
         self.over = found;
     }
@@ -164,10 +165,14 @@ impl Destinations {
 mod tests {
     use super::*;
 
+    fn number(destinations: &mut Destinations, prefix: IpNet) -> DestinationId {
+        destinations.find_or_insert(destinations.fetch(&prefix), prefix)
+    }
+
     #[test]
     fn paths_keep_their_order_when_one_goes() {
         let mut destinations = Destinations::new(Seed::new(3));
-        let id = destinations.find_or_insert("10.0.0.0/8".parse().unwrap());
+        let id = number(&mut destinations, "10.0.0.0/8".parse().unwrap());
         let path = |set| Path { set, since: 0 };
         (0..3).for_each(|set| destinations.push_path(id, path(set)));
         destinations.remove_path(id, 1);
@@ -183,10 +188,10 @@ mod tests {
         let mut destinations = Destinations::new(Seed::new(3));
         let [short, long, other]: [IpNet; 3] =
             ["10.0.0.0/8", "10.0.0.0/9", "a00::/8"].map(|text| text.parse().unwrap());
-        let id = destinations.find_or_insert(short);
-        assert_ne!(destinations.find_or_insert(long), id);
-        assert_ne!(destinations.find_or_insert(other), id);
-        assert_eq!(destinations.find_or_insert(short), id);
+        let id = number(&mut destinations, short);
+        assert_ne!(number(&mut destinations, long), id);
+        assert_ne!(number(&mut destinations, other), id);
+        assert_eq!(number(&mut destinations, short), id);
         destinations.remove_all([id].into_iter());
         assert_eq!(destinations.find(&short), None);
         assert_eq!(destinations.ids().count(), 2);

@@ -11,7 +11,7 @@ const SHARDS: usize = 256;
 /// Numbers in a line.
 const LINE: usize = 10;
 /// So many of these on average are in use when a shard grows,
-const FULL: usize = 9;
+const FULL: usize = 8;
 /// unless it has so many lines, one for each tag: then there are a hundred million numbers.
 const LINES: usize = 1 << u16::BITS;
 
@@ -46,14 +46,6 @@ struct Tags {
     sent_on: u16,
 }
 
-/// A search that has begun. What stands in its first line is read: of many, begun one after the other, the cache misses
-/// overlap.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Search {
-    hash: u64,
-    tags: Tags,
-}
-
 impl Default for Index {
     fn default() -> Self {
         Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
@@ -61,25 +53,24 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Begins a search.
-    pub(crate) fn search(&self, hash: u64) -> Search {
+    /// Brings the line of a hash into the cache: of many, asked for one after the other, the cache misses overlap.
+    pub(crate) fn fetch(&self, hash: u64) {
         let lines = &self.shards[shard(hash)].lines;
-        let first = lines.get(usize::from(tag(hash)) & lines.len().wrapping_sub(1));
-        Search { hash, tags: first.map_or_else(Tags::default, |line| line.tags) }
+        let line = lines.get(usize::from(tag(hash)) & lines.len().wrapping_sub(1));
+        std::hint::black_box(line.map(|line| line.tags.sent_on));
     }
 
-    /// The number that `is_it` knows; nothing may have been put in or taken out since the search began.
-    pub(crate) fn find(&self, search: Search, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let Search { hash, mut tags } = search;
+    /// The number under `hash` that `is_it` knows.
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let lines = &self.shards[shard(hash)].lines;
         for at in places(lines.len(), tag(hash)) {
-            if let Some(id) = tags.equal_to(tag(hash)).map(|place| lines[at].ids[place]).find(|id| is_it(*id)) {
+            let Line { ids, tags } = &lines[at];
+            if let Some(id) = tags.equal_to(tag(hash)).map(|place| ids[place]).find(|id| is_it(*id)) {
                 return Some(id);
             }
             if tags.sent_on == 0 {
                 return None;
             }
-            tags = lines[(at + 1) & (lines.len() - 1)].tags;
         }
         None
     }
@@ -93,9 +84,9 @@ impl Index {
         shard.insert(tag(hash), id);
     }
 
-    /// Takes a number out; others may have been since the search began.
-    pub(crate) fn remove(&mut self, search: Search, id: u32) {
-        self.shards[shard(search.hash)].remove(tag(search.hash), id);
+    /// Takes a number out.
+    pub(crate) fn remove(&mut self, hash: u64, id: u32) {
+        self.shards[shard(hash)].remove(tag(hash), id);
     }
 }
 
@@ -229,14 +220,14 @@ mod tests {
             let mut model = BTreeSet::new();
             for (insert, id) in steps {
                 if !insert {
-                    index.remove(index.search(hash_of(id)), id);
+                    index.remove(hash_of(id), id);
                     model.remove(&id);
                 } else if model.insert(id) {
                     index.insert(hash_of(id), id);
                 }
             }
             for id in 0..600 {
-                let found = index.find(index.search(hash_of(id)), |found| found == id);
+                let found = index.find(hash_of(id), |found| found == id);
                 prop_assert_eq!(found.is_some(), model.contains(&id));
             }
             prop_assert_eq!(index.shards.iter().map(|shard| shard.len).sum::<usize>(), model.len());

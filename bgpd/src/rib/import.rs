@@ -159,7 +159,8 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        self.announce(source, prefix, set, since);
+        let destination = self.destinations.find_or_insert(self.destinations.fetch(&prefix), prefix);
+        self.renew(source, destination, set, since);
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {

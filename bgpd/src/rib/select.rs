@@ -203,20 +203,15 @@ impl Rib {
     /// The paths of a destination that are used where no other can be, with their positions.
     fn last_resorts(&self, id: DestinationId) -> impl Iterator<Item = (Candidate<'_>, usize, Path)> {
         let paths = self.destinations.paths(id).iter().enumerate();
-        let resorts =
-            paths.filter(move |(_, path)| self.waits(**path) && self.is_last_resort(**path, &self.verdict(id, **path)));
+        let resorts = paths.filter(move |(_, path)| self.is_last_resort(**path, &self.verdict(id, **path)));
         resorts.map(|(position, path)| (self.candidate(*path, u32::MAX), position, *path))
-    }
-
-    /// Whether the neighbor is away that a path is of, and may come back in time.
-    fn waits(&self, path: Path) -> bool {
-        self.sources[self.sets.at(path.set).source].waits
     }
 
     /// Whether a path is used where no other can be: a dead tunnel, whose neighbor may yet come back in time.
     fn is_last_resort(&self, path: Path, verdict: &Verdict<'_>) -> bool {
         let Verdict::Ineligible(Ineligible::Unreachable(next_hop)) = verdict else { return false };
-        self.waits(path) && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
+        let waits = self.sources[self.sets.at(path.set).source].waits;
+        waits && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {

@@ -201,7 +201,7 @@ impl Sets {
 
     /// A set of `source` with this key that `is_it` likes.
     pub(crate) fn find(&self, source: SourceId, key: &[u8], is_it: impl Fn(&AttributeSet) -> bool) -> Option<SetId> {
-        self.index.find(self.index.search(self.seed.bytes(source, key)), |id| {
+        self.index.find(self.seed.bytes(source, key), |id| {
             let set = &self.records[id];
             set.source == source && set.key() == key && is_it(set)
         })
@@ -231,7 +231,7 @@ impl Sets {
     pub(crate) fn forget_unused(&mut self, id: SetId) -> Option<AttributeSet> {
         self.records.get(id).filter(|set| set.paths == 0)?;
         let set = self.records.remove(id)?;
-        self.index.remove(self.index.search(self.seed.bytes(set.source, set.key())), id);
+        self.index.remove(self.seed.bytes(set.source, set.key()), id);
         Some(set)
     }
 

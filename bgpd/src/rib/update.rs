@@ -26,12 +26,6 @@ impl Rib {
 
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
     /// before stays as old as it is.
-    pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
-        let destination = self.destinations.find_or_insert(prefix);
-        self.renew(source, destination, set, since);
-    }
-
-    /// As [`Rib::announce`], by number.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let path_id = self.path_id(set);
         self.sources[source].refreshed(path_id, destination);
@@ -41,9 +35,14 @@ impl Rib {
     /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
     pub(super) fn has_room(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
         let Some(most) = self.sources[source].most else { return true };
-        self.take_in(); // what has arrived counts
         let family = Family::of(prefix);
-        if self.sources[source].fresh_prefixes_of(family) < most as usize {
+        let has_room =
+            |rib: &Self, arrived: usize| rib.sources[source].fresh_prefixes_of(family) + arrived < most as usize;
+        if has_room(self, self.arrivals.len()) {
+            return true;
+        }
+        self.take_in(); // what has arrived may be what is known already
+        if has_room(self, 0) {
             return true;
         }
         let known = self.destinations.find(prefix).and_then(|destination| self.position(source, path_id, destination));

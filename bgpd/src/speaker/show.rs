@@ -107,9 +107,7 @@ impl Speaker {
 
     /// How a neighbor is told of routes.
     pub(super) fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
-        let Neighbor { settings, admin, .. } = neighbor;
-        Exporter::new(&session.negotiated, &session.export, &settings.session, &self.settings, &self.companions)
-            .draining(admin.is_draining())
+        Exporter::new(neighbor, session, &self.settings, &self.companions)
     }
 }
 
