@@ -75,7 +75,7 @@ impl From<&view::PeerView> for Peer {
             transmit_bytes: view.transmit_bytes,
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
             mtu: None,
-            offloads: Vec::new(),
+            offloads: view.offloads.iter().map(ToString::to_string).collect(),
         }
     }
 }
