@@ -12,18 +12,16 @@ impl Sum {
 
     /// With octets that follow an even number of others.
     pub fn and(self, octets: &[u8]) -> Self {
-        // Eight lanes that cannot overflow within a packet, nor keep each other waiting
-        let mut lanes = [0; 8];
-        let (blocks, rest) = octets.as_chunks::<32>();
-        for block in blocks {
-            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-                *lane += u64::from(u32::from_ne_bytes(*word));
-            }
+        let (words, rest) = octets.as_chunks::<8>();
+        // Carries go to the upper half: no packet fills it
+        let mut wide = u128::from(self.0);
+        for word in words {
+            wide += u128::from(u64::from_ne_bytes(*word));
         }
-        let (words, rest) = rest.as_chunks::<2>();
-        let words = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum::<u64>();
-        let last = rest.first().map_or(0, |octet| u16::from_ne_bytes([*octet, 0])); // RFC 1071 §1(1)
-        Self(fold(self.0) + lanes.into_iter().map(fold).sum::<u64>() + words + u64::from(last))
+        let mut last = [0; 8]; // RFC 1071 §1(1): an odd octet is the first of a word
+        last[..rest.len()].copy_from_slice(rest);
+        wide += u128::from(u64::from_ne_bytes(last));
+        Self(fold(wide as u64) + fold((wide >> 64) as u64))
     }
 
     /// With a number of 16 bits.
@@ -52,7 +50,7 @@ impl Sum {
     }
 }
 
-/// The same modulo 2^16 - 1: 18 bits at most, then 17, then 16.
+/// The same modulo 2^16 - 1, in 18 bits at most; of those in 17, and of those in 16.
 fn fold(sum: u64) -> u64 {
     (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32 & 0xffff) + (sum >> 48)
 }
