@@ -39,14 +39,15 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
-fn open_tun(name: &str) -> OwnedFd {
+fn open_tun(name: &str, offloads: bool) -> OwnedFd {
     let tun = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun").unwrap();
     // SAFETY: a request of zeros is a valid one
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    let header = if offloads { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | header) as libc::c_short;
     // SAFETY: the request lives until the call returns
     assert_eq!(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &request) }, 0);
     tun.into()
@@ -88,9 +89,16 @@ fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that
         return;
     }
     ip("link set lo up");
+    for offloads in [false, true] {
+        lives_and_dies(offloads);
+    }
+}
+
+/// The kernel checks the sums of what it is given: with offloads it left them to us.
+fn lives_and_dies(offloads: bool) {
     let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let far_at = far.local_addr().unwrap();
-    let tun = open_tun("wgdtun0");
+    let tun = open_tun("wgdtun0", offloads);
     ip("address add 10.9.0.1/24 dev wgdtun0");
     let (tunnel, events) = start(1, tun, near, Some(far_at));
     let (inside, outside) = UnixDatagram::pair().unwrap();
@@ -109,6 +117,8 @@ fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that
     };
     ip("link set wgdtun0 up");
     ping();
+    let shown = &tunnel.peers()[0].offloads;
+    assert!(shown.contains(&"udp-gso") && shown.contains(&"tun-tso") == offloads, "{shown:?}");
 
     ip("link set wgdtun0 down");
     let stray = [&[0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0][..], &[10, 9, 0, 2], &[10, 9, 0, 1]].concat();

@@ -182,6 +182,39 @@ mod tests {
     }
 
     #[test]
+    fn a_train_is_sent_and_received_as_one_and_without_segmentation_one_by_one() {
+        for segment in [true, false] {
+            let mut ours = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
+            let mut theirs = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
+            ours.sockets[0].offloads.segment = segment;
+            let to = theirs.sockets[0].socket.local_addr().unwrap();
+            let datagrams: Vec<_> =
+                (0..30u8).map(|number| vec![number; if number == 29 { 100 } else { 1452 }]).collect();
+            let datagrams: Vec<_> = datagrams.iter().map(|datagram| (datagram.as_slice(), to)).collect();
+            assert_eq!(ours.send(Instant::now(), &batch(&datagrams)), 0);
+            let (mut received, mut messages) = (Vec::new(), 0);
+            while received.len() < 30 {
+                received.extend(receive(&mut theirs, 0).into_iter().map(|(datagram, _)| datagram));
+                messages += theirs.inbox.len();
+            }
+            assert_eq!(messages, if segment { 1 } else { 30 });
+            assert!(received.iter().zip(&datagrams).all(|(received, (sent, _))| received == sent));
+        }
+    }
+
+    #[test]
+    fn a_destination_that_refused_trains_gets_them_again_after_a_minute() {
+        let mut udp = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
+        let (now, to) = (Instant::now(), udp.sockets[0].socket.local_addr().unwrap());
+        udp.refused.insert(to, now + REFUSED_FOR);
+        let segments = |udp: &Udp| udp.offloads(to).unwrap().segment;
+        for (after, expected) in [(0, false), (59, false), (60, true)] {
+            udp.send(now + Duration::from_secs(after), &batch(&[]));
+            assert_eq!(segments(&udp), expected, "after {after} s");
+        }
+    }
+
+    #[test]
     fn a_datagram_that_cannot_be_sent_is_counted_and_the_next_goes_out() {
         let mut ours = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
         let mut theirs = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
