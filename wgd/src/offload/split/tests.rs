@@ -35,13 +35,12 @@ fn expected(sample: &Sample, segment: usize) -> Vec<Vec<u8>> {
 fn sample() -> impl Strategy<Value = Sample> {
     let payload = proptest::collection::vec(any::<u8>(), 1..9000);
     let options = (0usize..=10).prop_flat_map(|words| proptest::collection::vec(any::<u8>(), words * 4));
-    (any::<(bool, bool, bool, u16, u32)>(), 0u8..16, options, payload).prop_map(
-        |((ipv6, udp, dont_fragment, id, sequence), flags, options, payload)| {
-            let flags =
-                ACK | [0, FIN, PSH, CWR].iter().enumerate().fold(0, |all, (bit, flag)| all | flag * (flags >> bit & 1));
-            Sample { id, dont_fragment, sequence, flags, options, payload, ..Sample::new(ipv6, udp) }
-        },
-    )
+    let (kinds, numbers) = (any::<[bool; 6]>(), any::<(u16, u32)>());
+    (kinds, numbers, options, payload).prop_map(|(kinds, (id, sequence), options, payload)| {
+        let [ipv6, udp, dont_fragment, ends, pushes, reduced] = kinds;
+        let flags = ACK + u8::from(ends) * FIN + u8::from(pushes) * PSH + u8::from(reduced) * CWR;
+        Sample { id, dont_fragment, sequence, flags, options, payload, ..Sample::new(ipv6, udp) }
+    })
 }
 
 proptest! {
