@@ -22,6 +22,7 @@ pub(crate) struct Sample {
     pub(crate) dont_fragment: bool,
     pub(crate) sequence: u32,
     pub(crate) flags: u8,
+    pub(crate) window: u16,
     /// Of TCP; a multiple of four octets.
     pub(crate) options: Vec<u8>,
     pub(crate) payload: Vec<u8>,
@@ -30,7 +31,27 @@ pub(crate) struct Sample {
 impl Sample {
     pub(crate) fn new(ipv6: bool, udp: bool) -> Self {
         let (options, payload) = (Vec::new(), Vec::new());
-        Self { ipv6, udp, port: 5201, id: 7, dont_fragment: true, sequence: 1, flags: ACK, options, payload }
+        Self {
+            ipv6,
+            udp,
+            port: 5201,
+            id: 7,
+            dont_fragment: true,
+            sequence: 1,
+            flags: ACK,
+            window: 256,
+            options,
+            payload,
+        }
+    }
+
+    /// With a payload that makes the checksum zero.
+    pub(crate) fn summing_to_zero(mut self) -> Self {
+        self.payload = vec![0; 2];
+        let sum = transport_checksum(&self.unsummed());
+        self.payload = sum.to_be_bytes().to_vec();
+        assert_eq!(transport_checksum(&self.unsummed()), 0);
+        self
     }
 
     /// Octets of the headers.
@@ -90,7 +111,9 @@ impl Sample {
             transport.extend([0, 0]);
         } else {
             transport.extend(self.sequence.to_be_bytes());
-            transport.extend([0, 0, 0, 9, ((20 + self.options.len()) as u8 / 4) << 4, self.flags, 1, 0, 0, 0, 0, 0]);
+            transport.extend([0, 0, 0, 9, ((20 + self.options.len()) as u8 / 4) << 4, self.flags]);
+            transport.extend(self.window.to_be_bytes());
+            transport.extend([0; 4]);
             transport.extend(&self.options);
         }
         transport.extend(&self.payload);

@@ -95,7 +95,8 @@ fn a_shorter_segment_and_a_push_are_the_last_of_theirs() {
 
 #[test]
 fn what_says_something_of_its_own_stays_alone() {
-    let changes: [fn(&mut Sample); 7] = [
+    let changes: [fn(&mut Sample); 8] = [
+        |sample| sample.window += 1,
         |sample| sample.flags |= FIN,
         |sample| sample.flags = ACK | 0x40, // ECE
         |sample| sample.options = vec![1, 1, 1, 1],
@@ -128,14 +129,26 @@ fn a_packet_whose_checksum_is_wrong_is_passed_on_as_it_is() {
             assert!(written.contains(&(NetHeader::default(), packets[broken].clone())), "packet {broken}");
         }
     }
-    let mut headers = packets(&flow(false, false, &[700; 2]));
-    headers[1][8] -= 1; // time to live
-    assert_eq!(shape(&headers), [1, 1]);
+    let mut packets = packets(&flow(false, false, &[700; 2]));
+    packets[1][10] ^= 1; // the checksum of the IP header
+    assert_eq!(shape(&packets), [1, 1]);
+}
+
+#[test]
+fn what_may_be_fragmented_keeps_its_identification() {
+    let mut samples = flow(false, true, &[700; 3]);
+    samples.iter_mut().for_each(|sample| sample.dont_fragment = false);
+    assert_eq!(shape(&packets(&samples)), [3]);
+    samples[1].id += 1;
+    assert_eq!(shape(&packets(&samples)), [1, 1, 1]);
 }
 
 #[test]
 fn a_datagram_without_a_checksum_gets_none() {
-    let mut packets = packets(&flow(false, true, &[700; 2]));
+    // Of all datagrams these look right with it
+    let sample = Sample::new(false, true).summing_to_zero();
+    let mut packets = vec![sample.packet(); 2];
+    assert_eq!(shape(&packets), [2]);
     packets.iter_mut().for_each(|packet| packet[26..28].fill(0));
     assert_eq!(shape(&packets), [1, 1]);
 }

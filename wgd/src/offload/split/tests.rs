@@ -104,6 +104,15 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn a_datagram_whose_checksum_is_zero_is_not_sent_without_one() {
+    let sample = Sample::new(true, true).summing_to_zero();
+    let single = packets(&sample.offload(0), &sample.unfinished(), 1420).unwrap();
+    assert_eq!((single.as_slice(), &single[0][46..48]), (&[sample.packet()][..], &[0xff; 2][..]));
+    let twice = Sample { payload: sample.payload.repeat(2), ..sample.clone() };
+    assert_eq!(packets(&sample.offload(2), &twice.unfinished(), 1420).unwrap(), vec![sample.packet(); 2]);
+}
+
+#[test]
 fn extension_headers_are_repeated() {
     let sample = Sample { payload: vec![3; 2500], ..Sample::new(true, false) };
     let mut packet = sample.unfinished();
