@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ::wgd::batch::Batch;
 use ::wgd::device::{Device, Output};
 use ::wgd::mss;
-use ::wgd::offload::{Coalescer, Kind, NetHeader, split};
+use ::wgd::offload::{Accepts, Coalescer, Kind, NetHeader, split};
 use ::wgd::packet::Header;
 use ::wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
 
@@ -130,7 +130,7 @@ pub fn coalesced(data: &[u8]) {
         batch.push(packet.len(), ());
     }
     let mut coalescer = Coalescer::default();
-    coalescer.coalesce(&mut batch, true);
+    coalescer.coalesce(&mut batch, Accepts { tcp: true, udp: true });
     let mut taken_apart = Vec::new();
     for run in coalescer.runs() {
         let mut octets = batch.get(run.first).unwrap_or_default().to_vec();

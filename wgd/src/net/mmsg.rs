@@ -44,7 +44,7 @@ impl Control {
     /// Octets of the datagrams that were put together, as far as the kernel wrote so.
     fn coalesced(&self) -> Option<usize> {
         let is_so = self.header.cmsg_level == libc::SOL_UDP && self.header.cmsg_type == libc::UDP_GRO;
-        is_so.then(|| usize::try_from(c_int::from_ne_bytes(self.value)).ok()).flatten()
+        is_so.then(|| usize::try_from(c_int::from_ne_bytes(self.value)).ok()).flatten().filter(|octets| *octets > 0)
     }
 }
 

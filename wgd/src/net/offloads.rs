@@ -6,6 +6,8 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use crate::offload::Accepts;
+
 const TCP: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
 const UDP: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
@@ -16,8 +18,10 @@ pub(super) struct TunOffloads {
     pub(super) header: bool,
     /// The host leaves checksums and the cutting of TCP to us.
     pub(super) tcp: bool,
-    /// The cutting of UDP too, and it takes super-segments of UDP: Linux 6.2.
+    /// The cutting of UDP too: Linux 6.2.
     pub(super) udp: bool,
+    /// What the host takes as super-segments.
+    pub(super) accepts: Accepts,
 }
 
 /// Of a UDP socket.
@@ -36,13 +40,13 @@ pub(super) fn of_tun(tun: BorrowedFd<'_>) -> TunOffloads {
     }
     let udp = set_offloads(tun, TCP | UDP);
     let tcp = udp || set_offloads(tun, TCP);
-    TunOffloads { header: true, tcp, udp }
+    TunOffloads { header: true, tcp, udp, accepts: Accepts { tcp: true, udp } }
 }
 
 /// In the words of `show peers`.
 pub(super) fn names(tun: TunOffloads, udp: Option<UdpOffloads>) -> Vec<&'static str> {
     let names = [
-        ("tun-gro", tun.header),
+        ("tun-gro", tun.accepts.tcp),
         ("tun-tso", tun.tcp),
         ("tun-uso", tun.udp),
         ("udp-gso", udp.is_some_and(|udp| udp.segment)),

@@ -71,9 +71,12 @@ impl Tun {
             }
             return Ok(refused);
         }
-        self.coalescer.coalesce(batch, self.offloads.udp);
+        self.coalescer.coalesce(batch, self.offloads.accepts);
         for run in self.coalescer.runs() {
             let result = write_run(&mut self.file, &self.coalescer, run, batch);
+            if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
+                self.offloads.accepts.remove(run.header.kind); // not one more is lost by it
+            }
             refused += run.packets() as u64 * u64::from(is_refused(result)?);
         }
         Ok(refused)

@@ -6,7 +6,7 @@
 //!
 //! The order of a flow's packets stays; flows may pass each other.
 
-use super::header::NetHeader;
+use super::header::{Kind, NetHeader};
 use crate::batch::Batch;
 
 mod candidate;
@@ -20,6 +20,26 @@ pub(crate) const PACKETS: usize = 128;
 /// Octets in one: what the length field of IPv4 can say.
 const OCTETS: usize = 65_535;
 const NONE: u32 = u32::MAX;
+
+/// Of what the host takes super-segments.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Accepts {
+    /// Of TCP.
+    pub tcp: bool,
+    /// Of UDP.
+    pub udp: bool,
+}
+
+impl Accepts {
+    /// It refused one of this kind.
+    pub fn remove(&mut self, kind: Kind) {
+        match kind {
+            Kind::TcpIpv4 | Kind::TcpIpv6 => self.tcp = false,
+            Kind::Udp => self.udp = false,
+            Kind::Single | Kind::Unknown(_) => {}
+        }
+    }
+}
 
 /// Finds the packets of a batch that go to the host as one. Its memory is used again.
 #[derive(Debug)]
@@ -55,15 +75,14 @@ impl Default for Coalescer {
 }
 
 impl Coalescer {
-    /// Looks at all packets of a batch, and gives the first of each run the headers of the whole. Without `udp` the host
-    /// knows super-segments of TCP only.
-    pub fn coalesce(&mut self, batch: &mut Batch<()>, udp: bool) {
+    /// Looks at all packets of a batch, and gives the first of each run the headers of the whole.
+    pub fn coalesce(&mut self, batch: &mut Batch<()>, accepts: Accepts) {
         self.runs.clear();
         self.next.clear();
         self.open.fill(NONE);
         for index in 0..batch.len() {
             self.next.push(NONE);
-            self.add(batch, index, udp);
+            self.add(batch, index, accepts);
         }
         for run in self.runs.iter_mut().filter(|run| run.packets > 1) {
             run.finish(batch);
@@ -81,10 +100,10 @@ impl Coalescer {
         std::iter::successors(following(run.first), move |index| following(*index))
     }
 
-    fn add(&mut self, batch: &Batch<()>, index: usize, udp: bool) {
+    fn add(&mut self, batch: &Batch<()>, index: usize, accepts: Accepts) {
         let Some(packet) = batch.get(index) else { return };
         let (flow, candidate) = Candidate::parse(packet);
-        let candidate = candidate.filter(|candidate| udp || !candidate.is_udp);
+        let candidate = candidate.filter(|candidate| if candidate.is_udp { accepts.udp } else { accepts.tcp });
         let place = &mut self.open[flow as usize % FLOWS];
         if let (Some(run), Some(candidate)) = (self.runs.get_mut(*place as usize), candidate)
             && run.takes(batch, packet, candidate)

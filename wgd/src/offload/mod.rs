@@ -14,7 +14,7 @@ mod train;
 
 #[cfg(feature = "net")]
 pub(crate) use coalesce::PACKETS;
-pub use coalesce::{Coalescer, Run};
+pub use coalesce::{Accepts, Coalescer, Run};
 pub use header::{Kind, NetHeader};
 pub use split::split;
 pub use train::{Train, trains};

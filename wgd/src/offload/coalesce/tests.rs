@@ -19,7 +19,7 @@ fn batch(packets: &[Vec<u8>]) -> Batch<()> {
 fn coalesced(packets: &[Vec<u8>], udp: bool) -> Vec<(NetHeader, Vec<u8>)> {
     let mut batch = batch(packets);
     let mut coalescer = Coalescer::default();
-    coalescer.coalesce(&mut batch, udp);
+    coalescer.coalesce(&mut batch, Accepts { tcp: true, udp });
     let octets = |run: &Run| {
         let mut octets = batch.get(run.first).unwrap().to_vec();
         for index in coalescer.others(run) {
@@ -63,7 +63,7 @@ fn packets(samples: &[Sample]) -> Vec<Vec<u8>> {
 fn shape(packets: &[Vec<u8>]) -> Vec<usize> {
     let mut batch = batch(packets);
     let mut coalescer = Coalescer::default();
-    coalescer.coalesce(&mut batch, true);
+    coalescer.coalesce(&mut batch, Accepts { tcp: true, udp: true });
     coalescer.runs().map(Run::packets).collect()
 }
 
@@ -158,6 +158,23 @@ fn without_udp_only_tcp_is_put_together() {
     let packets = packets(&[flow(false, true, &[700; 2]), flow(false, false, &[700; 2])].concat());
     assert_eq!(coalesced(&packets, false).len(), 3);
     assert_eq!(coalesced(&packets, true).len(), 2);
+}
+
+#[test]
+fn what_the_host_refuses_is_not_put_together_again() {
+    let all = Accepts { tcp: true, udp: true };
+    for (kind, tcp, udp) in [(Kind::TcpIpv4, false, true), (Kind::TcpIpv6, false, true), (Kind::Udp, true, false)] {
+        let mut accepts = all;
+        accepts.remove(kind);
+        assert_eq!(accepts, Accepts { tcp, udp });
+        let mut batch = batch(&packets(&[flow(false, true, &[700; 2]), flow(false, false, &[700; 2])].concat()));
+        let mut coalescer = Coalescer::default();
+        coalescer.coalesce(&mut batch, accepts);
+        assert_eq!(
+            coalescer.runs().map(Run::packets).collect::<Vec<_>>(),
+            if tcp { vec![1, 1, 2] } else { vec![2, 1, 1] }
+        );
+    }
 }
 
 #[test]
