@@ -94,7 +94,7 @@ impl Coalescer {
         self.runs.iter()
     }
 
-    /// Where the other packets of a run are in the batch. They are without their headers, so many octets each.
+    /// Where the other packets of a run are in the batch. Of each is written what comes after [`Run::header_len`].
     pub fn others(&self, run: &Run) -> impl Iterator<Item = usize> {
         let following = |index: usize| self.next.get(index).filter(|next| **next != NONE).map(|next| *next as usize);
         std::iter::successors(following(run.first), move |index| following(*index))
