@@ -82,6 +82,25 @@ fn echo(tun: &UnixDatagram) {
     tun.send(&packet[..len]).unwrap();
 }
 
+/// Datagrams in one call, which a TUN with offloads gets as one; each comes back.
+fn train(from: &str, to: &str, echo: impl Fn()) {
+    const DATAGRAMS: u8 = 8;
+    let octets: libc::c_int = 1000;
+    let socket = UdpSocket::bind(from).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (value, len) = ((&raw const octets).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the value is a `c_int` that lives until the call returns
+    assert_eq!(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, len) }, 0);
+    let datagrams: Vec<Vec<u8>> = (0..DATAGRAMS).map(|number| vec![number; octets as usize]).collect();
+    socket.send_to(&datagrams.concat(), to).unwrap();
+    (0..DATAGRAMS).for_each(|_| echo());
+    for expected in datagrams {
+        let mut answer = [0; 2000];
+        let len = socket.recv(&mut answer).unwrap();
+        assert!(answer[..len] == expected);
+    }
+}
+
 #[test]
 fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that_is_deleted_is_told() {
     if !in_namespace("packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that_is_deleted_is_told")
@@ -117,6 +136,7 @@ fn lives_and_dies(offloads: bool) {
     };
     ip("link set wgdtun0 up");
     ping();
+    train("10.9.0.1:0", "10.9.0.2:7", || echo(&outside));
     let shown = &tunnel.peers()[0].offloads;
     assert!(shown.contains(&"udp-gso") && shown.contains(&"tun-tso") == offloads, "{shown:?}");
 

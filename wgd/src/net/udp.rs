@@ -183,13 +183,12 @@ mod tests {
 
     #[test]
     fn a_train_is_sent_and_received_as_one_and_without_segmentation_one_by_one() {
-        for segment in [true, false] {
-            let mut ours = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
-            let mut theirs = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
+        for (segment, address) in [(true, "127.0.0.1:0"), (true, "[::1]:0"), (false, "127.0.0.1:0")] {
+            let mut ours = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            let mut theirs = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
             ours.sockets[0].offloads.segment = segment;
             let to = theirs.sockets[0].socket.local_addr().unwrap();
-            let datagrams: Vec<_> =
-                (0..30u8).map(|number| vec![number; if number == 29 { 100 } else { 1452 }]).collect();
+            let datagrams: Vec<_> = (0..30).map(|number| vec![number; if number == 29 { 100 } else { 1452 }]).collect();
             let datagrams: Vec<_> = datagrams.iter().map(|datagram| (datagram.as_slice(), to)).collect();
             assert_eq!(ours.send(Instant::now(), &batch(&datagrams)), 0);
             let (mut received, mut messages) = (Vec::new(), 0);
