@@ -183,6 +183,11 @@ impl Raw {
         network.input(self.node, Input::Closed { connection: self.connection, error: None });
     }
 
+    /// It reads nothing any more until the node closes the connection.
+    pub(crate) fn stop_reading(&self, network: &mut Network) {
+        network.nodes[self.node].unread_by.insert(self.connection);
+    }
+
     /// Whether the node has closed the connection.
     pub(crate) fn is_closed(&self, network: &Network) -> bool {
         network.nodes[self.node].closed.contains(&self.connection)
