@@ -96,7 +96,8 @@ fn a_connection_that_is_not_wanted_is_rejected() {
 /// first KEEPALIVE on that cannot be sent.
 #[test]
 fn a_neighbor_that_reads_nothing_for_the_send_hold_time_is_told_8_0() {
-    let lines: [(&str, fn(&mut NeighborSettings), u64, u64); 3] = [
+    type Configured = fn(&mut NeighborSettings);
+    let lines: [(&str, Configured, u64, u64); 3] = [
         ("configured", |says| says.session.send_hold_time = Some(Duration::from_secs(40)), 40, 30),
         ("by default", |_| (), 480, 30),
         ("with a hold time of 300 s", |says| says.session.hold_time = hold_time(300), 600, 100),

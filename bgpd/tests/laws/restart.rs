@@ -200,7 +200,7 @@ fn who_keeps_our_routes_hears_not_an_octet_when_they_stay() {
     }
 }
 
-/// RFC 9494 §4.2 and §4.3: LLGR_STALE is FFFF0006, NO_LLGR FFFF0007. §4.7, telling who does not know the mark with
+/// RFC 9494 §4.2 and §4.3: LLGR_STALE is FFFF0006, NO_LLGR FFFF0007. §4.6, telling who does not know the mark with
 /// NO_EXPORT and a LOCAL_PREF of 0, is up to the operator and not built.
 #[test]
 fn what_is_kept_for_long_carries_llgr_stale_and_goes_to_those_who_know_it() {
