@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bgpd::settings::{GracefulRestartSettings, NeighborSettings, PrefixLimit};
+use bgpd::settings::{AddPath, GracefulRestartSettings, NeighborSettings, PrefixLimit};
 use bgpd::speaker::{Command, Input, Stop};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
@@ -198,6 +198,27 @@ fn who_keeps_our_routes_hears_not_an_octet_when_they_stay() {
         assert!(scene.says.is_closed(&scene.network));
         assert_eq!(scene.hears.take(&mut scene.network), notification(6, 2, &[]), "who does not keep them is told");
     }
+}
+
+/// A path that has come again says nothing of the others with its prefix, and what is kept is a bit a prefix.
+#[test]
+fn several_paths_are_kept_while_their_neighbor_is_away_and_told_anew_when_it_is_back() {
+    let capabilities = format!("{WITH_N} 45 08 00010103 00020103");
+    let (mut scene, _) = Scene::opened(&capabilities, |says| {
+        keeps(says);
+        says.session.add_path = Some(AddPath::Both);
+    });
+    let tell = update("", &[ORIGIN, AS_PATH, NEXT_HOP], "00000001 10 0A01 00000002 10 0A01");
+    scene.say(&tell);
+    scene.network.run_for(SECOND);
+    scene.says.lose(&mut scene.network);
+    scene.network.run_for(SECOND);
+    assert_eq!(scene.kept(), ["10.1.0.0/16"], "it is away");
+    scene.again(&capabilities);
+    scene.network.run_for(SECOND);
+    assert_eq!(scene.kept(), [""; 0], "it is back");
+    scene.say(&tell);
+    assert_eq!(scene.network.route(GATEWAY, "10.1.0.0/16").unwrap().paths.len(), 2);
 }
 
 /// RFC 9494 §4.2 and §4.3: LLGR_STALE is FFFF0006, NO_LLGR FFFF0007. §4.6, telling who does not know the mark with
