@@ -38,13 +38,11 @@ pub(crate) fn context(negotiated: u8) -> Context {
         four_octet_as: bit(0),
         enhanced_refresh: bit(1),
         internal: bit(2),
-        remote_asn: Asn::TRANS,
         families: Families { ipv4: !bit(3), ipv6: !bit(4) },
         enforce_first_asn: bit(5),
         max_message,
         max_received: max_message,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
+        ..Context::new(Asn::TRANS)
     }
 }
 
