@@ -168,10 +168,12 @@ impl Scene {
             Then::Withdrawn(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
                 self.stays(what, lines, Some(Treatment::TreatAsWithdraw));
+                self.shows(what, says);
             }
             Then::Discarded(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
                 self.stays(what, lines, Some(Treatment::AttributeDiscard));
+                self.shows(what, says);
             }
             Then::Reset(code, subcode, data) => {
                 self.ends(what, &Notification { code, subcode, data: octets(data) });
@@ -189,6 +191,18 @@ impl Scene {
         let view = self.network.neighbor(GATEWAY, "says");
         assert_eq!(view.state, SessionState::Established, "{what}");
         assert_eq!(view.last_error.and_then(|error| error.treatment), treatment, "{what}");
+    }
+
+    /// `last_error` has what a NOTIFICATION would have said: an UPDATE Message Error, with the attribute as it came, or the
+    /// type of one that did not come.
+    fn shows(&self, what: &str, says: &[u8]) {
+        let error = self.network.neighbor(GATEWAY, "says").last_error.unwrap();
+        let Notification { code, subcode, data } = error.notification.unwrap();
+        assert!(!error.sent && code == 3 && subcode != 0, "{what}: {code}/{subcode}");
+        let came = says.windows(data.len().max(1)).any(|octets| octets == data);
+        let is_missing = subcode == 3 && data.len() == 1;
+        assert!(came || is_missing, "{what}: {data:02x?} is not of {says:02x?}");
+        assert!(error.text.starts_with("UPDATE: "), "{what}: {}", error.text);
     }
 
     /// The neighbor hears this NOTIFICATION and nothing else, and `last_error` has it.
