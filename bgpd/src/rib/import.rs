@@ -49,9 +49,10 @@ impl Rib {
         prefixes: impl Iterator<Item = IpNet>,
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
+        let limited = self.sources[source].most.is_some();
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
             prefixes.for_each(|prefix| {
-                if self.has_room(source, key.path_id, &prefix) {
+                if !limited || self.has_room(source, key.path_id, &prefix) {
                     self.arrive(source, prefix, set, since);
                 }
             });
@@ -72,7 +73,7 @@ impl Rib {
         let mut inquiry = import.ask(received.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
-            if !self.has_room(source, key.path_id, &prefix) {
+            if limited && !self.has_room(source, key.path_id, &prefix) {
                 continue; // before there is a set for it, which nothing would carry
             }
             let set = match last {
@@ -145,7 +146,7 @@ impl Rib {
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
         let import = self.sources[source].import.clone();
         let mut inquiry = import.ask(received.attributes);
-        let prefix = self.destinations.at(destination).prefix;
+        let prefix = self.prefix(destination);
         let mut outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
         outcome.long_lived = self.is_long_lived(source, destination);
         let set = self.set_of(source, &received, &outcome);
@@ -159,7 +160,11 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        self.announce(source, prefix, set, since);
+        let hash = self.destinations.fetch(&prefix);
+        match self.destinations.find_hashed(hash, &prefix) {
+            Some(destination) => self.renew(source, destination, set, since),
+            None => self.begin(source, hash, prefix, set, since),
+        }
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {

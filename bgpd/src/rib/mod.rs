@@ -17,6 +17,7 @@ mod key;
 mod look;
 mod next_hops;
 mod paths;
+mod records;
 mod refresh;
 mod select;
 mod sets;
@@ -40,10 +41,10 @@ use crate::wire::{Origin, ParsedAttributes};
 pub(crate) use self::adj_out::{AdjRibOut, Due, NOTHING, Pending};
 pub(crate) use self::bits::Bits;
 pub(crate) use self::decision::Rank;
-pub(crate) use self::destinations::DestinationId;
 pub(crate) use self::key::{Key, is_martian};
 pub(crate) use self::next_hops::{Answered, NextHopId, Request};
 pub(crate) use self::paths::Path;
+pub(crate) use self::records::DestinationId;
 pub(crate) use self::refresh::Refresh;
 pub(crate) use self::select::Verdict;
 pub(crate) use self::sets::{AttributeSet, Content, Forward, Outcome, OwnRoute, Rejection, SetId};
@@ -86,6 +87,8 @@ pub(crate) struct Rib {
     tells_several: bool,
     /// Destinations that have a best path.
     best: Bits,
+    /// Counts the decisions.
+    decided: u64,
     /// Destinations without any path.
     empty: Bits,
     touched: Vec<Touched>,
@@ -120,6 +123,7 @@ impl Rib {
             multipath: usize::from(multipath),
             tells_several: false,
             best: Bits::default(),
+            decided: 0,
             empty: Bits::default(),
             touched: Vec::new(),
             released: Vec::new(),

@@ -3,7 +3,7 @@
 //! Each is asked for once, however many paths lead there. One that nobody needs any more is given up at the end of
 //! the turn, so that a path that is replaced does not lose the host's answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::IpNet;
 
@@ -58,9 +58,14 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
+    /// Whether not every prefix may be sent there.
+    pub(crate) fn has_ceiling(&self) -> bool {
+        self.ceiling.is_some()
+    }
+
     /// Whether the ceiling lets a prefix be sent there.
-    pub(crate) fn admits(&self, prefix: &IpNet) -> bool {
-        self.ceiling.as_ref().is_none_or(|ceiling| ceiling.covers(prefix))
+    pub(crate) fn admits(&self, prefix: impl FnOnce() -> IpNet) -> bool {
+        self.ceiling.as_ref().is_none_or(|ceiling| ceiling.covers(&prefix()))
     }
 }
 
@@ -89,7 +94,7 @@ impl Ceiling {
 #[derive(Debug, Default)]
 pub(crate) struct NextHops {
     records: Slab<Tracked>,
-    numbers: HashMap<NextHop, NextHopId>,
+    numbers: BTreeMap<NextHop, NextHopId>,
     idle: Vec<NextHopId>,
     requests: VecDeque<Request>,
 }

@@ -211,13 +211,15 @@ impl Sets {
     pub(crate) fn insert(&mut self, set: AttributeSet) -> SetId {
         let hash = self.seed.bytes(set.source, set.key());
         let id = self.records.insert(set);
-        self.index.insert(hash, id, |id| self.seed.bytes(self.records[id].source, self.records[id].key()));
+        self.index.insert(hash, id);
         id
     }
 
     /// One more path carries it.
-    pub(crate) fn hold(&mut self, id: SetId) {
-        self.records[id].paths += 1;
+    pub(crate) fn hold(&mut self, id: SetId) -> &AttributeSet {
+        let set = &mut self.records[id];
+        set.paths += 1;
+        set
     }
 
     /// One path less; `true`: it was the last.
