@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use bgpd::types::{Asn, BgpIdentifier, Community, Families, Family};
+use bgpd::types::{Asn, BgpIdentifier, Community, Family};
 use bgpd::wire::{
     AsPath, Capability, Context, MAX_MESSAGE, Message, MpNextHop, Open, PathAttributes, Update, decode, frame_length,
     write_reach, write_unreach,
@@ -19,18 +19,7 @@ fn asn(number: u32) -> Asn {
 }
 
 fn context() -> Context {
-    Context {
-        four_octet_as: true,
-        enhanced_refresh: false,
-        internal: false,
-        remote_asn: asn(64512),
-        families: Families::ALL,
-        enforce_first_asn: true,
-        max_message: MAX_MESSAGE,
-        max_received: MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context::new(asn(64512))
 }
 
 fn attributes() -> PathAttributes {

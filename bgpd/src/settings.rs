@@ -38,6 +38,24 @@ pub struct Settings {
     pub stations: Vec<StationSettings>,
 }
 
+impl Settings {
+    /// A speaker without neighbors and routes, with what the configuration has by default.
+    pub const fn new(asn: Asn, router_id: BgpIdentifier) -> Self {
+        Self {
+            asn,
+            router_id,
+            multipath: 8,
+            select_deferral: Duration::from_secs(180), // longer than the 125 s between two tries of Cilium
+            neighbors: BTreeMap::new(),
+            dynamic_neighbors: BTreeMap::new(),
+            originate: Vec::new(),
+            aggregates: Vec::new(),
+            policies: BTreeMap::new(),
+            stations: Vec::new(),
+        }
+    }
+}
+
 /// A monitoring station.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StationSettings {
@@ -79,6 +97,23 @@ pub struct NeighborSettings {
     pub asn: RemoteAs,
     /// What it has in common with the sessions of a listen range.
     pub session: SessionSettings,
+}
+
+impl NeighborSettings {
+    /// A neighbor at this address that we dial, and which may dial us.
+    pub const fn new(address: IpAddr, asn: RemoteAs, session: SessionSettings) -> Self {
+        Self {
+            address,
+            zone: None,
+            port: 179,
+            local_address: None,
+            passive: false,
+            shutdown: false,
+            via: None,
+            asn,
+            session,
+        }
+    }
 }
 
 /// Neighbors that dial in.

@@ -26,6 +26,7 @@ mod room;
 mod sender;
 mod session;
 mod show;
+mod silence;
 mod stations;
 mod sweep;
 mod transmit;
@@ -49,6 +50,8 @@ use self::own::OwnRoutes;
 use self::refusals::Refusals;
 use self::restart::Restart;
 use self::sender::Writing;
+#[cfg(feature = "net")]
+pub(crate) use self::silence::causes_of_silence;
 pub use self::stations::Monitoring;
 use self::stations::Stations;
 use self::sweep::Sweep;

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use bgpd::types::{Asn, Families, Family};
 use bgpd::wire::{
-    Context, DecodeError, MAX_EXTENDED_MESSAGE, MAX_MESSAGE, Message, MpNextHop, Notification, Treatment, Update,
-    decode, frame_length, write_reach,
+    Context, DecodeError, MAX_EXTENDED_MESSAGE, MAX_MESSAGE, Message, MpNextHop, Notification, PathAttributes,
+    Treatment, Update, decode, frame_length, write_reach,
 };
 use bytes::BytesMut;
 use ipnet::IpNet;
@@ -34,17 +34,18 @@ pub fn stream(input: &[u8]) {
 pub(crate) fn context(negotiated: u8) -> Context {
     let bit = |bit: u8| negotiated & 1 << bit != 0;
     let max_message = if bit(6) { MAX_EXTENDED_MESSAGE } else { MAX_MESSAGE };
+    let paths = if bit(7) { Families::ALL } else { Families::NONE };
     Context {
         four_octet_as: bit(0),
         enhanced_refresh: bit(1),
         internal: bit(2),
-        remote_asn: Asn::TRANS,
         families: Families { ipv4: !bit(3), ipv6: !bit(4) },
         enforce_first_asn: bit(5),
         max_message,
         max_received: max_message,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
+        paths_sent: paths,
+        paths_received: paths,
+        ..Context::new(Asn::TRANS)
     }
 }
 
@@ -74,19 +75,23 @@ fn read_update(update: &Update<'_>, context: &Context) {
     assert_eq!(parsed.reset().is_some(), parsed.treatment() == Some(Treatment::SessionReset));
     parsed.reset().iter().for_each(answer);
     if parsed.treatment().is_none_or(|treatment| treatment == Treatment::AttributeDiscard) {
-        let own_field = parsed.next_hop.zip(update.nlri.iter().next());
-        let own_field = own_field.map(|(next_hop, prefix)| (IpAddr::V4(next_hop).into(), prefix));
-        let mp = update.mp_nlri.and_then(|(next_hop, nlri)| Some((next_hop, nlri.iter().next()?)));
-        for (next_hop, prefix) in [own_field, mp].into_iter().flatten() {
-            comes_back(&parsed.attributes, next_hop, prefix, context);
+        let own_field = parsed.next_hop.zip(update.nlri.paths().next());
+        let own_field = own_field.map(|(next_hop, path)| (IpAddr::V4(next_hop).into(), path));
+        let mp = update.mp_nlri.and_then(|(next_hop, nlri)| Some((next_hop, nlri.paths().next()?)));
+        for (next_hop, path) in [own_field, mp].into_iter().flatten() {
+            comes_back(&parsed.attributes, next_hop, path, context);
         }
     }
 }
 
 /// What was read without fault is written so that it is read the same.
-fn comes_back(attributes: &bgpd::wire::PathAttributes, next_hop: MpNextHop, prefix: IpNet, context: &Context) {
+fn comes_back(attributes: &PathAttributes, next_hop: MpNextHop, path: (Option<u32>, IpNet), context: &Context) {
     let mut out = BytesMut::new();
-    if write_reach(&mut out, context, attributes, next_hop, &[prefix]) == 0 {
+    let written = match path {
+        (None, prefix) => write_reach(&mut out, context, attributes, next_hop, &[prefix]),
+        (Some(id), prefix) => write_reach(&mut out, context, attributes, next_hop, &[(id, prefix)]),
+    };
+    if written == 0 {
         return; // too long when written our way
     }
     let Ok(Message::Update(again)) = decode(&out, context) else { panic!("unreadable: {out:02x?}") };
@@ -99,7 +104,7 @@ fn comes_back(attributes: &bgpd::wire::PathAttributes, next_hop: MpNextHop, pref
     };
     // RFC 8950: an IPv4 next hop of MP_REACH_NLRI is written into the message's own field.
     assert_eq!(found, next_hop);
-    assert!(nlri.iter().eq([prefix]));
+    assert!(nlri.paths().eq([path]));
 }
 
 /// What ends a session is said in a NOTIFICATION that any neighbor can read.

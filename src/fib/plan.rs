@@ -173,6 +173,10 @@ impl Choice {
         for next_hop in &self.best {
             match next_hops.way(next_hop) {
                 Way::Peer(_) if hops.is_empty() => return into_tunnel(settings),
+                // `::ffff:a.b.c.d` of a neighbor on an IPv4 session: Linux has no IPv6 route by an IPv4 gateway.
+                Way::Link(Hop { gateway: Some(IpAddr::V4(_)), .. }) if self.family == Family::Ipv6 => {
+                    unusable = unusable.or_else(|| Some(sentence(next_hop, "IPv6 packets need an IPv6 address")));
+                }
                 Way::Link(hop) => hops.push(hop),
                 Way::Peer(_) => {}
                 Way::Local => unusable = unusable.or_else(|| Some(sentence(next_hop, "is an address of this host"))),

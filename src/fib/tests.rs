@@ -312,6 +312,18 @@ fn a_gateway_of_the_kernel_is_the_hop_of_a_next_hop_beyond_it() {
 }
 
 #[test]
+fn an_ipv6_destination_by_an_ipv4_gateway_says_why_it_is_not_installed() {
+    let mut bench = Bench::usual();
+    bench.want("fd10::/48", Some(choice(&["192.168.2.21"])));
+    assert_eq!(bench.work(), None);
+    let why = "next hop 192.168.2.21: IPv6 packets need an IPv6 address";
+    assert_eq!(bench.view("fd10::/48").error.as_deref(), Some(why));
+    // Into the tunnel there is no gateway.
+    bench.want("fd11::/48", Some(choice(&["169.254.64.2"])));
+    assert_eq!(bench.work(), Some(table("fd11::/48", &[EU], &[], &[EU])));
+}
+
+#[test]
 fn the_preferred_source_of_the_family_goes_with_the_route() {
     let mut bench =
         Bench::usual_with(Settings { preferred_source: vec!["10.20.0.10".parse().unwrap()], ..settings() }, Vec::new());

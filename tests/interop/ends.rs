@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use crate::common::daemon::{Daemon, Feature, Route, Session};
+use crate::common::daemon::{Daemon, Feature, Route, Session, Settings};
 use crate::common::{Lab, eventually, with_site};
 use crate::site::{
     Config, DAEMON, DAEMON_IPV6, GATEWAY, OUR_AS, THEIR_AS, established, name, neighbor, sessions_are_up, settings,
@@ -19,26 +19,28 @@ fn routes() -> [Route; 2] {
     [Route::new("10.20.0.0/24"), Route::new("2001:db8:20::/48")]
 }
 
-pub(crate) fn a_reset_of_ours_is_seen_there_and_the_session_comes_back<D: Daemon>() {
-    let config = Config::new(&[DAEMON], THEIR_AS, BOTH);
+/// A gateway that has this besides in its neighbor's settings, and a daemon, between which the session is up.
+fn with_session<D: Daemon>(more: &str, test: impl AsyncFnOnce(&mut Lab, D, &Settings)) {
+    let config = Config::new(&[DAEMON], THEIR_AS, &format!("{BOTH}{more}"));
     let settings = settings(vec![session()], &routes());
     with_site(D::PROGRAMS, config.site(), async |lab| {
         lab.start("gateway");
         let daemon = D::start(lab, "daemon", &settings).await;
         sessions_are_up(lab, &daemon, &settings).await;
+        test(lab, daemon, &settings).await;
+    });
+}
+
+pub(crate) fn a_reset_of_ours_is_seen_there_and_the_session_comes_back<D: Daemon>() {
+    with_session("", async |lab, daemon: D, settings| {
         lab.tell("gateway", &["neighbor", &name(DAEMON), "reset"]).await;
         there_is_said(&daemon, D::says_of_cease(4)).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+        sessions_are_up(lab, &daemon, settings).await;
     });
 }
 
 pub(crate) fn a_shutdown_message_of_ours_is_seen_there<D: Daemon>() {
-    let config = Config::new(&[DAEMON], THEIR_AS, BOTH);
-    let settings = settings(vec![session()], &routes());
-    with_site(D::PROGRAMS, config.site(), async |lab| {
-        lab.start("gateway");
-        let daemon = D::start(lab, "daemon", &settings).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+    with_session("", async |lab, daemon: D, settings| {
         let message = "kernel update, back at 05:00";
         lab.tell("gateway", &["neighbor", &name(DAEMON), "disable", message]).await;
         there_is_said(&daemon, D::says_of_cease(2)).await;
@@ -46,17 +48,12 @@ pub(crate) fn a_shutdown_message_of_ours_is_seen_there<D: Daemon>() {
         let shown = neighbor(lab, &name(DAEMON)).unwrap();
         assert_eq!(shown["note"], format!("disabled: {message}"), "{shown}");
         lab.tell("gateway", &["neighbor", &name(DAEMON), "enable"]).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+        sessions_are_up(lab, &daemon, settings).await;
     });
 }
 
 pub(crate) fn a_shutdown_message_of_theirs_is_seen_here<D: Daemon>() {
-    let config = Config::new(&[DAEMON], THEIR_AS, BOTH);
-    let settings = settings(vec![session()], &routes());
-    with_site(D::PROGRAMS, config.site(), async |lab| {
-        lab.start("gateway");
-        let daemon = D::start(lab, "daemon", &settings).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+    with_session("", async |lab, daemon: D, settings| {
         daemon.disable(GATEWAY.parse().unwrap(), "disk is being replaced").unwrap();
         let stays = D::lacks(Feature::StayDown).is_none();
         let text = match D::lacks(Feature::SendShutdownMessage) {
@@ -68,18 +65,13 @@ pub(crate) fn a_shutdown_message_of_theirs_is_seen_here<D: Daemon>() {
             eventually("the reason", async || reason(lab, false, 2)).await;
             daemon.enable(GATEWAY.parse().unwrap()).unwrap();
         }
-        sessions_are_up(lab, &daemon, &settings).await;
+        sessions_are_up(lab, &daemon, settings).await;
     });
 }
 
 /// Too many come in, and we end it: it stays down until it is reset.
 pub(crate) fn too_many_prefixes_of_theirs_end_the_session_and_it_hears_so<D: Daemon>() {
-    let config = Config::new(&[DAEMON], THEIR_AS, &format!("{BOTH}max-prefixes = 2\n"));
-    let settings = settings(vec![session()], &routes());
-    with_site(D::PROGRAMS, config.site(), async |lab| {
-        lab.start("gateway");
-        let mut daemon = D::start(lab, "daemon", &settings).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+    with_session("max-prefixes = 2\n", async |lab, mut daemon: D, settings| {
         let more = ["10.20.1.0/24", "10.20.2.0/24"].map(Route::new);
         daemon.change(|settings| settings.routes.extend(more)).unwrap();
         eventually("the reason", async || reason(lab, true, 1)).await;
@@ -88,7 +80,7 @@ pub(crate) fn too_many_prefixes_of_theirs_end_the_session_and_it_hears_so<D: Dae
         assert_eq!(shown["note"], "sent more than 2 ipv4 prefixes: down until reset", "{shown}");
         daemon.change(|settings| settings.routes.truncate(2)).unwrap();
         lab.tell("gateway", &["neighbor", &name(DAEMON), "reset"]).await;
-        sessions_are_up(lab, &daemon, &settings).await;
+        sessions_are_up(lab, &daemon, settings).await;
     });
 }
 

@@ -1,7 +1,6 @@
 //! A speaker, and what its neighbors see of it, for the benches.
 #![allow(dead_code, clippy::unwrap_used)] // each bench uses its part
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -33,32 +32,13 @@ fn gateway() -> Settings {
     let range: IpNet = "10.0.0.0/8".parse().unwrap();
     let dynamic = DynamicNeighborSettings { range: vec![range], asn: RemoteAs::External, limit: 1000, session };
     Settings {
-        asn: asn(64512),
-        router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap(),
-        multipath: 8,
-        select_deferral: Duration::from_secs(180),
-        neighbors: BTreeMap::new(),
         dynamic_neighbors: [("all".to_owned(), dynamic)].into(),
-        originate: Vec::new(),
-        aggregates: Vec::new(),
-        policies: BTreeMap::new(),
-        stations: Vec::new(),
+        ..Settings::new(asn(64512), BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap())
     }
 }
 
 fn context() -> Context {
-    Context {
-        four_octet_as: true,
-        enhanced_refresh: false,
-        internal: false,
-        remote_asn: asn(64600),
-        families: Families::IPV4,
-        enforce_first_asn: false,
-        max_message: wire::MAX_MESSAGE,
-        max_received: wire::MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context { families: Families::IPV4, enforce_first_asn: false, ..Context::new(asn(64600)) }
 }
 
 /// The table as one neighbor sends it.

@@ -3,7 +3,7 @@
 use super::{Ends, Identity, Negotiated, Preserved, capabilities, graceful};
 use crate::settings::{RemoteAs, SessionSettings};
 use crate::types::{Asn, Families, Family, HoldTime};
-use crate::wire::{Capability, Context, MAX_MESSAGE, Notification, Open};
+use crate::wire::{Capability, Context, Notification, Open};
 
 const BAD_PEER_AS: Notification = Notification::new(2, 2);
 const BAD_BGP_IDENTIFIER: Notification = Notification::new(2, 3);
@@ -80,18 +80,7 @@ pub(super) fn negotiate(
 
 /// The codec's context while nothing is agreed on: enough to read an OPEN.
 pub(super) fn context_before_open(identity: &Identity) -> Context {
-    Context {
-        four_octet_as: true,
-        internal: false,
-        remote_asn: identity.local_asn,
-        families: Families::default(),
-        enforce_first_asn: false,
-        enhanced_refresh: false,
-        max_message: MAX_MESSAGE,
-        max_received: MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context { families: Families::NONE, ..Context::new(identity.local_asn) }
 }
 
 fn admits(remote_as: &RemoteAs, asn: Asn, internal: bool) -> bool {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::shell::Shell;
 use super::socket;
-use crate::speaker::Connect;
+use crate::speaker::{Connect, causes_of_silence};
 
 /// The task of a dial; aborted where the speaker gives it up.
 pub(super) async fn run(shell: Rc<Shell>, connect: Connect) {
@@ -23,18 +23,12 @@ pub(super) async fn run(shell: Rc<Shell>, connect: Connect) {
     shell.dialled(connect.connection, result);
 }
 
-/// A kernel drops what fails TCP-MD5 (RFC 2385) or GTSM (RFC 5082) without a word: silence has these causes, too.
 fn unanswered(connect: &Connect) -> String {
-    let mut text = format!("no answer within {:?}", connect.timeout);
-    let causes = [
-        (connect.password.is_some(), "the TCP-MD5 passwords differ"),
-        (connect.socket.min_ttl.is_some(), "its TTL is too low for ttl-security"),
-    ];
-    let causes: Vec<&str> = causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause).collect();
-    if !causes.is_empty() {
-        text += &format!(": it is not reached, or {}", causes.join(", or "));
+    let text = format!("no answer within {:?}", connect.timeout);
+    match causes_of_silence(connect.password.is_some(), connect.socket.min_ttl.is_some()) {
+        Some(causes) => format!("{text}: it is not reached, or {causes}"),
+        None => text,
     }
-    text
 }
 
 async fn dial(connect: &Connect) -> io::Result<TcpStream> {

@@ -12,7 +12,7 @@ use crate::policy::{Inquiry, Policy, Protocol};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Families, Family};
-use crate::wire::{Context, MAX_MESSAGE, PathAttributes};
+use crate::wire::{Context, PathAttributes};
 
 /// The number of a source.
 pub(crate) type SourceId = u32;
@@ -197,16 +197,5 @@ impl Source {
 
 /// A codec's context before anything is agreed on.
 pub(crate) fn plain_context(settings: &Settings) -> Context {
-    Context {
-        four_octet_as: true,
-        enhanced_refresh: false,
-        internal: true,
-        remote_asn: settings.asn,
-        families: Families::ALL,
-        enforce_first_asn: false,
-        max_message: MAX_MESSAGE,
-        max_received: MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context { internal: true, enforce_first_asn: false, ..Context::new(settings.asn) }
 }

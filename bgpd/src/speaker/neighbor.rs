@@ -208,16 +208,6 @@ fn new_fsm(settings: &NeighborSettings, router: &Settings, seed: u64) -> Fsm {
 impl DynamicNeighborSettings {
     /// The settings of a neighbor that dialled in from `address`.
     pub(super) fn of(&self, address: IpAddr) -> NeighborSettings {
-        NeighborSettings {
-            address,
-            zone: None,
-            port: 179,
-            local_address: None,
-            passive: true,
-            shutdown: false,
-            via: None,
-            asn: self.asn.clone(),
-            session: self.session.clone(),
-        }
+        NeighborSettings { passive: true, ..NeighborSettings::new(address, self.asn.clone(), self.session.clone()) }
     }
 }

@@ -9,12 +9,13 @@ use super::groups::Group;
 use super::neighbor::{Neighbor, NeighborId, Session};
 use super::sender::Sender;
 use super::session::Obstacle;
+use super::silence::causes_of_silence;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
 use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
 use crate::settings::RemoteAs;
 use crate::types::Families;
-use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView};
+use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView, SessionState};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
 /// Neighbors.
@@ -73,6 +74,10 @@ impl Speaker {
             notes.push(obstacle.to_string());
         } else if let Some(session) = &neighbor.session {
             self.session_notes(neighbor, session, &mut notes);
+        } else if neighbor.fsm.state() < SessionState::OpenSent {
+            let session = &neighbor.settings.session;
+            let causes = causes_of_silence(session.password.is_some(), session.ttl_security.is_some());
+            notes.extend(causes.map(|causes| format!("it has not connected: it does not dial, or {causes}")));
         }
         notes.extend(neighbor.retained_note(now));
         notes.extend(self.restart.note(&neighbor.name, now));

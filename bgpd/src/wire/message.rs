@@ -69,6 +69,23 @@ pub struct Context {
 }
 
 impl Context {
+    /// With an external neighbor of this AS: both families, four-octet AS numbers, and nothing that another capability
+    /// would have to offer.
+    pub const fn new(remote_asn: Asn) -> Self {
+        Self {
+            four_octet_as: true,
+            enhanced_refresh: false,
+            internal: false,
+            remote_asn,
+            families: Families::ALL,
+            enforce_first_asn: true,
+            max_message: MAX_MESSAGE,
+            max_received: MAX_MESSAGE,
+            paths_sent: Families::NONE,
+            paths_received: Families::NONE,
+        }
+    }
+
     /// As far as it decides how messages are written, which it does alike for many neighbors.
     #[must_use]
     pub const fn writing(self) -> Self {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgpd::types::{Asn, Families};
+use bgpd::types::Asn;
 use bgpd::wire::{self, Context, Message};
 
 /// Takes octets off the front, none too many.
@@ -170,16 +170,5 @@ impl std::fmt::Display for Peer {
 }
 
 fn context(legacy: bool) -> Context {
-    Context {
-        four_octet_as: !legacy,
-        enhanced_refresh: false,
-        internal: true,
-        remote_asn: Asn::TRANS,
-        families: Families::ALL,
-        enforce_first_asn: false,
-        max_message: wire::MAX_MESSAGE,
-        max_received: wire::MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context { four_octet_as: !legacy, internal: true, enforce_first_asn: false, ..Context::new(Asn::TRANS) }
 }

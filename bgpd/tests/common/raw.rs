@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bgpd::speaker::Input;
-use bgpd::types::{Asn, BgpIdentifier, ConnectionId, Families, Family};
+use bgpd::types::{Asn, BgpIdentifier, ConnectionId, Family};
 use bgpd::wire::{self, Capability, Context, Message, MpNextHop, Notification, Open, PathAttributes, Update};
 use bytes::BytesMut;
 use ipnet::IpNet;
@@ -89,18 +89,7 @@ impl Raw {
     }
 
     fn over(node: usize, connection: ConnectionId, number: u32) -> Self {
-        let context = Context {
-            four_octet_as: true,
-            enhanced_refresh: false,
-            internal: false,
-            remote_asn: asn(number),
-            families: Families::ALL,
-            enforce_first_asn: false,
-            max_message: wire::MAX_MESSAGE,
-            max_received: wire::MAX_MESSAGE,
-            paths_sent: Families::NONE,
-            paths_received: Families::NONE,
-        };
+        let context = Context { enforce_first_asn: false, ..Context::new(asn(number)) };
         Self { node, connection, context }
     }
 
@@ -181,6 +170,11 @@ impl Raw {
     /// Its connection breaks.
     pub(crate) fn lose(&self, network: &mut Network) {
         network.input(self.node, Input::Closed { connection: self.connection, error: None });
+    }
+
+    /// It reads nothing any more until the node closes the connection.
+    pub(crate) fn stop_reading(&self, network: &mut Network) {
+        network.nodes[self.node].unread_by.insert(self.connection);
     }
 
     /// Whether the node has closed the connection.

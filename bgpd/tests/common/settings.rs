@@ -1,9 +1,7 @@
 //! Short ways to say what a speaker is told.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bgpd::policy::Policy;
 use bgpd::settings::{
@@ -21,18 +19,7 @@ pub(crate) fn asn(number: u32) -> Asn {
 
 /// A router without neighbors.
 pub(crate) fn router(number: u32, id: &str) -> Settings {
-    Settings {
-        asn: asn(number),
-        router_id: BgpIdentifier::new(id.parse().unwrap()).unwrap(),
-        multipath: 8,
-        select_deferral: Duration::from_secs(180),
-        neighbors: BTreeMap::new(),
-        dynamic_neighbors: BTreeMap::new(),
-        originate: Vec::new(),
-        aggregates: Vec::new(),
-        policies: BTreeMap::new(),
-        stations: Vec::new(),
-    }
+    Settings::new(asn(number), BgpIdentifier::new(id.parse().unwrap()).unwrap())
 }
 
 /// Both families, everything passes, and what a lost session leaves goes at once: what graceful restart does is told in
@@ -48,17 +35,7 @@ pub(crate) fn open_session() -> SessionSettings {
 }
 
 pub(crate) fn neighbor(at: &str, number: u32) -> NeighborSettings {
-    NeighborSettings {
-        address: address(at),
-        zone: None,
-        port: 179,
-        local_address: None,
-        passive: false,
-        shutdown: false,
-        via: None,
-        asn: RemoteAs::OneOf(vec![asn(number)]),
-        session: open_session(),
-    }
+    NeighborSettings::new(address(at), RemoteAs::OneOf(vec![asn(number)]), open_session())
 }
 
 pub(crate) fn range(prefix: &str, number: u32, limit: usize) -> DynamicNeighborSettings {

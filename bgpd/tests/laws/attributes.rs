@@ -130,6 +130,7 @@ fn a_malformed_aggregator_is_dropped() {
         Session::Old,
         [
             ("six octets", old("C0 07 06 FC01 0A090909"), aggregated),
+            ("AS 0 in two octets (RFC 7607 §2)", old("C0 07 06 0000 0A090909"), DISCARDED),
             ("eight octets where AS numbers have two", old("C0 07 08 0000FC01 0A090909"), DISCARDED),
         ],
     );
@@ -305,6 +306,7 @@ fn malformed_as4_path_and_as4_aggregator_are_dropped() {
             ("AS4_PATH of no octet", old("C0 11 00"), kept),
             ("AS4_PATH with a segment beyond it", old("C0 11 06 02 02 00010000"), kept),
             ("AS4_PATH with a segment of type 9", old("C0 11 06 09 01 00010000"), kept),
+            ("AS4_AGGREGATOR with AS 0 (RFC 7607 §2)", old("C0 12 08 00000000 0A090909"), kept),
             ("AS4_AGGREGATOR of seven octets", old("C0 12 07 00010000 0A0909"), kept),
         ],
     );

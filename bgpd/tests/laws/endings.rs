@@ -7,7 +7,7 @@ use bgpd::settings::{NeighborSettings, PrefixLimit};
 use bgpd::speaker::{Command, Input, Stop};
 use bgpd::types::HoldTime;
 use bgpd::view::SessionState;
-use bgpd::wire::Notification;
+use bgpd::wire::{Notification, write_keepalive};
 
 use crate::frame::{AS_PATH, GATEWAY, NEXT_HOP, ORIGIN, Scene, Session};
 use crate::octets::{notification, octets, update};
@@ -26,7 +26,7 @@ fn lines() -> Vec<Line> {
         (
             "more prefixes than allowed: the family and the limit (RFC 4486 §4)",
             |neighbor| neighbor.session.max_prefixes = Some(PrefixLimit::new(2)),
-            |scene| scene.announce(&update("", &[ORIGIN, AS_PATH, NEXT_HOP], "10 0A03")),
+            |scene| scene.say(&update("", &[ORIGIN, AS_PATH, NEXT_HOP], "10 0A03")),
             said(6, 1, "0001 01 00000002"),
         ),
         (
@@ -92,6 +92,35 @@ fn a_connection_that_is_not_wanted_is_rejected() {
     assert!(again.is_closed(&scene.network));
 }
 
+/// RFC 9687 §3 and §4: the time that is configured, else the greater of eight minutes and twice the hold time, from the
+/// first KEEPALIVE on that cannot be sent.
+#[test]
+fn a_neighbor_that_reads_nothing_for_the_send_hold_time_is_told_8_0() {
+    type Configured = fn(&mut NeighborSettings);
+    let lines: [(&str, Configured, u64, u64); 3] = [
+        ("configured", |says| says.session.send_hold_time = Some(Duration::from_secs(40)), 40, 30),
+        ("by default", |_| (), 480, 30),
+        ("with a hold time of 300 s", |says| says.session.hold_time = hold_time(300), 600, 100),
+    ];
+    for (what, configured, time, keepalives) in lines {
+        let (mut scene, _) = Scene::opened_for(300, "", configured);
+        scene.answer();
+        scene.says.stop_reading(&mut scene.network);
+        let mut seconds = 0;
+        while !scene.says.is_closed(&scene.network) {
+            assert!(seconds <= time + keepalives, "{what}: too late");
+            scene.says.say(&mut scene.network, write_keepalive); // it lives
+            scene.network.run_for(Duration::from_secs(1));
+            seconds += 1;
+        }
+        assert!(seconds >= time, "{what}: too early, after {seconds} s");
+        let heard = scene.answer();
+        assert!(heard.ends_with(&notification(8, 0, &[])), "{what}: {heard:02x?}");
+        let error = scene.network.neighbor(GATEWAY, "says").last_error.unwrap();
+        assert_eq!((error.sent, error.notification), (true, Some(said(8, 0, ""))), "{what}");
+    }
+}
+
 #[test]
 fn a_notification_ends_the_session_without_an_answer_and_is_kept_as_it_came() {
     let lines = [
@@ -105,7 +134,7 @@ fn a_notification_ends_the_session_without_an_answer_and_is_kept_as_it_came() {
     for (what, received, text) in lines {
         let mut scene = Scene::new(Session::External);
         let octets = notification(received.code, received.subcode, &received.data);
-        scene.says.say(&mut scene.network, |out| out.extend_from_slice(&octets));
+        scene.say(&octets);
         assert_eq!(scene.says.take(&mut scene.network), [0; 0][..], "{what}: it hears nothing (RFC 4271 §6.4)");
         assert!(scene.says.is_closed(&scene.network), "{what}");
         let view = scene.network.neighbor(GATEWAY, "says");
@@ -114,17 +143,5 @@ fn a_notification_ends_the_session_without_an_answer_and_is_kept_as_it_came() {
         assert!(view.state < SessionState::Established, "{what}");
         scene.network.run_for(Duration::from_millis(1));
         assert_eq!(scene.network.routes(GATEWAY).len(), 0, "{what}: its routes are gone");
-    }
-}
-
-impl Scene {
-    fn announce(&mut self, octets: &[u8]) {
-        self.says.say(&mut self.network, |out| out.extend_from_slice(octets));
-    }
-
-    fn reload(&mut self, change: fn(&mut NeighborSettings)) {
-        let mut settings = self.network.nodes[GATEWAY].speaker.settings().clone();
-        change(settings.neighbors.get_mut("says").unwrap());
-        self.network.reload(GATEWAY, settings);
     }
 }

@@ -1,13 +1,13 @@
 //! One neighbor says what the line of a table has, another one hears what comes of it.
 
-use bgpd::settings::NeighborSettings;
+use bgpd::settings::{NeighborSettings, Settings};
 use bgpd::speaker::{Event, Input};
 use bgpd::types::Families;
 use bgpd::view::SessionState;
 use bgpd::wire::{Capability, Notification, Treatment, write_keepalive};
 
 use crate::network::Network;
-use crate::octets::{notification, octets};
+use crate::octets::{both_families, message, notification, octets};
 use crate::raw::{Raw, open, path};
 use crate::settings::{Told, address, neighbor, router};
 
@@ -88,15 +88,58 @@ impl Scene {
             says.session.families = Some(Families::IPV6);
         }
         change(&mut says);
-        let settings =
-            router(64512, "10.0.0.1").with_neighbor("says", says).with_neighbor("hears", neighbor("10.0.0.12", 64514));
-        let mut network = Network::new(7, [(address("10.0.0.1"), settings)]);
-        network.input(GATEWAY, Input::Companions(vec![(address("10.0.0.1"), address("fd00::1"))]));
-        let hears = Raw::establish(&mut network, GATEWAY, "10.0.0.12", 64514);
+        let (mut network, hears) = beside(says);
         let says = establish(&mut network, session, number);
         let mut scene = Self { network, says, hears };
         scene.announce_before(session);
         scene
+    }
+
+    /// Nothing is announced before, and the OPEN of the neighbor that says what is on the line, of AS 64513, has both
+    /// families, its AS, and these capabilities. Also what we have answered to it, down to the KEEPALIVE.
+    pub(crate) fn opened(capabilities: &str, change: impl FnOnce(&mut NeighborSettings)) -> (Self, Vec<u8>) {
+        Self::opened_for(90, capabilities, change)
+    }
+
+    /// The same, and its OPEN has this hold time.
+    pub(crate) fn opened_for(
+        hold_time: u16,
+        capabilities: &str,
+        change: impl FnOnce(&mut NeighborSettings),
+    ) -> (Self, Vec<u8>) {
+        let mut neighbor = neighbor("10.0.0.11", 64513);
+        change(&mut neighbor);
+        let (mut network, mut hears) = beside(neighbor);
+        hears.take(&mut network);
+        let says = Raw::connect(&mut network, GATEWAY, "10.0.0.11", 64513);
+        let mut scene = Self { network, says, hears };
+        scene.say(&both_families(hold_time, capabilities));
+        let answer = scene.says.take(&mut scene.network).to_vec();
+        scene.say(&message(4, &[]));
+        (scene, answer)
+    }
+
+    /// The neighbor says these octets.
+    pub(crate) fn say(&mut self, octets: &[u8]) {
+        self.says.say(&mut self.network, |out| out.extend_from_slice(octets));
+    }
+
+    /// What it has heard since the last time.
+    pub(crate) fn answer(&mut self) -> Vec<u8> {
+        self.says.take(&mut self.network).to_vec()
+    }
+
+    /// The settings of that neighbor change.
+    pub(crate) fn reload(&mut self, change: fn(&mut NeighborSettings)) {
+        self.reload_all(|settings| change(settings.neighbors.get_mut("says").unwrap()));
+    }
+
+    /// Settings change.
+    pub(crate) fn reload_all(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.network.nodes[GATEWAY].speaker.settings().clone();
+        change(&mut settings);
+        self.network.reload(GATEWAY, settings);
+        self.network.run_for(std::time::Duration::from_millis(1));
     }
 
     fn announce_before(&mut self, session: Session) {
@@ -113,7 +156,7 @@ impl Scene {
     fn hold(&mut self, what: &str, says: &[u8], then: Then) {
         let events = self.network.nodes[GATEWAY].events.len();
         let before = self.network.routes(GATEWAY).len();
-        self.says.say(&mut self.network, |out| out.extend_from_slice(says));
+        self.say(says);
         let told = self.network.nodes[GATEWAY].events[events..]
             .iter()
             .any(|event| matches!(event, Event::Refused { neighbor: Some(name), .. } if name == "says"));
@@ -125,10 +168,12 @@ impl Scene {
             Then::Withdrawn(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
                 self.stays(what, lines, Some(Treatment::TreatAsWithdraw));
+                self.shows(what, says);
             }
             Then::Discarded(lines) => {
                 assert!(told, "{what}: nobody is told what is wrong\n{}", self.network);
                 self.stays(what, lines, Some(Treatment::AttributeDiscard));
+                self.shows(what, says);
             }
             Then::Reset(code, subcode, data) => {
                 self.ends(what, &Notification { code, subcode, data: octets(data) });
@@ -148,6 +193,18 @@ impl Scene {
         assert_eq!(view.last_error.and_then(|error| error.treatment), treatment, "{what}");
     }
 
+    /// `last_error` has what a NOTIFICATION would have said: an UPDATE Message Error, with the attribute as it came, or the
+    /// type of one that did not come.
+    fn shows(&self, what: &str, says: &[u8]) {
+        let error = self.network.neighbor(GATEWAY, "says").last_error.unwrap();
+        let Notification { code, subcode, data } = error.notification.unwrap();
+        assert!(!error.sent && code == 3 && subcode != 0, "{what}: {code}/{subcode}");
+        let came = says.windows(data.len().max(1)).any(|octets| octets == data);
+        let is_missing = subcode == 3 && data.len() == 1;
+        assert!(came || is_missing, "{what}: {data:02x?} is not of {says:02x?}");
+        assert!(error.text.starts_with("UPDATE: "), "{what}: {}", error.text);
+    }
+
     /// The neighbor hears this NOTIFICATION and nothing else, and `last_error` has it.
     pub(crate) fn ends(&mut self, what: &str, expected: &Notification) {
         let heard = self.says.take(&mut self.network);
@@ -164,6 +221,16 @@ impl Scene {
         let prefixes = lines.iter().map(|line| line.strip_prefix("withdraw ").unwrap().split(',').count());
         prefixes.sum()
     }
+}
+
+/// The speaker with this neighbor, and with the one that hears what comes of it.
+fn beside(says: NeighborSettings) -> (Network, Raw) {
+    let settings =
+        router(64512, "10.0.0.1").with_neighbor("says", says).with_neighbor("hears", neighbor("10.0.0.12", 64514));
+    let mut network = Network::new(7, [(address("10.0.0.1"), settings)]);
+    network.input(GATEWAY, Input::Companions(vec![(address("10.0.0.1"), address("fd00::1"))]));
+    let hears = Raw::establish(&mut network, GATEWAY, "10.0.0.12", 64514);
+    (network, hears)
 }
 
 /// The neighbor that says what is on the line.

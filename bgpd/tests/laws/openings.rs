@@ -108,7 +108,7 @@ fn a_header_that_is_none_ends_every_connection() {
         let Refused(code, subcode, data) = then else { panic!("{then:?}") };
         // One that offers extended messages must take them (RFC 8654 §4).
         let mut scene = Scene::with(Session::External, |neighbor| neighbor.session.extended_messages = false);
-        scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+        scene.say(&says);
         scene.ends(what, &Notification { code, subcode, data: octets(data) });
     }
 }
@@ -280,7 +280,7 @@ fn a_message_that_has_no_place_in_its_state_ends_the_connection() {
 
         if kind == 1 {
             let mut scene = Scene::new(Session::External);
-            scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+            scene.say(&says);
             scene.ends(what, &expected(3));
         }
     }

@@ -22,7 +22,7 @@ fn attributes_go_on_with_the_partial_bit_of_whoever_did_not_know_them() {
     for (what, comes, goes) in lines {
         let mut scene = Scene::new(Session::External);
         let says = update("", &[ORIGIN, AS_PATH, NEXT_HOP, comes], NLRI);
-        scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+        scene.say(&says);
         let heard = scene.hears.take(&mut scene.network);
         assert_eq!(heard, update("", &[OURS, goes], NLRI), "{what}: {heard:02x?}");
     }
@@ -33,19 +33,23 @@ fn what_is_no_business_of_another_as_does_not_leave_ours() {
     let mut scene = Scene::new(Session::Internal);
     let inside = "80 04 04 00000007  40 05 04 000000C8  80 09 04 0A090909  80 0A 04 0A090908";
     let says = update("", &[ORIGIN, AS_PATH, NEXT_HOP, inside], NLRI);
-    scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+    scene.say(&says);
     assert_eq!(scene.hears.take(&mut scene.network), update("", &[OURS], NLRI));
 }
 
-/// RFC 1997.
+/// RFC 1997; RFC 7999 §3.2 for BLACKHOLE.
 #[test]
 fn well_known_communities_keep_a_route_here() {
-    for (what, community) in
-        [("NO_EXPORT", "FFFFFF01"), ("NO_ADVERTISE", "FFFFFF02"), ("NO_EXPORT_SUBCONFED", "FFFFFF03")]
-    {
+    let communities = [
+        ("NO_EXPORT", "FFFFFF01"),
+        ("NO_ADVERTISE", "FFFFFF02"),
+        ("NO_EXPORT_SUBCONFED", "FFFFFF03"),
+        ("BLACKHOLE", "FFFF029A"),
+    ];
+    for (what, community) in communities {
         let mut scene = Scene::new(Session::External);
         let says = update("", &[ORIGIN, AS_PATH, NEXT_HOP, "C0 08 04", community], NLRI);
-        scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+        scene.say(&says);
         let withdrawn = update(NLRI, &[], "");
         assert_eq!(scene.hears.take(&mut scene.network), withdrawn, "{what}: what was told before is taken back");
     }
@@ -58,7 +62,7 @@ fn a_route_too_long_to_pass_on_does_not_stay_with_its_old_attributes() {
     let mut say = |octets: usize| {
         let filler = format!("D0 63 {octets:04X} {}", "00".repeat(octets));
         let says = update("", &[ORIGIN, AS_PATH, NEXT_HOP, &filler], NLRI);
-        scene.says.say(&mut scene.network, |out| out.extend_from_slice(&says));
+        scene.say(&says);
         (says.len(), scene.hears.take(&mut scene.network))
     };
     let (length, heard) = say(4042);

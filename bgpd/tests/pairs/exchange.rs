@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use bgpd::settings::{RemoteAs, Settings};
+use bgpd::settings::{Password, RemoteAs, Settings};
 use bgpd::speaker::{Command, Event, SocketSettings};
 use bgpd::view::SessionState;
+use zeroize::Zeroizing;
 
 use crate::network::Network;
 use crate::settings::{Told, address, asn, neighbor, router};
@@ -131,6 +132,25 @@ fn a_neighbor_that_cannot_be_reached_says_why() {
     let view = network.neighbor(HOME, "cloud");
     assert_eq!(view.last_error.unwrap().text, "no connection: connection refused");
     assert!(network.nodes[HOME].dials.len() > 3);
+}
+
+/// Both dial, and neither hears the other.
+#[test]
+fn a_neighbor_with_a_password_that_never_connects_is_shown_with_what_that_may_mean() {
+    let secret = Some(Password(Zeroizing::new(b"secret".to_vec())));
+    let secretive = home().session("cloud", |session| session.password = secret);
+    let mut network = Network::new(1, [(address("10.0.0.1"), secretive), (address("10.0.0.2"), cloud())]);
+    network.set_reachable(0, 1, false);
+    network.run_for(Duration::from_secs(30));
+    let note = "it has not connected: it does not dial, or the TCP-MD5 passwords differ";
+    assert_eq!(network.neighbor(0, "cloud").note.as_deref(), Some(note));
+    assert_eq!(network.neighbor(1, "home").note, None, "it has no password");
+    network.reload(0, home().session("cloud", |session| session.ttl_security = Some(1)));
+    let note = "it has not connected: it does not dial, or its TTL is too low for ttl-security";
+    assert_eq!(network.neighbor(0, "cloud").note.as_deref(), Some(note));
+    network.set_reachable(0, 1, true);
+    network.run_until("established", |network| network.state(0, "cloud") == SessionState::Established);
+    assert!(!network.neighbor(0, "cloud").note.unwrap_or_default().contains("connected"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A neighbor that sends anything: it costs itself its session, and nobody else anything.
 
 use bgpd::speaker::Command;
-use bgpd::types::{Community, Families};
+use bgpd::types::Community;
 use bgpd::view::SessionState;
 use bgpd::wire::{self, Context, MpNextHop, PathAttributes, UnknownAttribute};
 use bytes::BytesMut;
@@ -16,18 +16,7 @@ const GATEWAY: usize = 0;
 
 /// Good UPDATEs of both families, with nearly every attribute.
 fn stream() -> Vec<u8> {
-    let context = Context {
-        four_octet_as: true,
-        enhanced_refresh: false,
-        internal: false,
-        remote_asn: asn(64513),
-        families: Families::ALL,
-        enforce_first_asn: true,
-        max_message: wire::MAX_MESSAGE,
-        max_received: wire::MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    };
+    let context = Context::new(asn(64513));
     let mut out = BytesMut::new();
     for number in 0..6 {
         let attributes = PathAttributes {

@@ -20,6 +20,7 @@ mod hold_times;
 mod hostile;
 mod import;
 mod limits;
+mod lookup;
 mod mrt;
 mod own;
 mod policy;

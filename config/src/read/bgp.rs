@@ -188,22 +188,18 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
         ebgp_multihop: keys
             .optional("ebgp-multihop", "TTL towards an external neighbor that is not directly connected.")
             .map(|ttl: Within<u8, 1, 255>| ttl.0),
-        max_prefixes: keys
-            .table_or_value(
-                "max-prefixes",
-                "How many prefixes of one family it may send. A number alone is the `limit`.",
-                "limit",
-                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME refresh`, `warn` only says so."),
-            )
-            .and_then(|limit| limit.value),
-        max_prefixes_out: keys
-            .table_or_value(
-                "max-prefixes-out",
-                "How many prefixes of one family it is told. A number alone is the `limit`.",
-                "limit",
-                |keys| prefix_limit(keys, "What happens beyond: `cease` ends the session, `discard` lets those beyond wait for room, `warn` only says so."),
-            )
-            .and_then(|limit| limit.value),
+        max_prefixes: prefix_limit(
+            keys,
+            "max-prefixes",
+            "How many prefixes of one family it may send. A number alone is the `limit`.",
+            "What happens beyond: `cease` ends the session, `discard` does not take those beyond, until `vpngw neighbor NAME refresh`, `warn` only says so.",
+        ),
+        max_prefixes_out: prefix_limit(
+            keys,
+            "max-prefixes-out",
+            "How many prefixes of one family it is told. A number alone is the `limit`.",
+            "What happens beyond: `cease` ends the session, `discard` lets those beyond wait for room, `warn` only says so.",
+        ),
         next_hop_self: keys.or(
             "next-hop-self",
             default.next_hop_self,
@@ -260,7 +256,12 @@ fn session(keys: &mut Keys<'_, '_>) -> SessionSettings {
     }
 }
 
-fn prefix_limit(keys: &mut Keys<'_, '_>, action: &'static str) -> Option<PrefixLimit> {
+/// A limit, by its number alone or with what goes with it; `action` is what its key says of `action`.
+fn prefix_limit(keys: &mut Keys<'_, '_>, name: &str, doc: &'static str, action: &'static str) -> Option<PrefixLimit> {
+    keys.table_or_value(name, doc, "limit", |keys| whole_prefix_limit(keys, action)).and_then(|limit| limit.value)
+}
+
+fn whole_prefix_limit(keys: &mut Keys<'_, '_>, action: &'static str) -> Option<PrefixLimit> {
     let limit = keys.required("limit", "So many.").map(|limit: Within<u32, 1, { u32::MAX }>| limit.0);
     let default = PrefixLimit::new(limit.unwrap_or(1));
     let limits = PrefixLimit {

@@ -22,12 +22,22 @@ impl Value for IpAddr {
     }
 
     fn read(node: Node<'_>) -> Result<Self, Wrongs> {
-        let address: Self = parsed(node, "an IPv4 or IPv6 address")?;
-        if !is_unicast(&address) {
-            return Err(node.wrong("is not the address of a host", "allowed: a unicast address").into());
-        }
-        Ok(address)
+        host(node, "an IPv4 or IPv6 address")
     }
+}
+
+/// The address of a host that may also be something else, as `allowed` says.
+pub(super) fn host(node: Node<'_>, allowed: impl Into<String>) -> Result<IpAddr, Wrongs> {
+    let address: IpAddr = parsed(node, allowed)?;
+    let canonical = address.to_canonical();
+    if canonical != address {
+        // No kernel sends to it: the packets are IPv4 (RFC 4038 §4.2).
+        return Err(node.wrong("is an IPv4 address in IPv6 clothes", format!("write \"{canonical}\"")).into());
+    }
+    if !is_unicast(&address) {
+        return Err(node.wrong("is not the address of a host", "allowed: a unicast address").into());
+    }
+    Ok(address)
 }
 
 impl Value for SocketAddr {

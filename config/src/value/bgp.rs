@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use bgpd::policy::NewNextHop;
 use bgpd::settings::NextHopSelf;
 
+use super::address::host;
 use super::prefix::lengths_of;
-use super::{Value, Within, Written, parsed};
+use super::{Value, Within, Written};
 use crate::raw::{Node, Wrongs};
 
 impl Value for NextHopSelf {
@@ -51,7 +52,7 @@ impl Value for NewNextHop {
     fn read(node: Node<'_>) -> Result<Self, Wrongs> {
         match node.text()?.as_deref() {
             Some("self") => Ok(Self::Ourselves),
-            _ => Ok(Self::Address(parsed(node, Self::allowed())?)),
+            _ => Ok(Self::Address(host(node, Self::allowed())?)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bgpd::policy::{PathPattern, PrefixRange, Wildcard};
+use bgpd::policy::{NewNextHop, PathPattern, PrefixRange, Wildcard};
 use bgpd::types::{Asn, Community, ExtendedCommunity, HoldTime, LargeCommunity};
 use toml::de::DeValue;
 use wgd::settings::Endpoint;
@@ -139,7 +139,16 @@ fn addresses_of_neighbors_are_unicast_and_link_local_ones_have_a_zone() {
     let plain = NeighborAddress { address: "169.254.64.1".parse().unwrap(), zone: None };
     all_are(&["'169.254.64.1'"], &plain);
     none_is::<NeighborAddress>(&["'fe80::1'", "'fe80::1%'", "'fe80::1%a/b'", "'fd00::1%eth0'", "'0.0.0.0'", "'::'"]);
+    none_is::<NeighborAddress>(&["'::ffff:10.0.0.1'", "'::ffff:a00:1'"]);
     none_is::<NeighborAddress>(&["'224.0.0.5'", "'ff02::1'", "'255.255.255.255'", "'gw.example.net'", "1"]);
+}
+
+#[test]
+fn a_next_hop_is_the_address_of_a_host_or_ourselves() {
+    all_are(&["'self'"], &NewNextHop::Ourselves);
+    all_are(&["'10.0.0.1'"], &NewNextHop::Address("10.0.0.1".parse().unwrap()));
+    all_are(&["'fd00::1'"], &NewNextHop::Address("fd00::1".parse().unwrap()));
+    none_is::<NewNextHop>(&["'::ffff:10.0.0.1'", "'0.0.0.0'", "'224.0.0.5'", "'gw'", "1"]);
 }
 
 #[test]

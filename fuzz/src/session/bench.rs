@@ -42,16 +42,11 @@ struct Ends {
 /// AS 64512, without neighbors.
 pub(crate) fn router() -> Settings {
     Settings {
-        asn: asn(64512),
-        router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap_or_else(|| unreachable!("it is not zero")),
         multipath: 4,
-        select_deferral: Duration::from_secs(180),
-        neighbors: BTreeMap::new(),
-        dynamic_neighbors: BTreeMap::new(),
-        originate: Vec::new(),
-        aggregates: Vec::new(),
-        policies: BTreeMap::new(),
-        stations: Vec::new(),
+        ..Settings::new(
+            asn(64512),
+            BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 1)).unwrap_or_else(|| unreachable!("it is not zero")),
+        )
     }
 }
 
@@ -61,17 +56,7 @@ pub(crate) fn asn(number: u32) -> Asn {
 
 /// One that dials.
 pub(crate) fn neighbor(at: &str, asn: RemoteAs, session: SessionSettings) -> NeighborSettings {
-    NeighborSettings {
-        address: address(at),
-        zone: None,
-        port: 179,
-        local_address: None,
-        passive: true,
-        shutdown: false,
-        via: None,
-        asn,
-        session,
-    }
+    NeighborSettings { passive: true, ..NeighborSettings::new(address(at), asn, session) }
 }
 
 pub(crate) fn address(text: &str) -> IpAddr {

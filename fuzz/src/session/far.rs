@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bgpd::settings::RemoteAs;
-use bgpd::types::{BgpIdentifier, Community, ConnectionId, Families, Family};
+use bgpd::types::{BgpIdentifier, Community, ConnectionId, Family};
 use bgpd::view::SessionState;
 use bgpd::wire::{
     Capability, Context, MAX_MESSAGE, Message, MpNextHop, Open, PathAttributes, RouteRefresh, Update, decode,
@@ -56,18 +56,7 @@ impl Far {
     }
 
     pub(crate) fn context(&self) -> Context {
-        Context {
-            four_octet_as: true,
-            enhanced_refresh: false,
-            internal: self.internal,
-            remote_asn: asn(self.asn),
-            families: Families::ALL,
-            enforce_first_asn: false,
-            max_message: MAX_MESSAGE,
-            max_received: MAX_MESSAGE,
-            paths_sent: Families::NONE,
-            paths_received: Families::NONE,
-        }
+        Context { internal: self.internal, enforce_first_asn: false, ..Context::new(asn(self.asn)) }
     }
 
     pub(crate) fn is_up(&self, bench: &Bench) -> bool {

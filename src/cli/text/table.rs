@@ -148,8 +148,10 @@ pub(in crate::cli) fn advertised(answer: &Advertised) -> String {
     table(header, rows)
 }
 
+/// With OTC, which is like a community: a mark that says how far a route may go.
 fn communities(path: &Path) -> String {
-    let all = path.communities.iter().chain(&path.large_communities).chain(&path.extended_communities);
+    let otc = path.only_to_customer.map(|asn| format!("otc:{asn}"));
+    let all = path.communities.iter().chain(&path.large_communities).chain(&path.extended_communities).chain(&otc);
     or_dash(Some(all.map(String::as_str).collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty()))
 }
 

@@ -28,6 +28,7 @@ fn path(neighbor: &str, next_hop: &str) -> Path {
         communities: vec!["64513:100".into()],
         large_communities: vec![],
         extended_communities: vec![],
+        only_to_customer: None,
         path_id: None,
         age_seconds: 187,
         policy: None,
@@ -110,7 +111,8 @@ fn received_routes_say_why_they_were_not_let_in() {
 
 #[test]
 fn advertised_routes_are_shown_as_they_were_told() {
-    let told = Path { large_communities: vec!["64513:1:2".into()], ..path("homelab", "169.254.64.1") };
+    let large_communities = vec!["64513:1:2".into()];
+    let told = Path { large_communities, only_to_customer: Some(64513), ..path("homelab", "169.254.64.1") };
     let answer = Advertised {
         routes: vec![AdvertisedRoute { prefix: net("10.20.0.0/16"), family: Family::Ipv4, paths: vec![told] }],
         next: None,

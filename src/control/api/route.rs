@@ -97,6 +97,8 @@ pub struct Path {
     pub large_communities: Vec<String>,
     /// EXTENDED COMMUNITIES (RFC 4360): `rt:A:B`, `ro:A:B`, or eight octets in hexadecimal.
     pub extended_communities: Vec<String>,
+    /// OTC (RFC 9234): the AS that has marked it for customers only; null without.
+    pub only_to_customer: Option<u32>,
     /// The identifier of RFC 7911; null without ADD-PATH.
     pub path_id: Option<u32>,
     /// How long this path is as it is.
@@ -218,6 +220,7 @@ impl From<&PathView> for Path {
             communities: texts(&attributes.communities),
             large_communities: texts(&attributes.large_communities),
             extended_communities: texts(&attributes.extended_communities),
+            only_to_customer: attributes.only_to_customer,
             path_id: view.path_id,
             age_seconds: view.age.as_secs(),
             policy: view.policy.as_ref().map(Policy::from),

@@ -45,6 +45,7 @@ fn path() -> PathView {
             communities: vec![Community(64513 << 16 | 100)],
             large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }],
             extended_communities: vec![ExtendedCommunity(0x0002_FC00_0000_0064)],
+            only_to_customer: Some(64512),
             ..PathAttributes::default()
         },
         next_hop: Some("169.254.64.2".parse().unwrap()),
@@ -81,7 +82,7 @@ fn a_route_is_shown_with_every_field() {
             "stale": false, "as_path": [64512, 4_200_000_000_u32], "as_path_text": "64512 4200000000",
             "origin": "incomplete", "next_hop": "169.254.64.2", "local_pref": 200, "med": null,
             "communities": ["64513:100"], "large_communities": ["1:2:3"],
-            "extended_communities": ["rt:64512:100"], "path_id": null, "age_seconds": 61,
+            "extended_communities": ["rt:64512:100"], "only_to_customer": 64512, "path_id": null, "age_seconds": 61,
             "policy": {"name": "from-home", "rule": 1, "line": 42}, "wireguard_peer": "homelab",
         }],
     });

@@ -22,18 +22,7 @@ pub(super) fn asn(number: u32) -> Asn {
 
 /// A speaker without neighbors.
 pub(super) fn settings(asn_number: u32, last_octet: u8) -> Settings {
-    Settings {
-        asn: asn(asn_number),
-        router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, last_octet)).unwrap(),
-        multipath: 8,
-        select_deferral: Duration::from_secs(180),
-        neighbors: BTreeMap::new(),
-        dynamic_neighbors: BTreeMap::new(),
-        originate: Vec::new(),
-        aggregates: Vec::new(),
-        policies: BTreeMap::new(),
-        stations: Vec::new(),
-    }
+    Settings::new(asn(asn_number), BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, last_octet)).unwrap())
 }
 
 /// What tests change before the thread starts.
@@ -41,20 +30,17 @@ impl Settings {
     /// A neighbor of any other AS that accepts and announces everything.
     pub(super) fn neighbor(self, name: &str, address: SocketAddr, change: impl FnOnce(&mut NeighborSettings)) -> Self {
         let mut neighbor = NeighborSettings {
-            address: address.ip(),
-            zone: None,
             port: address.port(),
-            local_address: None,
-            passive: false,
-            shutdown: false,
-            via: None,
-            asn: RemoteAs::External,
-            session: SessionSettings {
-                import: Some(PolicyName::AcceptAll),
-                export: Some(PolicyName::AcceptAll),
-                connect_retry: Duration::from_secs(1),
-                ..SessionSettings::default()
-            },
+            ..NeighborSettings::new(
+                address.ip(),
+                RemoteAs::External,
+                SessionSettings {
+                    import: Some(PolicyName::AcceptAll),
+                    export: Some(PolicyName::AcceptAll),
+                    connect_retry: Duration::from_secs(1),
+                    ..SessionSettings::default()
+                },
+            )
         };
         change(&mut neighbor);
         let mut neighbors = self.neighbors;

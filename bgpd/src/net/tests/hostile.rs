@@ -16,7 +16,7 @@ use crate::settings::{NeighborSettings, Password};
 use crate::speaker::Stop;
 use crate::types::{Community, Families, HoldTime};
 use crate::view::SessionState;
-use crate::wire::{Context, MAX_MESSAGE, PathAttributes, write_keepalive, write_reach};
+use crate::wire::{Context, PathAttributes, write_keepalive, write_reach};
 
 const NEVER_READS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const FLOODS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
@@ -102,18 +102,7 @@ fn flood(to: SocketAddr, done: &AtomicBool) -> usize {
 
 /// Two rounds of a thousand routes, each with its own 900 communities, which are others in the next round.
 fn updates() -> BytesMut {
-    let context = Context {
-        four_octet_as: true,
-        enhanced_refresh: false,
-        internal: false,
-        remote_asn: asn(64602),
-        families: Families::IPV4,
-        enforce_first_asn: true,
-        max_message: MAX_MESSAGE,
-        max_received: MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    };
+    let context = Context { families: Families::IPV4, ..Context::new(asn(64602)) };
     let mut out = BytesMut::new();
     for (number, prefix) in (0..).zip(many_prefixes(1000).chain(many_prefixes(1000))) {
         let attributes = PathAttributes {

@@ -74,18 +74,7 @@ impl RawNeighbor {
 
     /// The next message.
     pub(super) fn hear(&mut self) -> Heard {
-        let context = Context {
-            four_octet_as: true,
-            enhanced_refresh: false,
-            internal: false,
-            remote_asn: asn(64513),
-            families: Families::IPV4,
-            enforce_first_asn: false,
-            max_message: MAX_MESSAGE,
-            max_received: MAX_MESSAGE,
-            paths_sent: Families::NONE,
-            paths_received: Families::NONE,
-        };
+        let context = Context { families: Families::IPV4, enforce_first_asn: false, ..Context::new(asn(64513)) };
         loop {
             if let Some(length) = frame_length(&self.inbox, MAX_MESSAGE).unwrap() {
                 let frame = self.inbox.split_to(length);

@@ -85,10 +85,19 @@ async fn a_session_with_a_password_on_both_sides_comes_up() {
 
 #[tokio::test]
 async fn silence_of_a_neighbor_with_another_password_is_told_as_what_it_may_be() {
-    let (_listening, at) = listener(TWO);
+    let password = |secret: &[u8]| Some(Password(Zeroizing::new(secret.to_vec())));
+    let (listening, at) = listener(TWO);
+    let mut home = Gateway::start(
+        settings(64512, 2).neighbor("aws", SocketAddr::from((ONE, 1)), |neighbor| {
+            neighbor.passive = true;
+            neighbor.session.password = password(b"another");
+        }),
+        vec![listening],
+    );
     let mut aws = Gateway::start(
         settings(64513, 1).neighbor("home", at, |neighbor| {
-            neighbor.session.password = Some(Password(Zeroizing::new(b"secret".to_vec())));
+            neighbor.local_address = Some(ONE.into());
+            neighbor.session.password = password(b"secret");
             neighbor.session.connect_retry = Duration::from_secs(1);
         }),
         Vec::new(),
@@ -96,6 +105,8 @@ async fn silence_of_a_neighbor_with_another_password_is_told_as_what_it_may_be()
     let why = "no connection: no answer within 700ms: it is not reached, or the TCP-MD5 passwords differ";
     let told = |neighbor: &NeighborView| neighbor.last_error.as_ref().is_some_and(|error| error.text == why);
     aws.until(why, |_, neighbors| told(&neighbors[0])).await;
+    let why = "it has not connected: it does not dial, or the TCP-MD5 passwords differ";
+    home.until(why, |_, neighbors| neighbors[0].note.as_deref() == Some(why)).await;
 }
 
 #[tokio::test]

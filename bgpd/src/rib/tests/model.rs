@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use ipnet::IpNet;
@@ -81,18 +80,7 @@ fn asn(number: u32) -> Asn {
 }
 
 fn settings() -> Settings {
-    Settings {
-        asn: asn(64512),
-        router_id: BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 254)).unwrap(),
-        multipath: 8,
-        select_deferral: Duration::from_secs(180),
-        neighbors: BTreeMap::new(),
-        dynamic_neighbors: BTreeMap::new(),
-        originate: Vec::new(),
-        aggregates: Vec::new(),
-        policies: BTreeMap::new(),
-        stations: Vec::new(),
-    }
+    Settings::new(asn(64512), BgpIdentifier::new(Ipv4Addr::new(10, 0, 0, 254)).unwrap())
 }
 
 /// Internal neighbors, so that LOCAL_PREF says which is best.

@@ -56,18 +56,7 @@ fn net(text: &str) -> IpNet {
 
 /// An external neighbor, AS 64512, everything negotiated.
 fn external() -> Context {
-    Context {
-        four_octet_as: true,
-        enhanced_refresh: true,
-        internal: false,
-        remote_asn: asn(64512),
-        families: Families::ALL,
-        enforce_first_asn: true,
-        max_message: MAX_MESSAGE,
-        max_received: MAX_MESSAGE,
-        paths_sent: Families::NONE,
-        paths_received: Families::NONE,
-    }
+    Context { enhanced_refresh: true, ..Context::new(asn(64512)) }
 }
 
 fn internal() -> Context {

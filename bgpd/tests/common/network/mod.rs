@@ -66,6 +66,8 @@ pub(crate) struct Node {
     /// What strangers hear, and whether they still listen.
     pub(crate) heard: HashMap<ConnectionId, BytesMut>,
     pub(crate) closed: BTreeSet<ConnectionId>,
+    /// Strangers that read nothing until their connection is closed.
+    pub(crate) unread_by: BTreeSet<ConnectionId>,
     /// It takes nothing from its neighbors' sockets: they cannot send.
     pub(crate) deaf: bool,
     /// Its host answers nothing of its own.
@@ -129,6 +131,7 @@ impl Network {
             next_hops: BTreeMap::new(),
             heard: HashMap::new(),
             closed: BTreeSet::new(),
+            unread_by: BTreeSet::new(),
             deaf: false,
             mute: false,
             interface: None,
@@ -442,6 +445,7 @@ impl Network {
         match action {
             Action::Connect(connect) => self.dial(index, connect),
             Action::Close { connection } => {
+                self.nodes[index].unread_by.remove(&connection);
                 self.transmit(index, connection);
                 self.nodes[index].closed.insert(connection);
                 if let Some(link) = self.links.remove(&(index, connection)) {
@@ -506,6 +510,9 @@ impl Node {
     }
 
     fn transmit_to_stranger(&mut self, now: Instant, connection: ConnectionId) {
+        if self.unread_by.contains(&connection) {
+            return;
+        }
         self.writable.remove(&connection);
         if let Some(heard) = self.heard.get_mut(&connection) {
             while self.speaker.poll_transmit(now, connection, heard) {}
