@@ -99,6 +99,8 @@ impl Peer for Frr {
 pub(crate) struct Bird(Option<PathBuf>);
 
 const BIRD: &str = "
+log stderr all;
+debug protocols all;
 router id 192.0.2.2;
 protocol device { }
 protocol static { ipv4; route 10.50.0.0/24 unreachable; }
@@ -152,9 +154,10 @@ impl Peer for Bird {
     fn has_route(&self, _: &Lab, kept: bool) -> anyhow::Result<()> {
         let shown = self.ask(&["show", "route", "for", CLIENTS, "all"])?;
         has_all(&shown, &[CLIENTS, "64511"])?;
-        ensure!(kept || !shown.contains("s) [AS64511"), "stale: {shown}"); // (100s): not told again yet
-        let session = self.ask(&["show", "protocols", "vpngw"])?;
+        // It marks no path as stale; until our End-of-RIB it says that all of them are.
+        let session = self.ask(&["show", "protocols", "all", "vpngw"])?;
         ensure!(session.contains("Established") != kept, "{session}");
+        ensure!(session.contains("Neighbor graceful restart active") == kept, "{session}");
         Ok(())
     }
 
