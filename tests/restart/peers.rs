@@ -67,7 +67,7 @@ impl Peer for Frr {
     async fn start(&mut self, lab: &mut Lab, again: bool) {
         match &self.0 {
             Some(frr) if again => lab.frr_daemon(frr, "frr", "edge", "bgpd"),
-            _ => self.0 = Some(lab.frr("frr", "edge", FRR)),
+            _ => self.0 = Some(lab.frr("frr", "edge", FRR).await),
         }
     }
 
