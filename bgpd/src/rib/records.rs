@@ -78,6 +78,7 @@ impl Records {
     }
 
     /// The prefix of a destination whose number is held.
+    #[inline]
     pub(super) fn prefix(&self, id: DestinationId) -> IpNet {
         match family(id) {
             Family::Ipv4 => self.ipv4[place(id)].prefix(),
@@ -96,6 +97,7 @@ impl<A: Copy> Entry<A>
 where
     IpAddr: From<A>,
 {
+    #[inline]
     fn prefix(&self) -> IpNet {
         IpNet::new_assert(self.address.into(), self.record.length)
     }
@@ -105,6 +107,7 @@ where
 impl Index<DestinationId> for Records {
     type Output = Record;
 
+    #[inline]
     fn index(&self, id: DestinationId) -> &Record {
         match family(id) {
             Family::Ipv4 => &self.ipv4[place(id)].record,
@@ -114,6 +117,7 @@ impl Index<DestinationId> for Records {
 }
 
 impl IndexMut<DestinationId> for Records {
+    #[inline]
     fn index_mut(&mut self, id: DestinationId) -> &mut Record {
         match family(id) {
             Family::Ipv4 => &mut self.ipv4[place(id)].record,

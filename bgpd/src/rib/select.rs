@@ -61,8 +61,10 @@ impl Rib {
     /// Decides every touched destination, once. What has changed is appended.
     pub(crate) fn decide(&mut self, changes: &mut Vec<Change>) {
         let mut touched = std::mem::take(&mut self.touched);
+        self.decided += touched.len() as u64;
+        let mut judged = None;
         for due in touched.drain(..) {
-            let (now, again) = self.select(&due);
+            let (now, again) = self.select(&due, &mut judged);
             let had_best = due.best_before.is_some();
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
@@ -103,25 +105,41 @@ impl Rib {
     }
 
     /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
-    fn select(&mut self, due: &Touched) -> (Option<SetId>, bool) {
+    /// `judged`: the set of the last only path, and whether it may be used.
+    fn select(&mut self, due: &Touched, judged: &mut Option<(SetId, bool)>) -> (Option<SetId>, bool) {
         let id = due.destination;
         let flags = self.destinations.lower(id);
         let best = match self.destinations.paths(id) {
-            [] => None,
-            [only] => self.usable(id, *only).map(|_| 0),
+            [] => {
+                self.best.remove(id);
+                return (None, flags & AGAIN != 0);
+            }
+            [only] => {
+                let usable = match *judged {
+                    Some((set, usable)) if set == only.set => usable,
+                    _ => {
+                        let usable = self.usable(id, *only).is_some();
+                        *judged = (!self.has_ceiling(only.set)).then_some((only.set, usable));
+                        usable
+                    }
+                };
+                usable.then_some(0)
+            }
             [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
             _ => self.best_position(id),
         };
-        match best.or_else(|| self.last_resort(id)) {
-            Some(position) => {
-                self.best.insert(id);
-                self.destinations.paths_mut(id)[..=position].rotate_right(1);
+        let best = best.or_else(|| self.last_resort(id)).map(|position| {
+            let paths = &mut self.destinations.paths_mut(id)[..=position];
+            if position > 0 {
+                paths.rotate_right(1);
             }
-            None => {
-                self.best.remove(id);
-            }
-        }
-        (self.best(id), flags & AGAIN != 0)
+            paths[0].set
+        });
+        match best {
+            Some(_) => self.best.insert(id),
+            None => self.best.remove(id),
+        };
+        (best, flags & AGAIN != 0)
     }
 
     /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
@@ -138,6 +156,11 @@ impl Rib {
             (Some(_), None) => true,
             (None, _) => false,
         }
+    }
+
+    /// Whether it depends on the prefix if a path with this set may be used.
+    fn has_ceiling(&self, set: SetId) -> bool {
+        matches!(self.sets.at(set).forward, Forward::To(next_hop) if self.next_hops.at(next_hop).has_ceiling())
     }
 
     /// Where the best path stands.
@@ -263,7 +286,7 @@ impl Rib {
         if source.is_external() && !source.multihop && !chosen_here && !state.connected && !state.tunnel {
             return Some(Ineligible::OffLink(next_hop));
         }
-        (!next_hop.admits(&self.prefix(destination))).then_some(Ineligible::Ceiling(next_hop))
+        (!next_hop.admits(|| self.prefix(destination))).then_some(Ineligible::Ceiling(next_hop))
     }
 
     /// Why the path at `position` among the eligible is not the best.

@@ -27,7 +27,7 @@ pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAtt
 pub use capability::{AddPathFamily, Capability, NextHopEncoding};
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
-pub(crate) use nlri::write_prefix;
+pub(crate) use nlri::prefix_octets;
 pub use nlri::{Destination, Nlri};
 pub use notification::Notification;
 pub use open::Open;
