@@ -47,7 +47,7 @@ impl Destinations {
 
     /// The number of a prefix that has this hash.
     pub(super) fn find_hashed(&self, hash: u64, prefix: &IpNet) -> Option<DestinationId> {
-        self.index.find(hash, |id| self.records.prefix(id) == *prefix)
+        self.index.find(hash, |id| self.records.is(id, prefix))
     }
 
     /// A number for a prefix that has this hash and no number yet.

@@ -86,6 +86,22 @@ impl Records {
         }
     }
 
+    /// Whether a destination whose number is held has this prefix.
+    #[inline]
+    pub(super) fn is(&self, id: DestinationId, prefix: &IpNet) -> bool {
+        match (family(id), prefix) {
+            (Family::Ipv4, IpNet::V4(net)) => {
+                let entry = &self.ipv4[place(id)];
+                entry.address == net.addr().octets() && entry.record.length == net.prefix_len()
+            }
+            (Family::Ipv6, IpNet::V6(net)) => {
+                let entry = &self.ipv6[place(id)];
+                entry.address == net.addr().octets() && entry.record.length == net.prefix_len()
+            }
+            _ => false,
+        }
+    }
+
     /// The numbers of all, in no order that means anything.
     pub(super) fn ids(&self) -> impl Iterator<Item = DestinationId> {
         let ipv4 = self.ipv4.iter().map(|(place, _)| number(place, Family::Ipv4));

@@ -47,6 +47,15 @@ pub(crate) struct Ranking<'a> {
     pub(crate) others: Vec<(Path, Verdict<'a>)>,
 }
 
+/// The last set that was asked about, and whether its paths may be used, for any prefix.
+#[derive(Default)]
+struct Judged {
+    /// Of a best path that another is compared with.
+    best: Option<(SetId, Option<u32>)>,
+    /// Of a path that came.
+    news: Option<(SetId, Option<u32>)>,
+}
+
 impl Rib {
     /// The set of the best path.
     pub(crate) fn best(&self, destination: DestinationId) -> Option<SetId> {
@@ -62,7 +71,7 @@ impl Rib {
     pub(crate) fn decide(&mut self, changes: &mut Vec<Change>) {
         let mut touched = std::mem::take(&mut self.touched);
         self.decided += touched.len() as u64;
-        let mut judged = None;
+        let mut judged = Judged::default();
         for due in touched.drain(..) {
             let (now, again) = self.select(&due, &mut judged);
             let had_best = due.best_before.is_some();
@@ -105,8 +114,7 @@ impl Rib {
     }
 
     /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
-    /// `judged`: the set of the last only path, and whether it may be used.
-    fn select(&mut self, due: &Touched, judged: &mut Option<(SetId, bool)>) -> (Option<SetId>, bool) {
+    fn select(&mut self, due: &Touched, judged: &mut Judged) -> (Option<SetId>, bool) {
         let id = due.destination;
         let flags = self.destinations.lower(id);
         let best = match self.destinations.paths(id) {
@@ -114,18 +122,8 @@ impl Rib {
                 self.best.remove(id);
                 return (None, flags & AGAIN != 0);
             }
-            [only] => {
-                let usable = match *judged {
-                    Some((set, usable)) if set == only.set => usable,
-                    _ => {
-                        let usable = self.usable(id, *only).is_some();
-                        *judged = (!self.has_ceiling(only.set)).then_some((only.set, usable));
-                        usable
-                    }
-                };
-                usable.then_some(0)
-            }
-            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
+            [only] => self.judge(id, *only, &mut judged.news).map(|_| 0),
+            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last, judged) => Some(0),
             _ => self.best_position(id),
         };
         let best = best.or_else(|| self.last_resort(id)).map(|position| {
@@ -144,12 +142,12 @@ impl Rib {
 
     /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
     /// against the best leaves it in its place, whatever MED it has.
-    fn stays_best(&self, due: &Touched, best: Path, last: Path) -> bool {
+    fn stays_best(&self, due: &Touched, best: Path, last: Path, judged: &mut Judged) -> bool {
         if due.best_before != Some(best.set) || due.news != Some(last.set) {
             return false;
         }
         let id = due.destination;
-        match (self.usable(id, best), self.usable(id, last)) {
+        match (self.judge(id, best, &mut judged.best), self.judge(id, last, &mut judged.news)) {
             (Some(metric), Some(other)) => {
                 decision::compare(&self.candidate(best, metric), &self.candidate(last, other)).0.is_lt()
             }
@@ -158,9 +156,17 @@ impl Rib {
         }
     }
 
-    /// Whether it depends on the prefix if a path with this set may be used.
-    fn has_ceiling(&self, set: SetId) -> bool {
-        matches!(self.sets.at(set).forward, Forward::To(next_hop) if self.next_hops.at(next_hop).has_ceiling())
+    /// As [`Rib::usable`], where the path before often had the same set.
+    fn judge(&self, id: DestinationId, path: Path, last: &mut Option<(SetId, Option<u32>)>) -> Option<u32> {
+        if let Some((set, usable)) = *last
+            && set == path.set
+        {
+            return usable;
+        }
+        let usable = self.usable(id, path);
+        let depends_on_prefix = matches!(self.sets.at(path.set).forward, Forward::To(next_hop) if self.next_hops.at(next_hop).has_ceiling());
+        *last = (!depends_on_prefix).then_some((path.set, usable));
+        usable
     }
 
     /// Where the best path stands.
