@@ -197,7 +197,7 @@ fn frr_and_the_gateway_reach_each_other_s_ipv4_over_an_ipv6_link() {
          address-family ipv6 unicast\n  neighbor 2001:db8::1 activate\n exit-address-family\n"
     );
     with_site(&["bgpd", "zebra", "vtysh"], over_ipv6(), async |lab| {
-        let frr = lab.frr("frr", "far", &frr_config);
+        let frr = lab.frr("frr", "far", &frr_config).await;
         lab.start("gateway");
         ipv4_over_ipv6_works(lab).await;
         let told = frr.ask(&format!("show bgp ipv4 unicast {OURS} json")).unwrap();
@@ -254,7 +254,7 @@ fn frr_asks_for_a_refresh_and_gets_its_begin_and_its_end() {
     );
     let site = site(BOTH, config("192.0.2.2", "export = 'accept-all'", ""));
     with_site(&["bgpd", "zebra", "vtysh"], site, async |lab| {
-        let frr = lab.frr("frr", "far", &frr_config);
+        let frr = lab.frr("frr", "far", &frr_config).await;
         lab.start("gateway");
         established(lab).await;
         received(lab, THEIRS).await;
@@ -382,7 +382,7 @@ fn frr_tells_both_of_its_paths_to_a_prefix() {
     };
     let programs = [bird::PROGRAMS, &["bgpd", "zebra", "vtysh"]].concat();
     with_site(&programs, site, async |lab| {
-        lab.frr("frr", "far", frr_config);
+        lab.frr("frr", "far", frr_config).await;
         let _left = Bird::start(lab, "left", &towards_frr("192.0.2.3", 64521)).await;
         let right = Bird::start(lab, "right", &towards_frr("192.0.2.4", 64522)).await;
         lab.start("gateway");

@@ -101,7 +101,7 @@ async fn chosen(frr: &Frr, from: &str) -> Value {
 #[test]
 fn a_gateway_that_is_drained_before_it_stops_loses_nothing() {
     with_site(&PROGRAMS, site(), async |lab| {
-        let frr = lab.frr("frr", "edge", EDGE);
+        let frr = lab.frr("frr", "edge", EDGE).await;
         lab.start_all(&["one", "two"]);
         chosen(&frr, ONE).await;
         eventually("the other way is there", async || path(&frr, TWO)).await;
@@ -169,7 +169,7 @@ fn path_is_gone(frr: &Frr) -> bool {
 #[test]
 fn what_frr_marks_is_used_last_and_told_so() {
     with_site(&PROGRAMS, site(), async |lab| {
-        let frr = lab.frr("frr", "edge", EDGE);
+        let frr = lab.frr("frr", "edge", EDGE).await;
         lab.start_all(&["one", "two"]);
         chosen(&frr, ONE).await;
         let local_pref = async |prefix: &str| {

@@ -149,7 +149,7 @@ async fn beside_the_page(lab: &mut Lab, reader: &Reader, page: &str, title: &str
         }
         (HOME, "6. The edge router") => {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/unifi/bgp.conf");
-            lab.frr("edge", "edge", &fs::read_to_string(file).unwrap());
+            lab.frr("edge", "edge", &fs::read_to_string(file).unwrap()).await;
         }
         _ => {}
     }

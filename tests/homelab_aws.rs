@@ -97,7 +97,7 @@ async fn start(lab: &mut Lab) -> Peers {
 }
 
 async fn start_peers(lab: &mut Lab) -> Peers {
-    let edge = lab.frr("edge", "edge", EDGE);
+    let edge = lab.frr("edge", "edge", EDGE).await;
     let mut cilium = Vec::new();
     for node in &NODES {
         cilium.push(start_cilium(lab, node, &["192.168.2.195", "fd02:2::195"], Families::Own).await);

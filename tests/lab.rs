@@ -11,9 +11,13 @@ use std::time::Duration;
 use anyhow::ensure;
 use common::{DEADLINE, eventually, with_site};
 use vpngw::lab::directory::Directory;
+use vpngw::lab::homelab_aws;
 use vpngw::lab::process::{Process, Signal};
 use vpngw::lab::request::{Fetch, Ping};
 use vpngw::lab::site::{Link, Node, Port, Site, ip, net};
+
+/// How long what has come true is watched.
+const STAYS: Duration = Duration::from_secs(5);
 
 /// Two hosts, a router between them, one of the links a switch.
 fn three_nodes() -> Site {
@@ -148,14 +152,19 @@ impl UserLab {
         std::fs::read_dir(self.temporary.file("tmp")).unwrap().count()
     }
 
-    /// Waits until a namespace has been made and a gateway says something.
-    async fn has_begun(&self) {
-        eventually("the lab's first line", async || {
+    /// Waits until this many things have come true.
+    async fn has_shown(&self, count: usize) {
+        eventually("the lab's lines", async || {
             let output = self.process.output();
-            ensure!(output.contains(" ok "), "{output}");
+            ensure!(output.lines().filter(|line| line.contains(" s  ok ")).count() >= count, "{output}");
             Ok(())
         })
         .await;
+    }
+
+    /// Waits until a namespace has been made and a gateway says something.
+    async fn has_begun(&self) {
+        self.has_shown(1).await;
     }
 }
 
@@ -169,7 +178,10 @@ fn vpngw_lab_shows_the_whole_site_at_work_and_leaves_nothing() {
         return;
     }
     block_on(async {
-        let mut lab = UserLab::start(&["homelab-aws", "--for", "60s"]);
+        let mut lab = UserLab::start(&["homelab-aws"]);
+        lab.has_shown(homelab_aws::site().expectations.len()).await;
+        tokio::time::sleep(STAYS).await;
+        lab.process.signal(Signal::Interrupt).unwrap();
         let status = lab.process.wait(DEADLINE).await.unwrap();
         let output = lab.process.output();
         assert!(status.success(), "{status}\n{output}");
@@ -187,6 +199,20 @@ fn vpngw_lab_shows_the_whole_site_at_work_and_leaves_nothing() {
             let line = output.lines().find(|line| line.starts_with(what));
             assert!(line.is_some_and(|line| line.contains(detail)), "no {detail} in {what} of\n{output}");
         }
+        assert_eq!(lab.files(), 0);
+        lab.nothing_is_left().await;
+    });
+}
+
+#[test]
+fn vpngw_lab_ends_clean_after_its_time_and_says_what_did_not_come_true() {
+    if !common::can_run(&[]) {
+        return;
+    }
+    block_on(async {
+        let mut lab = UserLab::start(&["homelab-aws", "--for", "1ms"]);
+        let status = lab.process.wait(DEADLINE).await.unwrap();
+        assert!(!status.success(), "{}", lab.process.output());
         assert_eq!(lab.files(), 0);
         lab.nothing_is_left().await;
     });

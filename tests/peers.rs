@@ -48,7 +48,7 @@ router bgp 64600
 #[test]
 fn gobgp_tells_frr_a_route_in_each_family_and_takes_it_back() {
     with_site(&["gobgpd", "gobgp", "bgpd", "zebra", "vtysh"], two_routers(), async |lab| {
-        let frr = lab.frr("frr", "left", FRR);
+        let frr = lab.frr("frr", "left", FRR).await;
         let neighbors = [("192.0.2.1", 64600), ("2001:db8::1", 64600)];
         let gobgp = lab
             .gobgp(

@@ -5,7 +5,6 @@ mod common;
 #[path = "restart/peers.rs"]
 mod peers;
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -217,9 +216,4 @@ fn we_restart_beside_bird_and_nothing_is_lost() {
 #[test]
 fn we_restart_beside_gobgp_and_nothing_is_lost() {
     we_restart(&["gobgpd", "gobgp"], GoBgp::default());
-}
-
-/// Standard output of a program that asks a daemon.
-fn asked(command: Command) -> anyhow::Result<String> {
-    common::output(command)
 }

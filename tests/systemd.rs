@@ -113,25 +113,30 @@ async fn keeps_routes(lab: &mut Lab, name: &str, what: impl AsyncFnOnce(&mut Lab
     lab.kill(name).await;
 }
 
-#[test]
-fn the_package_runs_restarts_and_goes_without_losing_or_leaving_a_route() {
-    let Some(package) = package() else { return };
-    with_site(&[&PROGRAMS[..], &["dpkg-deb"]].concat(), site(), async |lab| {
-        let machine = Machine::boot(lab.node("ec2")).await;
-        let before = machine.changed();
-        lab.output("ec2", "sh", &["-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]).unwrap();
-        machine.put(&package, "/tmp/vpngw.deb");
-        apt(&machine, "install /tmp/vpngw.deb");
-        assert_eq!(machine.run("stat -c '%a %U:%G' /etc/vpngw").unwrap().trim(), "2750 root:vpngw");
-        // Without a configuration it is enabled and does not start.
-        assert_eq!(machine.run("systemctl is-enabled vpngw").unwrap().trim(), "enabled");
-        assert_eq!(property(&machine, "ActiveState").unwrap(), "inactive");
-        configure(lab, &machine);
-        lab.start("home");
-        machine.run("systemctl start vpngw").unwrap();
-        works(lab).await;
-        has_no_more_rights_than_it_needs(&machine).await;
+/// Boots a machine, installs the package, and has it work. Returns what the machine had changed before that.
+async fn at_work(lab: &mut Lab, package: &Path) -> (Machine, BTreeSet<PathBuf>) {
+    let machine = Machine::boot(lab.node("ec2")).await;
+    let before = machine.changed();
+    lab.output("ec2", "sh", &["-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]).unwrap();
+    machine.put(package, "/tmp/vpngw.deb");
+    apt(&machine, "install /tmp/vpngw.deb");
+    assert_eq!(machine.run("stat -c '%a %U:%G' /etc/vpngw").unwrap().trim(), "2750 root:vpngw");
+    // Without a configuration it is enabled and does not start.
+    assert_eq!(machine.run("systemctl is-enabled vpngw").unwrap().trim(), "enabled");
+    assert_eq!(property(&machine, "ActiveState").unwrap(), "inactive");
+    configure(lab, &machine);
+    lab.start("home");
+    machine.run("systemctl start vpngw").unwrap();
+    works(lab).await;
+    (machine, before)
+}
 
+#[test]
+fn the_package_runs_and_restarts_without_losing_a_route() {
+    let Some(package) = package() else { return };
+    with_site(&PROGRAMS, site(), async |lab| {
+        let (machine, _) = at_work(lab, &package).await;
+        has_no_more_rights_than_it_needs(&machine).await;
         let kill = "kill -9 $(systemctl show -P MainPID vpngw)";
         for (name, command) in [("a restart", "systemctl restart vpngw"), ("a crash", kill)] {
             let process = running(&machine).await;
@@ -143,6 +148,15 @@ fn the_package_runs_restarts_and_goes_without_losing_or_leaving_a_route() {
             .await;
         }
         a_hung_process_is_replaced(lab, &machine).await;
+        machine.run("vpngw stop --withdraw").unwrap();
+    });
+}
+
+#[test]
+fn the_package_is_upgraded_without_losing_a_route_and_goes_without_leaving_one() {
+    let Some(package) = package() else { return };
+    with_site(&[&PROGRAMS[..], &["dpkg-deb"]].concat(), site(), async |lab| {
+        let (machine, before) = at_work(lab, &package).await;
         an_upgrade_keeps_routes(lab, &machine).await;
 
         // Removed while it runs; what its owner made stays.
@@ -234,7 +248,7 @@ async fn a_hung_process_is_replaced(lab: &mut Lab, machine: &Machine) {
 async fn an_upgrade_keeps_routes(lab: &mut Lab, machine: &Machine) {
     let process = running(machine).await;
     let repack = "cd /tmp && dpkg-deb -R vpngw.deb next && sed -i 's/^Version: .*/&+next/' next/DEBIAN/control \
-                  && dpkg-deb -b next next.deb";
+                  && dpkg-deb -Znone -b next next.deb";
     machine.run(repack).unwrap();
     keeps_routes(lab, "an upgrade", async |lab| {
         apt(machine, "install /tmp/next.deb");

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use vpngw::lab::directory::Directory;
 
-use super::{Lab, output};
+use super::{Lab, eventually, output};
 
 const DAEMONS: &str = "/usr/lib/frr";
 
@@ -18,8 +19,9 @@ pub struct Frr {
 }
 
 impl Lab {
-    /// Starts zebra and bgpd in a node's namespace.
-    pub fn frr(&mut self, name: &str, node: &str, config: &str) -> Frr {
+    /// Starts zebra and bgpd in a node's namespace. A bgpd that finds no zebra tries again only after 10 s; until then it
+    /// knows no address of its own, and tells IPv6 routes with a next hop of IPv4.
+    pub async fn frr(&mut self, name: &str, node: &str, config: &str) -> Frr {
         // FRR gives up root before it opens its sockets: it needs a directory of its own.
         let directory = Directory::create().unwrap();
         let frr = Frr { sockets: directory.path().to_owned() };
@@ -27,6 +29,7 @@ impl Lab {
         for (daemon, text) in [("zebra", ""), ("bgpd", config)] {
             give_to_frr(&directory.write(&format!("{daemon}.conf"), text).unwrap());
             self.frr_daemon(&frr, name, node, daemon);
+            eventually("zebra", async || Ok(UnixStream::connect(frr.zebra())?)).await;
         }
         self.directories.push(directory);
         frr
@@ -37,13 +40,18 @@ impl Lab {
         let file = |name: &str| frr.sockets.join(name);
         let mut command = self.node(node).command(format!("{DAEMONS}/{daemon}"));
         command.arg("--vty_socket").arg(&frr.sockets).args(["--vty_port", "0", "--log", "stdout"]);
-        command.arg("--socket").arg(file("zserv.api")).arg("--config_file").arg(file(&format!("{daemon}.conf")));
+        command.arg("--socket").arg(frr.zebra()).arg("--config_file").arg(file(&format!("{daemon}.conf")));
         command.arg("--pid_file").arg(file(&format!("{daemon}.pid")));
         self.running.run(&format!("{name}-{daemon}"), command).unwrap();
     }
 }
 
 impl Frr {
+    /// Where zebra listens for the others.
+    fn zebra(&self) -> PathBuf {
+        self.sockets.join("zserv.api")
+    }
+
     /// What `vtysh` prints as JSON; the command must end with `json`.
     pub fn ask(&self, command: &str) -> anyhow::Result<Value> {
         Ok(serde_json::from_str(&self.vtysh(&[command])?)?)

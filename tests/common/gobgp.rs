@@ -71,17 +71,17 @@ impl Settings<'_> {
 impl Lab {
     /// Starts `gobgpd` in a node's namespace and waits until it takes commands.
     pub async fn gobgp(&mut self, name: &str, node: &str, settings: &Settings<'_>) -> GoBgp {
-        self.gobgpd(name, node, &settings.text(), "debug").await
+        self.gobgpd(name, node, &settings.text(), &["--log-level=debug"]).await
     }
 
-    /// The same with a configuration of any kind; it logs every route where `level` is `debug`.
-    pub async fn gobgpd(&mut self, name: &str, node: &str, config: &str, level: &str) -> GoBgp {
+    /// The same with a configuration and options of any kind.
+    pub async fn gobgpd(&mut self, name: &str, node: &str, config: &str, options: &[&str]) -> GoBgp {
         let config = self.file(&format!("{name}.toml"), config);
         let socket = self.running.directory().file(&format!("{name}.api"));
         // One that was killed has left it, and the next one does not take it over.
         let _ = std::fs::remove_file(&socket);
         let mut command = self.node(node).command("gobgpd");
-        command.arg("--config-file").arg(config).args(["--log-level", level, "--log-plain", "--pprof-disable"]);
+        command.arg("--config-file").arg(config).args(["--log-plain", "--pprof-disable"]).args(options);
         command.arg(format!("--api-hosts=unix://{}", socket.display()));
         self.running.run(name, command).unwrap();
         let gobgp = GoBgp { socket };

@@ -28,7 +28,7 @@ fn site() -> Site {
 fn the_edge_learns_the_vpc_alone_and_tells_nothing() {
     with_site(&["bgpd", "zebra", "vtysh"], site(), async |lab| {
         lab.start_all(&["home", "ec2"]);
-        let edge = lab.frr("edge", "edge", &text("unifi/bgp.conf"));
+        let edge = lab.frr("edge", "edge", &text("unifi/bgp.conf")).await;
         eventually("the edge's routes", async || {
             let found: BTreeSet<IpNet> = lab.ip_routes("edge", "bgp")?.into_keys().collect();
             ensure!(found == nets(&["10.20.0.0/16", "10.20.128.0/20"]).into_iter().collect(), "{found:?}");

@@ -1,6 +1,5 @@
 //! The daemons of the field at the edge, with graceful restart switched on: how they start and end, and what they show.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -8,8 +7,9 @@ use anyhow::{Context as _, ensure};
 use vpngw::lab::process::Signal;
 
 use crate::common::frr::Frr as RunningFrr;
-use crate::common::{DEADLINE, Lab, eventually};
-use crate::{CLIENTS, SERVICES, asked};
+use crate::common::gobgp::GoBgp as RunningGoBgp;
+use crate::common::{DEADLINE, Lab, eventually, output};
+use crate::{CLIENTS, SERVICES};
 
 /// How a daemon ends.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ impl Peer for Frr {
     async fn start(&mut self, lab: &mut Lab, again: bool) {
         match &self.0 {
             Some(frr) if again => lab.frr_daemon(frr, "frr", "edge", "bgpd"),
-            _ => self.0 = Some(lab.frr("frr", "edge", FRR)),
+            _ => self.0 = Some(lab.frr("frr", "edge", FRR).await),
         }
     }
 
@@ -99,6 +99,8 @@ impl Peer for Frr {
 pub(crate) struct Bird(Option<PathBuf>);
 
 const BIRD: &str = "
+log stderr all;
+debug protocols all;
 router id 192.0.2.2;
 protocol device { }
 protocol static { ipv4; route 10.50.0.0/24 unreachable; }
@@ -117,7 +119,7 @@ impl Bird {
     fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("birdc");
         command.arg("-s").arg(self.0.as_ref().context("it was not started")?).args(words);
-        asked(command)
+        output(command)
     }
 }
 
@@ -152,9 +154,10 @@ impl Peer for Bird {
     fn has_route(&self, _: &Lab, kept: bool) -> anyhow::Result<()> {
         let shown = self.ask(&["show", "route", "for", CLIENTS, "all"])?;
         has_all(&shown, &[CLIENTS, "64511"])?;
-        ensure!(kept || !shown.contains("s) [AS64511"), "stale: {shown}"); // (100s): not told again yet
-        let session = self.ask(&["show", "protocols", "vpngw"])?;
+        // It marks no path as stale; until our End-of-RIB it says that all of them are.
+        let session = self.ask(&["show", "protocols", "all", "vpngw"])?;
         ensure!(session.contains("Established") != kept, "{session}");
+        ensure!(session.contains("Neighbor graceful restart active") == kept, "{session}");
         Ok(())
     }
 
@@ -167,7 +170,7 @@ impl Peer for Bird {
 }
 
 #[derive(Default)]
-pub(crate) struct GoBgp(Option<PathBuf>);
+pub(crate) struct GoBgp(Option<RunningGoBgp>);
 
 const GOBGP: &str = "
 [global.config]
@@ -194,28 +197,17 @@ const GOBGP: &str = "
 
 impl GoBgp {
     fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new("gobgp");
-        let socket = self.0.as_ref().context("it was not started")?;
-        command.arg(format!("--target=unix://{}", socket.display())).args(words);
-        asked(command)
+        self.0.as_ref().context("it was not started")?.run(words)
     }
 }
 
 impl Peer for GoBgp {
     async fn start(&mut self, lab: &mut Lab, again: bool) {
-        let config = lab.file("gobgp.toml", GOBGP);
-        let socket = lab.running.directory().file("gobgp.api");
-        let _ = fs::remove_file(&socket); // one that was killed leaves it, and the next does not start then
-        let mut command = lab.node("edge").command("gobgpd");
-        command.arg("--config-file").arg(config).args(["--log-level=debug", "--log-plain", "--pprof-disable"]);
-        command.arg(format!("--api-hosts=unix://{}", socket.display()));
-        if again {
-            command.arg("--graceful-restart");
-        }
-        lab.running.run("gobgp", command).unwrap();
-        self.0 = Some(socket);
+        let options = ["--log-level=debug", "--graceful-restart"];
+        let gobgp = lab.gobgpd("gobgp", "edge", GOBGP, &options[..1 + usize::from(again)]).await;
         // It dials only after a while: this is what it knows by then.
-        eventually("gobgp", async || self.ask(&["global", "rib", "add", SERVICES])).await;
+        gobgp.announce(SERVICES);
+        self.0 = Some(gobgp);
     }
 
     async fn end(&mut self, lab: &mut Lab, how: Ends) {

@@ -38,7 +38,7 @@ impl Daemon for Frr {
     async fn start(lab: &mut Lab, node: &str, settings: &Settings) -> Self {
         let name = format!("{node}-frr");
         let log = lab.running.directory().file(&format!("{name}-bgpd.log"));
-        let frr = Self { settings: settings.clone(), frr: lab.frr(&name, node, &text(settings)), log, name };
+        let frr = Self { settings: settings.clone(), frr: lab.frr(&name, node, &text(settings)).await, log, name };
         eventually("FRR", async || frr.frr.vtysh(&["show bgp summary"])).await;
         frr
     }

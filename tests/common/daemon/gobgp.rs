@@ -41,7 +41,7 @@ impl Daemon for GoBgp {
 
     async fn start(lab: &mut Lab, node: &str, settings: &Settings) -> Self {
         let process = format!("{node}-gobgp");
-        let gobgp = lab.gobgpd(&process, node, &text(settings), "info").await;
+        let gobgp = lab.gobgpd(&process, node, &text(settings), &["--log-level=info"]).await;
         let table = lab.running.directory().file(&format!("{process}.mrt"));
         let log = table.with_extension("log");
         let daemon = Self { settings: settings.clone(), gobgp, table, log, process };

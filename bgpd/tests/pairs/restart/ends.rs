@@ -98,12 +98,7 @@ fn settings_that_need_another_session_keep_the_routes_of_the_same_neighbor() {
     assert_eq!(left.hear(&mut network), ["notification 6/6 Cease/Other Configuration Change"]);
     network.run_for(SECOND);
     assert_eq!(stale(&network), TWO);
-    let mut left = super::left(&mut network);
-    tell(&mut network, &mut left, &TWO);
-    left.end_of_rib(&mut network, &Family::ALL);
-    network.run_for(SECOND);
-    assert_eq!((kept(&network).len(), stale(&network).len()), (2, 0));
-    assert_eq!(right.hear(&mut network), [""; 0]);
+    comes_back_unchanged(&mut network, &mut right);
 }
 
 #[test]

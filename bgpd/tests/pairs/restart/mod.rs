@@ -75,6 +75,16 @@ fn settled() -> (Network, Raw, Raw) {
     settled_with(gateway(), restart())
 }
 
+/// The left neighbor is back and tells the same, and nobody notices.
+fn comes_back_unchanged(network: &mut Network, right: &mut Raw) {
+    let mut left = left(network);
+    tell(network, &mut left, &TWO);
+    left.end_of_rib(network, &Family::ALL);
+    network.run_for(SECOND);
+    assert_eq!((kept(network).len(), stale(network).len()), (2, 0));
+    assert_eq!(right.hear(network), [""; 0]);
+}
+
 /// Prefixes that the FIB has.
 fn kept(network: &Network) -> Vec<String> {
     network.fib(GATEWAY).into_keys().collect()

@@ -69,12 +69,7 @@ fn a_tunnel_that_comes_back_in_time_changes_nothing() {
     tunnel(&mut network, false);
     network.run_for(RESTART_TIME / 2);
     tunnel(&mut network, true);
-    let mut left = left(&mut network);
-    tell(&mut network, &mut left, &TWO);
-    left.end_of_rib(&mut network, &Family::ALL);
-    network.run_for(SECOND);
-    assert_eq!((kept(&network).len(), stale(&network).len()), (2, 0));
-    assert_eq!(right.hear(&mut network), [""; 0]);
+    comes_back_unchanged(&mut network, &mut right);
 }
 
 #[test]
