@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgpd::Speaker;
+use bgpd::monitor::Watch;
 use bgpd::mrt::Collector;
-use bgpd::net::Bgp;
+use bgpd::net::{Bgp, Monitor};
 use bgpd::speaker::{ALL, Command, CommandError, Slice};
 use bgpd::types::Asn;
 use bgpd::view::{NeighborView, RouteView, SessionState};
@@ -210,6 +211,11 @@ impl Handle {
     /// The configuration files as read.
     pub fn config(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Begins to watch; `None`: there are too many who do, or there is no speaker.
+    pub async fn monitor(&self, watch: Watch) -> Option<Monitor> {
+        self.bgp.as_ref()?.monitor(watch).await
     }
 
     /// A command for a neighbor (name or address), or for all.

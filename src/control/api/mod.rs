@@ -5,6 +5,7 @@
 
 mod fib;
 mod gateway;
+mod monitor;
 mod neighbor;
 mod peer;
 mod route;
@@ -25,6 +26,8 @@ pub use gateway::{
     ConfigFile, ConfigFiles, Event, Events, FibCounts, Health, Readiness, RouteCounts, Router, SessionCounts, Status,
     Stop, StopRoutes, TunnelCounts,
 };
+pub(crate) use monitor::lines;
+pub use monitor::{Line, Record, RecordLine, RouteChange, RouteLine, SessionChange, SessionLine};
 pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
 pub use peer::{Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};

@@ -9,22 +9,21 @@ use std::net;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Response;
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::body::Body;
 use super::request::Request;
 use super::server::serve_with;
 use super::{Access, Client, Listener, api, segment};
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Body>;
 
 fn answer(status: u16, body: &impl serde::Serialize) -> Answer {
-    let body = Full::from(serde_json::to_vec(body).unwrap());
+    let body = Body::from(serde_json::to_vec(body).unwrap());
     Response::builder().status(status).body(body).unwrap()
 }
 
@@ -111,7 +110,7 @@ async fn an_answer_of_another_kind_is_an_error() {
 async fn a_command_is_sent_with_its_body() {
     let scratch = served(|request| {
         assert_eq!(format!("{request:?}"), r#"Command { neighbor: "a/b", command: Disable(Some("bye")) }"#);
-        ready(Response::builder().status(204).body(Full::default()).unwrap())
+        ready(Response::builder().status(204).body(Body::from(Vec::new())).unwrap())
     });
     let body = api::Disable { message: Some("bye".into()) };
     Client::new(socket(&scratch)).post_with(&format!("/v1/neighbors/{}/disable", segment("a/b")), &body).await.unwrap();
