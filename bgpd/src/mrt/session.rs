@@ -55,7 +55,13 @@ impl MessageKind {
 }
 
 /// A session is in another state.
-pub(crate) fn write_state_change(at: Duration, ends: &Ends, before: SessionState, now: SessionState, out: &mut BytesMut) {
+pub(crate) fn write_state_change(
+    at: Duration,
+    ends: &Ends,
+    before: SessionState,
+    now: SessionState,
+    out: &mut BytesMut,
+) {
     write(at, STATE_CHANGE_AS4, out, |out| {
         write_ends(ends, false, out);
         out.put_u16(code(before));

@@ -20,6 +20,7 @@ mod hold_times;
 mod hostile;
 mod import;
 mod limits;
+mod monitors;
 mod mrt;
 mod own;
 mod policy;

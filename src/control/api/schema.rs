@@ -7,7 +7,9 @@ use std::{env, fs};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use super::{Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, Routes, Status};
+use super::{
+    Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, RouteLine, Routes, SessionLine, Status,
+};
 
 #[test]
 fn the_schemas_in_docs_are_those_of_the_types() {
@@ -23,8 +25,8 @@ fn the_schemas_in_docs_are_those_of_the_types() {
     }
 }
 
-/// The word after `show`, and the schema of what `--json` then prints.
-fn schemas() -> [(&'static str, Schema); 10] {
+/// The word after `show`, or `monitor-` and that after `monitor`, and the schema of what `--json` then prints.
+fn schemas() -> [(&'static str, Schema); 12] {
     [
         ("status", schema::<Status>("vpngw show status --json")),
         ("routes", schema::<Routes>("vpngw show routes --json")),
@@ -35,6 +37,8 @@ fn schemas() -> [(&'static str, Schema); 10] {
         ("peers", schema::<Peers>("vpngw show peers --json")),
         ("fib", schema::<Fib>("vpngw show fib --json")),
         ("events", schema::<Events>("vpngw show events --json")),
+        ("monitor-sessions", schema::<SessionLine>("a line of vpngw monitor sessions --json")),
+        ("monitor-routes", schema::<RouteLine>("a line of vpngw monitor routes --json")),
         ("config", schema::<ConfigFiles>("vpngw show config --json")),
     ]
 }
