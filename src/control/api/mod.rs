@@ -1,6 +1,7 @@
 //! The JSON of the control API: what `vpngw show … --json` prints and what every client reads back.
 //!
-//! Field names are a promise: they are added, never renamed. `docs/schema` is made from these types. Each file has
+//! Field names are a promise: they are added, never renamed. Each answer has a default, so that a client also reads the
+//! answers of an older gateway, which lack what was added since. `docs/schema` is made from these types. Each file has
 //! its types first, then how they are made from what the engines show.
 
 mod fib;
@@ -36,6 +37,7 @@ pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRou
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Table<R> {
     /// In the order of their prefixes.
+    #[serde(default = "Vec::new")]
     pub routes: Vec<R>,
     /// The last prefix of this slice, where more follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,10 +55,11 @@ pub type Advertised = Table<AdvertisedRoute>;
 pub type Fib = Table<FibRoute>;
 
 /// An address family, unicast.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Family {
+    #[default]
     Ipv4,
     Ipv6,
 }

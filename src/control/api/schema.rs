@@ -5,6 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 
 use super::{
@@ -45,7 +46,10 @@ fn schemas() -> [(&'static str, Schema); 12] {
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
     // What is written, not what is read: every field is there, and those without a value are null.
-    let mut schema = SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>();
+    // The defaults are for those that read.
+    let without_defaults = RecursiveTransform(|schema: &mut Schema| drop(schema.remove("default")));
+    let settings = SchemaSettings::default().for_serialize().with_transform(without_defaults);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
     schema
 }
