@@ -37,7 +37,7 @@ pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRou
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Table<R> {
     /// In the order of their prefixes.
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::<R>::new")]
     pub routes: Vec<R>,
     /// The last prefix of this slice, where more follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod limits;
+mod monitors;
 mod requests;
 
 use std::future::{Ready, ready};
