@@ -231,7 +231,7 @@ impl AdjRibOut {
                 return None;
             };
             dump.cursor = found + 1;
-            if dump.families == Families::ALL || dump.families.contains(Family::of(&rib.prefix(found))) {
+            if dump.families == Families::ALL || dump.families.contains(rib.family(found)) {
                 return Some(found);
             }
             *passed += 1;

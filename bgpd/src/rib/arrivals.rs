@@ -1,8 +1,8 @@
 //! What neighbors say of prefixes, taken in by the dozen.
 //!
-//! A prefix is three loads from memory that is not in the cache: two of the hash table, and the record. One after the
-//! other they are most of what a route costs; side by side they are a tenth of that. So prefixes wait until there are 64
-//! of them: all are looked up first, and then each is done.
+//! A prefix is two loads from memory that is not in the cache: a line of the hash table, and the record. One after the
+//! other they are most of what a route costs; side by side they are a tenth of that. So the line is fetched when a prefix
+//! comes, and it waits until there are 64: then all are looked up, and then each is done.
 
 use ipnet::IpNet;
 
@@ -15,6 +15,8 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     prefix: IpNet,
+    /// Of the prefix.
+    hash: u64,
     news: News,
 }
 
@@ -36,6 +38,12 @@ pub(super) struct Arrivals {
     found: Vec<Option<DestinationId>>,
 }
 
+impl Arrivals {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
 impl Rib {
     /// Takes the path of `source` away, the one with this identifier where it tells several; at the latest with
     /// [`Rib::take_in`].
@@ -54,7 +62,8 @@ impl Rib {
             self.take_in();
         }
         (self.arrivals.source, self.arrivals.since) = (source, since);
-        self.arrivals.waiting.push(Arrival { prefix, news });
+        let hash = self.destinations.fetch(&prefix);
+        self.arrivals.waiting.push(Arrival { prefix, hash, news });
     }
 
     /// Takes in all that has arrived: nothing else may look at the paths before.
@@ -63,15 +72,19 @@ impl Rib {
             return;
         }
         let Arrivals { source, since, mut waiting, mut found } = std::mem::take(&mut self.arrivals);
-        found.extend(waiting.iter().map(|arrival| self.destinations.find(&arrival.prefix)));
-        for (Arrival { prefix, news }, found) in waiting.drain(..).zip(found.drain(..)) {
+        let Rib { destinations, .. } = self;
+        found.extend(waiting.iter().map(|Arrival { prefix, hash, .. }| destinations.find_hashed(*hash, prefix)));
+        for (Arrival { prefix, hash, news }, found) in waiting.drain(..).zip(found.drain(..)) {
             match (found, news) {
                 (Some(destination), News::Announced(set)) => self.renew(source, destination, set, since),
                 (Some(destination), News::Withdrawn(path_id)) => {
                     self.take_path(source, path_id, destination);
                 }
                 // It was not there before this batch; it may be by now.
-                (None, News::Announced(set)) => self.announce(source, prefix, set, since),
+                (None, News::Announced(set)) => {
+                    let destination = self.destinations.find_or_insert(hash, prefix);
+                    self.renew(source, destination, set, since);
+                }
                 (None, News::Withdrawn(path_id)) => self.retract(source, path_id, &prefix),
             }
         }

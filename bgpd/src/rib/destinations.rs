@@ -7,29 +7,7 @@ use ipnet::IpNet;
 
 use super::hash::{Index, Seed};
 use super::paths::{Blocks, Path};
-use super::slab::Slab;
-
-/// The number of a destination.
-pub(crate) type DestinationId = u32;
-
-/// A prefix with everything that is known of it.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    /// The prefix, host bits cleared.
-    pub(crate) prefix: IpNet,
-    flags: u8,
-    paths: Paths,
-    /// The one path; of more, the number of their block, and how many.
-    path: Path,
-}
-
-/// How many paths there are. Nearly every prefix has one only.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Paths {
-    None,
-    One,
-    Many,
-}
+use super::records::{DestinationId, Paths, Records};
 
 /// A decision is due.
 pub(super) const TOUCHED: u8 = 1;
@@ -38,33 +16,10 @@ pub(super) const ANEW: u8 = 2;
 /// Neighbors hear of the decision even where the best path stays.
 pub(super) const AGAIN: u8 = 4;
 
-impl Destination {
-    fn new(prefix: IpNet) -> Self {
-        Self { prefix, flags: 0, paths: Paths::None, path: Path::default() }
-    }
-
-    /// Sets flags; what they were.
-    pub(super) fn raise(&mut self, flags: u8) -> u8 {
-        let before = self.flags;
-        self.flags |= flags;
-        before
-    }
-
-    /// Clears all flags; what they were.
-    pub(super) fn lower(&mut self) -> u8 {
-        std::mem::take(&mut self.flags)
-    }
-
-    /// Whether there is no path.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.paths == Paths::None
-    }
-}
-
 /// Every destination.
 #[derive(Debug)]
 pub(crate) struct Destinations {
-    records: Slab<Destination>,
+    records: Records,
     blocks: Blocks,
     index: Index,
     seed: Seed,
@@ -75,22 +30,33 @@ pub(crate) struct Destinations {
 impl Destinations {
     /// None yet. The seed keeps neighbors from choosing prefixes that collide.
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { records: Slab::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
+        Self { records: Records::default(), blocks: Blocks::default(), index: Index::default(), seed, over: Vec::new() }
     }
 
     /// The number of a prefix.
     pub(crate) fn find(&self, prefix: &IpNet) -> Option<DestinationId> {
-        self.index.find(self.seed.prefix(prefix), |id| self.records[id].prefix == *prefix)
+        self.find_hashed(self.seed.prefix(prefix), prefix)
     }
 
-    /// The number of a prefix, a new one if it has none.
-    pub(crate) fn find_or_insert(&mut self, prefix: IpNet) -> DestinationId {
-        let hash = self.seed.prefix(&prefix);
-        if let Some(id) = self.index.find(hash, |id| self.records[id].prefix == prefix) {
+    /// The hash of a prefix, which is about to be looked for.
+    pub(super) fn fetch(&self, prefix: &IpNet) -> u64 {
+        let hash = self.seed.prefix(prefix);
+        self.index.fetch(hash);
+        hash
+    }
+
+    /// The number of a prefix that has this hash.
+    pub(super) fn find_hashed(&self, hash: u64, prefix: &IpNet) -> Option<DestinationId> {
+        self.index.find(hash, |id| self.records.prefix(id) == *prefix)
+    }
+
+    /// The number of a prefix that has this hash, a new one if it has none.
+    pub(crate) fn find_or_insert(&mut self, hash: u64, prefix: IpNet) -> DestinationId {
+        if let Some(id) = self.find_hashed(hash, &prefix) {
             return id;
         }
-        let id = self.records.insert(Destination::new(prefix));
-        self.index.insert(hash, id, |id| self.seed.prefix(&self.records[id].prefix));
+        let id = self.records.insert(prefix);
+        self.index.insert(hash, id);
         id
     }
 
@@ -152,10 +118,8 @@ impl Destinations {
     /// the cache misses overlap.
     pub(crate) fn remove_all(&mut self, over: impl Iterator<Item = DestinationId>) {
         let mut found = std::mem::take(&mut self.over);
-        found.extend(over.filter_map(|id| {
-            let hash = self.seed.prefix(&self.records.get(id)?.prefix);
-            Some((hash, self.index.find(hash, |found| found == id)?))
-        }));
+        let over = over.filter(|id| self.records.contains(*id));
+        found.extend(over.map(|id| (self.fetch(&self.records.prefix(id)), id)));
         for (hash, id) in found.drain(..) {
             self.records.remove(id);
             self.index.remove(hash, id);
@@ -165,22 +129,34 @@ impl Destinations {
 
     /// Whether the number is somebody's.
     pub(crate) fn contains(&self, id: DestinationId) -> bool {
-        self.records.get(id).is_some()
+        self.records.contains(id)
     }
 
-    /// A destination whose number is held.
-    pub(crate) fn at(&self, id: DestinationId) -> &Destination {
-        &self.records[id]
+    /// The prefix.
+    pub(crate) fn prefix(&self, id: DestinationId) -> IpNet {
+        self.records.prefix(id)
     }
 
-    /// A destination whose number is held.
-    pub(crate) fn at_mut(&mut self, id: DestinationId) -> &mut Destination {
-        &mut self.records[id]
+    /// Whether there is no path.
+    pub(crate) fn is_empty(&self, id: DestinationId) -> bool {
+        self.records[id].paths == Paths::None
+    }
+
+    /// Sets flags; what they were.
+    pub(super) fn raise(&mut self, id: DestinationId, flags: u8) -> u8 {
+        let before = self.records[id].flags;
+        self.records[id].flags = before | flags;
+        before
+    }
+
+    /// Clears all flags; what they were.
+    pub(super) fn lower(&mut self, id: DestinationId) -> u8 {
+        std::mem::take(&mut self.records[id].flags)
     }
 
     /// All, in no order that means anything.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (DestinationId, &Destination)> {
-        self.records.iter()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DestinationId> {
+        self.records.ids()
     }
 }
 
@@ -189,15 +165,14 @@ impl Destinations {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_record_stays_within_its_memory() {
-        assert!(size_of::<Option<Destination>>() <= 28, "{} octets a prefix", size_of::<Option<Destination>>());
+    fn number(destinations: &mut Destinations, prefix: IpNet) -> DestinationId {
+        destinations.find_or_insert(destinations.fetch(&prefix), prefix)
     }
 
     #[test]
     fn paths_keep_their_order_when_one_goes() {
         let mut destinations = Destinations::new(Seed::new(3));
-        let id = destinations.find_or_insert("10.0.0.0/8".parse().unwrap());
+        let id = number(&mut destinations, "10.0.0.0/8".parse().unwrap());
         let path = |set| Path { set, since: 0 };
         (0..3).for_each(|set| destinations.push_path(id, path(set)));
         destinations.remove_path(id, 1);
@@ -213,12 +188,12 @@ mod tests {
         let mut destinations = Destinations::new(Seed::new(3));
         let [short, long, other]: [IpNet; 3] =
             ["10.0.0.0/8", "10.0.0.0/9", "a00::/8"].map(|text| text.parse().unwrap());
-        let id = destinations.find_or_insert(short);
-        assert_ne!(destinations.find_or_insert(long), id);
-        assert_ne!(destinations.find_or_insert(other), id);
-        assert_eq!(destinations.find_or_insert(short), id);
+        let id = number(&mut destinations, short);
+        assert_ne!(number(&mut destinations, long), id);
+        assert_ne!(number(&mut destinations, other), id);
+        assert_eq!(number(&mut destinations, short), id);
         destinations.remove_all([id].into_iter());
         assert_eq!(destinations.find(&short), None);
-        assert_eq!(destinations.iter().count(), 2);
+        assert_eq!(destinations.ids().count(), 2);
     }
 }

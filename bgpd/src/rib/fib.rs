@@ -50,7 +50,7 @@ impl Rib {
             let was_told =
                 if choice.is_some() { !self.fib.told.insert(destination) } else { self.fib.told.remove(destination) };
             if choice.is_some() || was_told {
-                changes.push(FibChange { prefix: self.destinations.at(destination).prefix, choice });
+                changes.push(FibChange { prefix: self.prefix(destination), choice });
             }
         }
         changes
@@ -77,7 +77,6 @@ impl Rib {
     /// What the FIB shall have for a destination.
     fn choice(&self, id: DestinationId) -> Option<FibChoice> {
         self.best(id)?;
-        let destination = self.destinations.at(id);
         let eligible = self.eligible(id);
         let (_, best) = eligible.first()?;
         let mut choice = match self.sets.at(best.set).own() {
@@ -88,7 +87,7 @@ impl Rib {
             }
             None => self.learned_choice(&eligible),
         };
-        if let Some(reason) = never_installed(&destination.prefix) {
+        if let Some(reason) = never_installed(&self.prefix(id)) {
             choice = FibChoice { not_installed: Some(reason), accepted: choice.accepted, ..FibChoice::default() };
         }
         Some(choice)

@@ -1,48 +1,157 @@
-//! Numbers found by what they stand for: a hash table of `u32` in shards.
+//! Numbers found by what they stand for: a hash table of `u32`, in shards, in cache lines.
 //!
-//! One big table stops for tens of milliseconds when it grows. Shards of unequal weight grow one after the other,
-//! each for well under a millisecond at a million entries. The hash is seeded: a neighbor cannot choose prefixes or
-//! attributes that collide.
+//! What stands behind a number lies elsewhere, so a search costs one cache line here and, where the tags agree, one there
+//! (after Facebook's F14). Tags are long enough to say where a number belongs in a larger table: growing looks at nothing
+//! else. One big table would still stop for milliseconds then; shards of unequal weight grow one after the other. The hash
+//! is seeded: a neighbor cannot choose prefixes or attributes that collide.
 
-use hashbrown::HashTable;
 use ipnet::IpNet;
 
 const SHARDS: usize = 256;
+/// Numbers in a line.
+const LINE: usize = 10;
+/// So many of these on average are in use when a shard grows,
+const FULL: usize = 8;
+/// unless it has so many lines, one for each tag: then there are a hundred million numbers.
+const LINES: usize = 1 << u16::BITS;
 
 /// Numbers by hash. What they stand for lies elsewhere.
 #[derive(Debug)]
 pub(crate) struct Index {
-    shards: Vec<HashTable<u32>>,
+    shards: Vec<Shard>,
+}
+
+/// A hash table of its own.
+#[derive(Debug, Default)]
+struct Shard {
+    /// None, or a power of two.
+    lines: Vec<Line>,
+    len: usize,
+}
+
+/// A cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Line {
+    ids: [u32; LINE],
+    tags: Tags,
+}
+
+/// Which of a line's numbers are worth a look.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tags {
+    /// Of each number's hash, or 0 where there is none. The lowest bits say which line it belongs to.
+    tags: [u16; LINE],
+    /// How many numbers went on to the next line, because this one was full; `u16::MAX` is never taken back.
+    sent_on: u16,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| HashTable::new()).collect() }
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 }
 
 impl Index {
-    /// The number under `hash` that `is_it` knows.
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.shards[shard(hash)].find(hash, |id| is_it(*id)).copied()
+    /// Brings the line of a hash into the cache: of many, asked for one after the other, the cache misses overlap.
+    pub(crate) fn fetch(&self, hash: u64) {
+        let lines = &self.shards[shard(hash)].lines;
+        let line = lines.get(usize::from(tag(hash)) & lines.len().wrapping_sub(1));
+        std::hint::black_box(line.map(|line| line.tags.sent_on));
     }
 
-    /// Puts a number in that is not there yet; `hash_of` finds the hashes of others when the shard grows.
-    pub(crate) fn insert(&mut self, hash: u64, id: u32, hash_of: impl Fn(u32) -> u64) {
-        self.shards[shard(hash)].insert_unique(hash, id, |id| hash_of(*id));
+    /// The number under `hash` that `is_it` knows.
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let lines = &self.shards[shard(hash)].lines;
+        for at in places(lines.len(), tag(hash)) {
+            let Line { ids, tags } = &lines[at];
+            if let Some(id) = tags.equal_to(tag(hash)).map(|place| ids[place]).find(|id| is_it(*id)) {
+                return Some(id);
+            }
+            if tags.sent_on == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Puts a number in that is not there yet.
+    pub(crate) fn insert(&mut self, hash: u64, id: u32) {
+        let shard = &mut self.shards[shard(hash)];
+        if shard.len == shard.lines.len() * FULL && shard.lines.len() < LINES {
+            shard.grow();
+        }
+        shard.insert(tag(hash), id);
     }
 
     /// Takes a number out.
     pub(crate) fn remove(&mut self, hash: u64, id: u32) {
-        if let Ok(entry) = self.shards[shard(hash)].find_entry(hash, |found| *found == id) {
-            entry.remove();
+        self.shards[shard(hash)].remove(tag(hash), id);
+    }
+}
+
+impl Shard {
+    fn grow(&mut self) {
+        let lines = vec![Line::default(); (2 * self.lines.len()).max(1)];
+        self.len = 0;
+        for Line { ids, tags } in std::mem::replace(&mut self.lines, lines) {
+            let used = ids.into_iter().zip(tags.tags).filter(|(_, tag)| *tag != 0);
+            used.for_each(|(id, tag)| self.insert(tag, id));
+        }
+    }
+
+    fn insert(&mut self, tag: u16, id: u32) {
+        for at in places(self.lines.len(), tag) {
+            let Line { ids, tags } = &mut self.lines[at];
+            if let Some(place) = tags.equal_to(0).next() {
+                (ids[place], tags.tags[place]) = (id, tag);
+                self.len += 1;
+                return;
+            }
+            tags.sent_on = tags.sent_on.saturating_add(1);
+        }
+    }
+
+    fn remove(&mut self, tag: u16, id: u32) {
+        let find = |line: &Line| line.tags.equal_to(tag).find(|place| line.ids[*place] == id);
+        let found = places(self.lines.len(), tag).find_map(|at| Some((at, find(&self.lines[at])?)));
+        let Some((found, place)) = found else { return };
+        self.lines[found].tags.tags[place] = 0;
+        self.len -= 1;
+        for at in places(self.lines.len(), tag).take_while(|at| *at != found) {
+            let sent_on = &mut self.lines[at].tags.sent_on;
+            *sent_on -= u16::from(*sent_on != u16::MAX);
         }
     }
 }
 
+impl Tags {
+    /// The places with this tag.
+    fn equal_to(&self, tag: u16) -> impl Iterator<Item = usize> + use<> {
+        let equal = (0..LINE).map(|place| u32::from(self.tags[place] == tag) << place);
+        let mut equal = equal.fold(0, |all, one| all | one); // without a branch
+        std::iter::from_fn(move || {
+            let place = equal.trailing_zeros() as usize;
+            equal &= equal.wrapping_sub(1);
+            (place < LINE).then_some(place)
+        })
+    }
+}
+
+/// Never 0.
+const fn tag(hash: u64) -> u16 {
+    let tag = hash as u16;
+    if tag == 0 { 1 << 15 } else { tag }
+}
+
+/// The lines where a number may be, the first that has room.
+fn places(lines: usize, tag: u16) -> impl Iterator<Item = usize> {
+    (0..lines).map(move |step| (usize::from(tag) + step) & (lines - 1))
+}
+
 /// Density falls from 2 at the first shard to 2/3 at the last, so that sizes double at different times.
 fn shard(hash: u64) -> usize {
-    let point = hash >> 24 & 0xFFFF; // neither the bits of the bucket nor those of the tag
+    let point = hash >> 24 & 0xFFFF; // not the bits of the tag
     ((point * (point + 0x1_0000)) >> 25) as usize
 }
 
@@ -96,7 +205,39 @@ const fn fold(left: u64, right: u64) -> u64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Few tags: numbers are sent on, past the last line too, and come back.
+        #[test]
+        fn an_index_behaves_like_a_set(steps in proptest::collection::vec((any::<bool>(), 0u32..600), 0..2000)) {
+            let hash_of = |id: u32| u64::from(id % 7) << 13 | u64::from(id % 3);
+            let mut index = Index::default();
+            let mut model = BTreeSet::new();
+            for (insert, id) in steps {
+                if !insert {
+                    index.remove(hash_of(id), id);
+                    model.remove(&id);
+                } else if model.insert(id) {
+                    index.insert(hash_of(id), id);
+                }
+            }
+            for id in 0..600 {
+                let found = index.find(hash_of(id), |found| found == id);
+                prop_assert_eq!(found.is_some(), model.contains(&id));
+            }
+            prop_assert_eq!(index.shards.iter().map(|shard| shard.len).sum::<usize>(), model.len());
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_cache_line() {
+        assert_eq!(size_of::<Line>(), 64);
+    }
 
     #[test]
     fn every_hash_has_a_shard_and_weights_differ() {
@@ -111,8 +252,8 @@ mod tests {
         let seed = Seed::new(7);
         let hash_of = |id: u32| seed.prefix(&IpNet::from(std::net::IpAddr::from(std::net::Ipv4Addr::from_bits(id))));
         let mut index = Index::default();
-        (0..65536).for_each(|id| index.insert(hash_of(id), id, hash_of));
-        let largest = index.shards.iter().map(HashTable::len).max().unwrap();
+        (0..65536).for_each(|id| index.insert(hash_of(id), id));
+        let largest = index.shards.iter().map(|shard| shard.len).max().unwrap();
         assert!(largest < 3 * 65536 / SHARDS, "{largest} in one shard");
     }
 

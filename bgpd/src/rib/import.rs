@@ -145,7 +145,7 @@ impl Rib {
         let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
         let import = self.sources[source].import.clone();
         let mut inquiry = import.ask(received.attributes);
-        let prefix = self.destinations.at(destination).prefix;
+        let prefix = self.prefix(destination);
         let mut outcome = self.sources[source].judge(&received, prefix, inquiry.as_mut());
         outcome.long_lived = self.is_long_lived(source, destination);
         let set = self.set_of(source, &received, &outcome);
@@ -159,7 +159,8 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        self.announce(source, prefix, set, since);
+        let destination = self.destinations.find_or_insert(self.destinations.fetch(&prefix), prefix);
+        self.renew(source, destination, set, since);
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {

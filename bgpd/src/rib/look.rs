@@ -2,9 +2,10 @@
 
 use ipnet::IpNet;
 
-use super::destinations::Destination;
+use super::records;
 use super::{AttributeSet, DestinationId, Forward, NextHopId, Path, Rib, SetId, Source, SourceId};
 use crate::speaker::NextHopState;
+use crate::types::Family;
 use crate::wire::Origin;
 
 #[cfg(test)]
@@ -12,19 +13,19 @@ use crate::types::NextHop;
 
 /// By numbers that are held.
 impl Rib {
-    /// A destination.
-    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
-        self.destinations.at(id)
-    }
-
-    /// Its paths: after a decision the best comes first.
+    /// The paths of a destination: after a decision the best comes first.
     pub(crate) fn paths(&self, id: DestinationId) -> &[Path] {
         self.destinations.paths(id)
     }
 
     /// The prefix of a destination.
     pub(crate) fn prefix(&self, destination: DestinationId) -> IpNet {
-        self.destinations.at(destination).prefix
+        self.destinations.prefix(destination)
+    }
+
+    /// The family of that.
+    pub(crate) fn family(&self, destination: DestinationId) -> Family {
+        records::family(destination)
     }
 
     /// An attribute set.
@@ -112,7 +113,7 @@ impl Rib {
 impl Rib {
     /// Nothing is kept.
     pub(crate) fn is_empty(&self) -> bool {
-        self.destinations.iter().next().is_none() && self.sets.is_empty() && self.next_hops.is_empty()
+        self.destinations.ids().next().is_none() && self.sets.is_empty() && self.next_hops.is_empty()
     }
 
     /// The destination of a prefix.

@@ -3,7 +3,7 @@
 //! Each is asked for once, however many paths lead there. One that nobody needs any more is given up at the end of
 //! the turn, so that a path that is replaced does not lose the host's answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::IpNet;
 
@@ -89,7 +89,7 @@ impl Ceiling {
 #[derive(Debug, Default)]
 pub(crate) struct NextHops {
     records: Slab<Tracked>,
-    numbers: HashMap<NextHop, NextHopId>,
+    numbers: BTreeMap<NextHop, NextHopId>,
     idle: Vec<NextHopId>,
     requests: VecDeque<Request>,
 }

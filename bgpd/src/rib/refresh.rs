@@ -41,7 +41,7 @@ impl Rib {
         let is_due =
             |refresh: &&Refresh| refresh.over && refresh.family == family && refresh.awaited.contains(destination);
         let Some(refresh) = self.sources[source].refreshes.iter().find(is_due) else { return };
-        if Family::of(&self.prefix(destination)) != family {
+        if self.family(destination) != family {
             return;
         }
         let id = |path: Path| self.sets.at(path.set).path_id();

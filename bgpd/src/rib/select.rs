@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::decision::{self, Candidate, Step};
-use super::destinations::{AGAIN, ANEW, Destination};
+use super::destinations::{AGAIN, ANEW};
 use super::next_hops::Tracked;
 use super::{AttributeSet, Change, DestinationId, Forward, Outcome, Path, Rejection, Rib, SetId, Touched};
 use crate::types::NextHop;
@@ -105,7 +105,7 @@ impl Rib {
     /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
     fn select(&mut self, due: &Touched) -> (Option<SetId>, bool) {
         let id = due.destination;
-        let flags = self.destinations.at_mut(id).lower();
+        let flags = self.destinations.lower(id);
         let best = match self.destinations.paths(id) {
             [] => None,
             [only] => self.usable(id, *only).map(|_| 0),
@@ -150,7 +150,7 @@ impl Rib {
 
     /// The cost of a path's next hop, where the path may be used.
     fn usable(&self, id: DestinationId, path: Path) -> Option<u32> {
-        match self.verdict(self.destinations.at(id), path) {
+        match self.verdict(id, path) {
             Verdict::Eligible { metric } => Some(metric),
             Verdict::Ineligible(_) | Verdict::Rejected => None,
         }
@@ -158,11 +158,10 @@ impl Rib {
 
     /// All paths of a destination, in order.
     pub(crate) fn rank(&self, id: DestinationId) -> Ranking<'_> {
-        let destination = self.destinations.at(id);
         let mut eligible = Vec::new();
         let mut others = Vec::new();
         for path in self.destinations.paths(id) {
-            let metric = match self.verdict(destination, *path) {
+            let metric = match self.verdict(id, *path) {
                 Verdict::Eligible { metric } => metric,
                 verdict => {
                     others.push((*path, verdict));
@@ -204,21 +203,15 @@ impl Rib {
     /// The paths of a destination that are used where no other can be, with their positions.
     fn last_resorts(&self, id: DestinationId) -> impl Iterator<Item = (Candidate<'_>, usize, Path)> {
         let paths = self.destinations.paths(id).iter().enumerate();
-        let resorts = paths.filter(move |(_, path)| {
-            self.waits(**path) && self.is_last_resort(**path, &self.verdict(self.destinations.at(id), **path))
-        });
+        let resorts = paths.filter(move |(_, path)| self.is_last_resort(**path, &self.verdict(id, **path)));
         resorts.map(|(position, path)| (self.candidate(*path, u32::MAX), position, *path))
-    }
-
-    /// Whether the neighbor is away that a path is of, and may come back in time.
-    fn waits(&self, path: Path) -> bool {
-        self.sources[self.sets.at(path.set).source].waits
     }
 
     /// Whether a path is used where no other can be: a dead tunnel, whose neighbor may yet come back in time.
     fn is_last_resort(&self, path: Path, verdict: &Verdict<'_>) -> bool {
         let Verdict::Ineligible(Ineligible::Unreachable(next_hop)) = verdict else { return false };
-        self.waits(path) && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
+        let waits = self.sources[self.sets.at(path.set).source].waits;
+        waits && next_hop.state.as_ref().is_some_and(|state| state.tunnel)
     }
 
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
@@ -230,7 +223,7 @@ impl Rib {
     }
 
     /// Whether a path may be used (RFC 4271 §9.1.2).
-    pub(crate) fn verdict(&self, destination: &Destination, path: Path) -> Verdict<'_> {
+    pub(crate) fn verdict(&self, destination: DestinationId, path: Path) -> Verdict<'_> {
         let set = self.sets.at(path.set);
         if !set.is_accepted() {
             return Verdict::Rejected;
@@ -253,7 +246,7 @@ impl Rib {
 
     fn obstacle<'a>(
         &self,
-        destination: &Destination,
+        destination: DestinationId,
         set: &AttributeSet,
         next_hop: &'a Tracked,
     ) -> Option<Ineligible<'a>> {
@@ -270,7 +263,7 @@ impl Rib {
         if source.is_external() && !source.multihop && !chosen_here && !state.connected && !state.tunnel {
             return Some(Ineligible::OffLink(next_hop));
         }
-        (!next_hop.admits(&destination.prefix)).then_some(Ineligible::Ceiling(next_hop))
+        (!next_hop.admits(&self.prefix(destination))).then_some(Ineligible::Ceiling(next_hop))
     }
 
     /// Why the path at `position` among the eligible is not the best.

@@ -211,7 +211,7 @@ impl Sets {
     pub(crate) fn insert(&mut self, set: AttributeSet) -> SetId {
         let hash = self.seed.bytes(set.source, set.key());
         let id = self.records.insert(set);
-        self.index.insert(hash, id, |id| self.seed.bytes(self.records[id].source, self.records[id].key()));
+        self.index.insert(hash, id);
         id
     }
 

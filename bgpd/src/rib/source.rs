@@ -193,11 +193,6 @@ impl Source {
     pub(crate) fn discarded(&self) -> u64 {
         self.discarded.iter().sum()
     }
-
-    /// Whether some of what it sent was not taken, since it was last asked for all.
-    pub(crate) fn has_discarded(&self) -> bool {
-        self.discarded() > 0
-    }
 }
 
 /// A codec's context before anything is agreed on.

@@ -6,7 +6,7 @@
 
 use super::bits::Bits;
 use super::{DestinationId, NextHopId, Path, Rib, Source, SourceId};
-use crate::types::{Community, Families, Family};
+use crate::types::{Community, Families};
 use crate::wire::Context;
 
 impl Source {
@@ -82,14 +82,14 @@ impl Rib {
 
     /// Takes a stale path away, where it is of one of these families.
     pub(crate) fn expire(&mut self, source: SourceId, destination: DestinationId, families: Families) {
-        if families.contains(Family::of(&self.prefix(destination))) {
+        if families.contains(self.family(destination)) {
             self.take(source, destination);
         }
     }
 
     /// Makes a stale path the last resort, where it is of one of these families and may be (RFC 9494 §4.2).
     pub(crate) fn make_long_lived(&mut self, source: SourceId, destination: DestinationId, families: Families) {
-        if !families.contains(Family::of(&self.prefix(destination))) {
+        if !families.contains(self.family(destination)) {
             return;
         }
         if self.may_be_long_lived(source, destination) {
@@ -119,7 +119,7 @@ impl Rib {
 
     /// Whether a stale path is to be judged as the last resort.
     pub(super) fn is_long_lived(&self, source: SourceId, destination: DestinationId) -> bool {
-        let family = Family::of(&self.prefix(destination));
+        let family = self.family(destination);
         let source = &self.sources[source];
         source.long_lived.contains(family) && source.stale.contains(destination)
     }

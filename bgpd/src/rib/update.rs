@@ -26,12 +26,6 @@ impl Rib {
 
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
     /// before stays as old as it is.
-    pub(super) fn announce(&mut self, source: SourceId, prefix: IpNet, set: SetId, since: u32) {
-        let destination = self.destinations.find_or_insert(prefix);
-        self.renew(source, destination, set, since);
-    }
-
-    /// As [`Rib::announce`], by number.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
         let path_id = self.path_id(set);
         self.sources[source].refreshed(path_id, destination);
@@ -41,9 +35,14 @@ impl Rib {
     /// Whether a path of `source` may be taken; one that may not is counted. What it has, it may change.
     pub(super) fn has_room(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) -> bool {
         let Some(most) = self.sources[source].most else { return true };
-        self.take_in(); // what has arrived counts
         let family = Family::of(prefix);
-        if self.sources[source].fresh_prefixes_of(family) < most as usize {
+        let has_room =
+            |rib: &Self, arrived: usize| rib.sources[source].fresh_prefixes_of(family) + arrived < most as usize;
+        if has_room(self, self.arrivals.len()) {
+            return true;
+        }
+        self.take_in(); // what has arrived may be what is known already
+        if has_room(self, 0) {
             return true;
         }
         let known = self.destinations.find(prefix).and_then(|destination| self.position(source, path_id, destination));
@@ -68,7 +67,7 @@ impl Rib {
             Some(position) => self.destinations.paths_mut(destination)[position] = path,
             None => {
                 self.destinations.push_path(destination, path);
-                let family = Family::of(&self.destinations.at(destination).prefix);
+                let family = self.family(destination);
                 self.empty.remove(destination);
                 let source = &mut self.sources[source];
                 source.received.insert(destination);
@@ -102,11 +101,10 @@ impl Rib {
         self.touch(destination, false);
         let path = self.destinations.paths(destination)[position];
         self.destinations.remove_path(destination, position);
-        let record = self.destinations.at(destination);
-        if record.is_empty() {
+        if self.destinations.is_empty(destination) {
             self.empty.insert(destination);
         }
-        let family = Family::of(&record.prefix);
+        let family = self.family(destination);
         let accepted = self.sets.at(path.set).is_accepted();
         let gone = self.path_id(path.set);
         let tells_several = !self.sources[source].context.paths_received.is_empty();
@@ -133,18 +131,17 @@ impl Rib {
     pub(crate) fn touch(&mut self, destination: DestinationId, again: bool) {
         self.touch_by(destination, None);
         if again {
-            self.destinations.at_mut(destination).raise(AGAIN);
+            self.destinations.raise(destination, AGAIN);
         }
     }
 
     /// Makes a decision due, because of a path that came, or for another reason.
     fn touch_by(&mut self, destination: DestinationId, news: Option<SetId>) {
         let best_before = self.best(destination);
-        let record = self.destinations.at_mut(destination);
-        if record.raise(TOUCHED) & TOUCHED == 0 {
+        if self.destinations.raise(destination, TOUCHED) & TOUCHED == 0 {
             self.touched.push(Touched { destination, best_before, news });
         } else {
-            record.raise(ANEW);
+            self.destinations.raise(destination, ANEW);
         }
     }
 

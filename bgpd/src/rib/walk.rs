@@ -11,8 +11,8 @@ use crate::types::Family;
 impl Rib {
     /// The destinations of the Loc-RIB in a slice, by prefix.
     pub(crate) fn slice(&self, slice: &Slice) -> Vec<DestinationId> {
-        let with_paths = self.destinations.iter().filter(|(_, destination)| !destination.is_empty());
-        first(slice, with_paths.map(|(id, destination)| (destination.prefix, id)))
+        let with_paths = self.destinations.ids().filter(|id| !self.destinations.is_empty(*id));
+        self.slice_of(slice, with_paths)
     }
 
     /// What is known of prefixes that cover an address, the longest first.

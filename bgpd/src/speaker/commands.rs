@@ -130,7 +130,7 @@ impl Speaker {
     pub(super) fn resend(&mut self, id: NeighborId) -> bool {
         let Some(group) = self.leave_group(id).and_then(|group| self.groups.get_mut(group)) else { return false };
         group.out.mark_all();
-        group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
+        self.connections.wake(group);
         true
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 
+use super::groups::Group;
 use super::neighbor::NeighborId;
 use crate::types::ConnectionId;
 
@@ -93,6 +94,11 @@ impl Connections {
         {
             self.writable.push_back(id);
         }
+    }
+
+    /// There is something to send to all of an update group.
+    pub(super) fn wake(&mut self, group: &Group) {
+        group.members.iter().for_each(|member| self.mark_writable(member.connection));
     }
 
     /// There is nothing more to send.

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::NextHopState;
-use crate::fsm::Negotiated;
+use super::neighbor::{Neighbor, Session};
 use crate::policy::{DEFAULT_LOCAL_PREF, Evaluation, Inquiry, LEAST_LOCAL_PREF, NewNextHop, Protocol, Route};
 use crate::rib::{AttributeSet, Filter, Rib, SetId, Source};
 use crate::role::Role;
-use crate::settings::{NextHopSelf, SessionSettings, Settings};
+use crate::settings::{NextHopSelf, Settings};
 use crate::types::{Asn, BgpIdentifier, Community, Family, NextHop};
 use crate::wire::{MpNextHop, ParsedAttributes, PathAttributes};
 
@@ -65,35 +65,31 @@ impl<'a> Best<'a> {
 }
 
 impl<'a> Exporter<'a> {
-    /// For an Established session.
+    /// For the session of a neighbor.
     pub(super) fn new(
-        negotiated: &Negotiated,
-        filter: &'a Filter,
-        session: &SessionSettings,
+        neighbor: &Neighbor,
+        session: &'a Session,
         router: &Settings,
         companions: &BTreeMap<IpAddr, IpAddr>,
     ) -> Self {
+        let Session { negotiated, export, .. } = session;
+        let settings = &neighbor.settings.session;
         let local = negotiated.local.ip();
         Self {
             internal: negotiated.context.internal,
-            reflector_client: session.route_reflector_client,
-            local_asn: session.local_asn.unwrap_or(router.asn),
+            reflector_client: settings.route_reflector_client,
+            local_asn: settings.local_asn.unwrap_or(router.asn),
             router_id: router.router_id,
-            filter,
-            next_hop_self: session.next_hop_self,
+            filter: export,
+            next_hop_self: settings.next_hop_self,
             local,
             companion: companions.get(&local).copied(),
             extended_next_hop: negotiated.extended_next_hop,
             role: negotiated.role,
-            without_private_but: session.remove_private_asn.then_some(negotiated.asn),
+            without_private_but: settings.remove_private_asn.then_some(negotiated.asn),
             takes_long_lived: negotiated.graceful.as_ref().is_some_and(|graceful| graceful.takes_long_lived),
-            draining: false,
+            draining: neighbor.admin.is_draining(),
         }
-    }
-
-    /// Whether what it is told is about to go.
-    pub(super) fn draining(self, draining: bool) -> Self {
-        Self { draining, ..self }
     }
 }
 

@@ -129,9 +129,6 @@ impl Speaker {
     pub(super) fn enforce_limit(&mut self, id: NeighborId, direction: Direction) {
         let Some(neighbor) = self.neighbors.get(id) else { return };
         let Some(limit) = direction.limit(&neighbor.settings.session) else { return };
-        if direction == Direction::In {
-            self.rib.take_in(); // what has arrived counts
-        }
         let Some(found) = neighbor.session.as_ref().map(|session| self.prefixes(session, direction)) else { return };
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let mut texts = Vec::new();

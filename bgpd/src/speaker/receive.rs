@@ -25,26 +25,28 @@ impl Speaker {
         };
         self.step(id, fsm::Event::Alive { connection });
         let mut used = 0;
-        while self.connections.open(connection).is_some() {
+        let mut fault = None;
+        // What comes behind too many routes is for another turn.
+        while self.rib.touched() < TOUCHED && self.connections.open(connection).is_some() {
             match self.message(id, connection, &bytes[used..]) {
-                Ok(0) => {
-                    bytes.advance(used);
-                    return self.rib.take_in();
-                }
-                // The rest is for another turn.
-                Ok(length) if self.rib.touched() >= TOUCHED => {
-                    bytes.advance(used + length);
-                    return self.rib.take_in();
-                }
+                Ok(0) => break,
                 Ok(length) => used += length,
                 Err(notification) => {
-                    self.rib.take_in();
-                    self.step(id, fsm::Event::Malformed { connection, notification });
+                    fault = Some(notification);
                     break;
                 }
             }
         }
-        bytes.clear(); // the connection is closing: what else came on it counts for nothing
+        self.rib.take_in();
+        self.enforce_limit(id, Direction::In);
+        if let Some(notification) = fault.or_else(|| self.check_memory(id).err()) {
+            self.step(id, fsm::Event::Malformed { connection, notification });
+        }
+        if self.connections.open(connection).is_some() {
+            bytes.advance(used);
+        } else {
+            bytes.clear(); // it is closing: what else came on it counts for nothing
+        }
     }
 
     /// Takes the message at the front of `bytes` and returns its length; 0: it is not complete.
@@ -69,10 +71,8 @@ impl Speaker {
                 self.step(id, fsm::Event::Notification { connection, notification: &notification });
             }
             Message::Update(update) => {
-                self.step(id, fsm::Event::Update { connection });
                 self.monitor_update(id, connection, &bytes[..length]);
-                self.update(id, connection, &update).map_err(|error| Notification::from(&error))?;
-                self.check_memory(id)?;
+                self.update(id, connection, &update).map_err(refused)?;
             }
             Message::RouteRefresh(refresh) => {
                 self.step(id, fsm::Event::RouteRefresh { connection });
@@ -82,10 +82,13 @@ impl Speaker {
         Ok(length)
     }
 
-    /// Takes an UPDATE of an Established session; before that the FSM has refused it.
+    /// Takes an UPDATE of an Established session; before that the FSM refuses it.
     fn update(&mut self, id: NeighborId, connection: ConnectionId, update: &Update<'_>) -> Result<(), DecodeError> {
         let session = self.neighbors.get_mut(id).and_then(|neighbor| neighbor.session_on(connection));
-        let Some(session) = session else { return Ok(()) };
+        let Some(session) = session else {
+            self.step(id, fsm::Event::Update { connection });
+            return Ok(());
+        };
         let source = session.source;
         let since = self.since();
         let (mut withdrawn, mut announced) = (0, 0);
@@ -106,7 +109,6 @@ impl Speaker {
             self.rib.take_in(); // what has arrived is told again
             self.end_of_rib(id, family);
         }
-        self.enforce_limit(id, Direction::In);
         Ok(())
     }
 

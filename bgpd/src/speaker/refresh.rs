@@ -59,7 +59,7 @@ impl Speaker {
     fn tell_again(&mut self, id: NeighborId, family: Family) {
         let Some(group) = self.leave_group(id).and_then(|group| self.groups.get_mut(group)) else { return };
         group.out.ask(family);
-        group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
+        self.connections.wake(group);
     }
 
     fn neighbor_begins(&mut self, id: NeighborId, family: Family) {

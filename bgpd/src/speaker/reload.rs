@@ -55,7 +55,7 @@ impl Speaker {
     fn resend_all(&mut self) {
         for group in self.groups.iter_mut() {
             group.out.mark_all();
-            group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
+            self.connections.wake(group);
         }
     }
 
@@ -126,7 +126,7 @@ impl Speaker {
         }
         let up = self.neighbors.get(id).and_then(|neighbor| neighbor.session.as_ref());
         let Some(source) = up.map(|up| up.source) else { return };
-        if limited_otherwise && self.rib.source(source).has_discarded() {
+        if limited_otherwise && self.rib.source(source).discarded() > 0 {
             self.refresh(id); // what was discarded may have room now
         }
         self.enforce_limit(id, Direction::In);

@@ -116,11 +116,7 @@ impl Speaker {
             return;
         }
         waiting.announcing = true;
-        for (_, neighbor) in self.neighbors.iter() {
-            if let Some(session) = &neighbor.session {
-                self.connections.mark_writable(session.connection);
-            }
-        }
+        self.groups.iter().for_each(|(_, group)| self.connections.wake(group));
     }
 
     /// Whether the FIB has just heard the last of what the wait was for.

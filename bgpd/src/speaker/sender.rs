@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use super::export::{Best, Exporter};
 use super::groups::{Audience, Group, Member};
 use super::own::OwnRoutes;
+use super::room::Room;
 use crate::policy::Inquiry;
 use crate::rib::{Due, NOTHING, Rib, SetId};
 use crate::types::{Families, Family};
@@ -111,28 +112,21 @@ impl Sender<'_> {
                 _ if !self.carries(&prefix) => None,
                 (Some(_), Some(place)) => place,
                 (Some(best), None) => {
-                    let place = self.judge(best, inquiry.as_mut(), prefix).map(|told| place(batches, family, told));
+                    let told = self.judge(best, inquiry.as_mut(), prefix);
+                    let heard = told.filter(|told| group.room.is_none() || group.has(told.audience(best)));
+                    let place = heard.map(|told| place(batches, family, told));
                     if !looks_at_prefix {
                         same[family as usize] = Some(place);
                     }
                     place
                 }
             };
-            let place = match (&mut group.room, best) {
-                (None, _) => place,
-                (Some(room), best) => {
-                    let hears = |place: &usize| {
-                        let audience = best.map(|best| batches[*place].told.audience(best));
-                        group.members.iter().any(|member| audience.is_some_and(|audience| audience.hears(member)))
-                    };
-                    let heard = place.filter(hears);
-                    let admitted = room.admit(family, due.destination, due.told != NOTHING, heard.is_some());
-                    heard.filter(|_| admitted)
-                }
-            };
-            match place {
+            let was_told = due.told != NOTHING;
+            let admit = |room: &mut Room| room.admit(family, due.destination, was_told, place.is_some());
+            let admitted = group.room.as_mut().is_none_or(admit);
+            match place.filter(|_| admitted) {
                 Some(place) => batches[place].routes.push(due),
-                None if due.told != NOTHING => withdrawn.push(due),
+                None if was_told => withdrawn.push(due),
                 None => {}
             }
         }
@@ -141,7 +135,6 @@ impl Sender<'_> {
     fn announce(&self, best: &Best<'_>, batch: &Batch, group: &mut Group, writing: &mut Writing) {
         let source = best.set.source;
         let audience = batch.told.audience(best);
-        let not_at = audience.not_at;
         let heard = group.has(audience);
         writing.prefixes.clear();
         writing.prefixes.extend(batch.routes.iter().map(|due| self.rib.prefix(due.destination)));
@@ -173,22 +166,13 @@ impl Sender<'_> {
         }
         writing.end_segment(audience);
         group.count_own(source, news);
-        self.take_back(best, batch, group, writing, not_at);
+        self.take_back(audience, batch, group, writing);
     }
 
     /// Members that are not told what the others are, but may have been told before: who announces the path itself, and
     /// who is its next hop.
-    fn take_back(
-        &self,
-        best: &Best<'_>,
-        batch: &Batch,
-        group: &Group,
-        writing: &mut Writing,
-        not_at: Option<std::net::IpAddr>,
-    ) {
-        let source = best.set.source;
-        let left_out = group.members.iter().filter(|member| member.source == source || not_at == Some(member.address));
-        for member in left_out {
+    fn take_back(&self, audience: Audience, batch: &Batch, group: &Group, writing: &mut Writing) {
+        for member in group.members.iter().filter(|member| !audience.hears(member)) {
             let was_told = |due: &&Due| due.told != NOTHING && due.told != member.source;
             writing.prefixes.clear();
             let routes = batch.routes.iter().filter(was_told);

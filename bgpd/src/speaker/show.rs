@@ -12,7 +12,7 @@ use super::session::Obstacle;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
 use crate::rib::{DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
-use crate::types::{Families, Family};
+use crate::types::Families;
 use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
 
@@ -101,9 +101,7 @@ impl Speaker {
 
     /// How a neighbor is told of routes.
     pub(super) fn exporter<'a>(&'a self, neighbor: &'a Neighbor, session: &'a Session) -> Exporter<'a> {
-        let Neighbor { settings, admin, .. } = neighbor;
-        Exporter::new(&session.negotiated, &session.export, &settings.session, &self.settings, &self.companions)
-            .draining(admin.is_draining())
+        Exporter::new(neighbor, session, &self.settings, &self.companions)
     }
 }
 
@@ -134,7 +132,6 @@ impl Speaker {
     }
 
     fn route_view(&self, now: Instant, destination: DestinationId) -> RouteView {
-        let record = self.rib.destination(destination);
         let ranking = self.rib.rank(destination);
         let multipath = self.rib.multipath_len(&ranking.eligible);
         let mut paths = Vec::new();
@@ -148,7 +145,7 @@ impl Speaker {
                 paths.push(PathView { not_best: Some(why.to_string()), ..self.path_view(now, destination, *path) });
             }
         }
-        RouteView { prefix: record.prefix, paths }
+        RouteView { prefix: self.rib.prefix(destination), paths }
     }
 
     /// As in the Loc-RIB.
@@ -187,7 +184,6 @@ impl Speaker {
     }
 
     fn received_view(&self, now: Instant, source: SourceId, destination: DestinationId) -> RouteView {
-        let record = self.rib.destination(destination);
         let paths = self.rib.paths_of(source, destination).map(|path| {
             let set = self.rib.set(path.set);
             let mut parsed = ParsedAttributes::default();
@@ -195,7 +191,7 @@ impl Speaker {
             let best = self.rib.best(destination) == Some(path.set);
             PathView {
                 best,
-                not_best: match self.rib.verdict(record, path) {
+                not_best: match self.rib.verdict(destination, path) {
                     Verdict::Ineligible(why) if !best => Some(why.to_string()), // the last resort is
                     _ => None,
                 },
@@ -205,7 +201,7 @@ impl Speaker {
                 ..self.path_view(now, destination, path)
             }
         });
-        RouteView { prefix: record.prefix, paths: paths.collect() }
+        RouteView { prefix: self.rib.prefix(destination), paths: paths.collect() }
     }
 
     pub(super) fn advertised_views(&self, now: Instant, neighbor: &str, slice: &Slice) -> Option<Vec<RouteView>> {
@@ -215,7 +211,7 @@ impl Speaker {
         let Some(group) = self.groups.get(session.group) else { return Some(Vec::new()) };
         let is_own = |set| self.rib.set(set).source == session.source;
         let is_told = |id: &DestinationId| match &group.paths {
-            Some(paths) if paths.families.contains(Family::of(&self.rib.prefix(*id))) => true,
+            Some(paths) if paths.families.contains(self.rib.family(*id)) => true,
             _ => !self.rib.best(*id).is_some_and(is_own),
         };
         let destinations = self.rib.slice_of(slice, group.out.told.iter().filter(is_told));
@@ -232,7 +228,7 @@ impl Speaker {
 
     /// What a group was told of a destination, or is to be told: the best path, or several, each with its identifier.
     fn told_paths(&self, group: &Group, destination: DestinationId) -> Vec<(Path, Option<u32>)> {
-        let family = Family::of(&self.rib.prefix(destination));
+        let family = self.rib.family(destination);
         match group.paths.as_ref().filter(|paths| paths.families.contains(family)) {
             Some(paths) => {
                 let told = paths.of(destination);

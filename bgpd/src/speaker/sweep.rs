@@ -170,7 +170,7 @@ impl Speaker {
     fn unpark(&mut self) {
         for group in self.groups.iter_mut() {
             if group.out.unpark() {
-                group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
+                self.connections.wake(group);
             }
         }
     }

@@ -74,11 +74,9 @@ impl Speaker {
     fn write_runs(&mut self, id: NeighborId, group: GroupId, writing: &mut Writing) -> bool {
         let (Some(neighbor), Some(group)) = (self.neighbors.get(id), self.groups.get_mut(group)) else { return false };
         let Some(session) = &neighbor.session else { return false };
-        let negotiated = &session.negotiated;
-        let exporter =
-            Exporter::new(negotiated, &session.export, &neighbor.settings.session, &self.settings, &self.companions)
-                .draining(neighbor.admin.is_draining());
-        let sender = Sender { exporter, context: &negotiated.context, rib: &self.rib, own: &self.own };
+        let context = &session.negotiated.context;
+        let exporter = Exporter::new(neighbor, session, &self.settings, &self.companions);
+        let sender = Sender { exporter, context, rib: &self.rib, own: &self.own };
         for _ in 0..RUNS {
             match group.out.next(&self.rib, &mut writing.run) {
                 Pending::Run(_) if writing.run.is_empty() => {}
@@ -93,10 +91,10 @@ impl Speaker {
                     writing.end_of_rib(families); // RFC 4724 §2
                 }
                 Pending::BeginOfRefresh(families) => {
-                    writing.mark_refresh(families, RouteRefresh::BEGIN, &negotiated.context);
+                    writing.mark_refresh(families, RouteRefresh::BEGIN, context);
                 }
                 Pending::EndOfRefresh(families) => {
-                    writing.mark_refresh(families, RouteRefresh::END, &negotiated.context);
+                    writing.mark_refresh(families, RouteRefresh::END, context);
                 }
                 Pending::Nothing if group.fill_room() => {}
                 Pending::Nothing => return false,

@@ -61,7 +61,7 @@ impl Speaker {
             let all = group.paths.is_some();
             let of_interest = changes.iter().filter(|change| change.best || all);
             of_interest.for_each(|change| group.out.mark(change.destination, change.source));
-            group.members.iter().for_each(|member| self.connections.mark_writable(member.connection));
+            self.connections.wake(group);
         }
     }
 
