@@ -51,12 +51,12 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon))),
         Request::Monitor(watch) => match daemon.monitor(watch).await {
-            Some(monitor) => {
+            Ok(monitor) => {
                 let mut answer = with_body(StatusCode::OK, Body::Lines(monitor));
                 answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
                 Ok(answer)
             }
-            None => Err(Refusal::no_monitor()),
+            Err(why) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)),
         },
         Request::Command { neighbor, command } => {
             tracing::info!(neighbor, command = words(&command), "told by the control socket");

@@ -90,11 +90,6 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
     }
 
-    /// There is no speaker, or it has enough of them.
-    pub(super) fn no_monitor() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many monitors already, or there is no [bgp]")
-    }
-
     pub(super) fn no_such_neighbor(name: String) -> Self {
         CommandError::NoSuchNeighbor(name).into()
     }

@@ -213,9 +213,14 @@ impl Handle {
         &self.sources
     }
 
-    /// Begins to watch; `None`: there are too many who do, or there is no speaker.
-    pub async fn monitor(&self, watch: Watch) -> Option<Monitor> {
-        self.bgp.as_ref()?.monitor(watch).await
+    /// Begins to watch.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one sentence.
+    pub async fn monitor(&self, watch: Watch) -> Result<Monitor, &'static str> {
+        let bgp = self.bgp.as_ref().ok_or("there is nothing to watch without [bgp]")?;
+        bgp.monitor(watch).await.ok_or("there are too many monitors already")
     }
 
     /// A command for a neighbor (name or address), or for all.

@@ -13,8 +13,8 @@ use crate::speaker::Speaker;
 
 /// Batches that wait for who reads; when full, what comes waits inside the speaker, which counts what has no room there.
 const BATCHES: usize = 4;
-/// News in a batch.
-const BATCH: usize = 128;
+/// Octets in a batch, and one piece of news more.
+const BATCH: usize = 32 * 1024;
 
 /// Tasks of monitors, and how each is told that there is something for it.
 pub(super) type Monitors = HashMap<MonitorId, Rc<Notify>>;
@@ -51,7 +51,7 @@ async fn run(shell: Rc<Shell>, id: MonitorId, outlet: mpsc::Sender<Vec<News>>, w
             }
             tokio::select! {
                 () = waiting.notified() => {}
-                () = outlet.closed() => break news,
+                () = outlet.closed() => break news, // none, for nobody
             }
         };
         room.send(news);

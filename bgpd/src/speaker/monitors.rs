@@ -29,6 +29,8 @@ const MOST: usize = 8;
 const LIMIT: usize = 4 << 20;
 /// What one change takes besides what it refers to.
 const CHANGE: usize = 128;
+/// What a record has besides its message, at most: its headers, two AS numbers and two addresses.
+const RECORD: usize = 64;
 /// Attribute sets that are read for monitors in one turn: routes beyond count as missed.
 const SETS: usize = 512;
 /// The type octet of UPDATE.
@@ -143,12 +145,18 @@ impl Speaker {
         self.monitors.all.iter().filter(|(_, monitor)| !monitor.waiting.is_empty()).map(|(id, _)| *id)
     }
 
-    /// At most `max` of what there is for a monitor, the oldest first.
-    pub fn poll_monitor(&mut self, id: MonitorId, max: usize) -> Vec<News> {
+    /// What there is for a monitor, the oldest first: one thing, and more up to so many octets.
+    pub fn poll_monitor(&mut self, id: MonitorId, octets: usize) -> Vec<News> {
         let Some(monitor) = self.monitors.all.get_mut(&id) else { return Vec::new() };
-        let count = monitor.waiting.len().min(max);
-        let (news, octets): (Vec<News>, Vec<usize>) = monitor.waiting.drain(..count).unzip();
-        monitor.octets -= octets.iter().sum::<usize>();
+        let (mut news, mut taken) = (Vec::new(), 0);
+        while let Some((next, length)) = monitor.waiting.pop_front() {
+            news.push(next);
+            taken += length;
+            if taken >= octets {
+                break;
+            }
+        }
+        monitor.octets -= taken;
         news
     }
 }
@@ -260,7 +268,7 @@ impl Speaker {
             false => MessageKind { sent, ..MessageKind::default() },
         };
         let ends = self.ends_of(neighbor, on);
-        let mut record = BytesMut::new();
+        let mut record = BytesMut::with_capacity(RECORD + message.len());
         write_message(self.monitors.at(self.now), &ends, kind, message, &mut record);
         self.tell_record(watch, &record.freeze());
     }

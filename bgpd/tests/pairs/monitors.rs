@@ -37,7 +37,7 @@ fn hear(network: &mut Network, id: MonitorId) -> Vec<String> {
     let speaker = &mut network.nodes[GATEWAY].speaker;
     let mut lines = Vec::new();
     loop {
-        let news = speaker.poll_monitor(id, 7);
+        let news = speaker.poll_monitor(id, 300);
         if news.is_empty() {
             assert_eq!(speaker.monitors_waiting().filter(|waiting| *waiting == id).count(), 0);
             return lines;

@@ -102,7 +102,7 @@ async fn a_refusal_reaches_the_client_as_its_sentence() {
 
 #[tokio::test]
 async fn an_answer_of_another_kind_is_an_error() {
-    let scratch = served(echo);
+    let scratch = served(|_| ready(answer(200, &["a list"])));
     let error = Client::new(socket(&scratch)).get::<api::Status>("/v1/status").await.unwrap_err();
     assert!(error.to_string().starts_with("vpngw answered /v1/status with something else"), "{error}");
 }
