@@ -250,7 +250,7 @@ fn bgpdump_reads_what_sessions_say_while_the_file_grows() {
         reads(lab, &routes, "A|192.0.2.2|64513|10.50.0.0/24|64513|").await;
         gobgp.withdraw(ROUTE);
         reads(lab, &routes, "W|192.0.2.2|64513|10.50.0.0/24").await;
-        reads(lab, &routes, "A|192.0.2.1|64512|198.51.100.0/24|64512|").await; // what it was told, by us
+        reads(lab, &routes, "A|192.0.2.2|64513|198.51.100.0/24|64512|").await; // what it was told
         lab.kill("gobgp").await;
         reads(lab, &sessions, "STATE|192.0.2.2|64513|6|3").await;
         interrupt(lab, "sessions").await;

@@ -4,12 +4,13 @@
 mod common;
 
 use std::fs;
+use std::net::SocketAddr;
 
 use anyhow::ensure;
 use common::pair::{ENDS, PODS};
 use common::wireguard_go::WireguardGo;
 use common::{Lab, eventually, pair, with_site};
-use vpngw::lab::request::Request;
+use vpngw::lab::request::{Fetch, Request};
 use vpngw::lab::site::{Expectation, Site, net};
 
 const PROGRAMS: [&str; 4] = ["wireguard-go", "wg", "unshare", "nsenter"];
@@ -84,6 +85,13 @@ fn a_tunnel_to_wireguard_go_carries_packets_both_ways_whoever_begins() {
                 }
             }
             lab.expect(Expectation::Tunnel { gateway: "home", peer: "reference" }).await;
+            // Super-segments at our end, packets at theirs
+            let (octets, timeout) = (8 << 20, common::DEADLINE);
+            for (pod, instance) in ENDS {
+                let to = SocketAddr::new(instance.parse().unwrap(), 7);
+                let fetch = Fetch { to, from: pod.parse().ok(), octets, timeout };
+                assert_eq!(lab.node("pod").fetch(fetch).await.unwrap(), octets);
+            }
             let peers = reference.peers(lab).unwrap();
             assert!(peers[0].latest_handshake > 0 && peers[0].receive_bytes > 0, "{peers:?}");
             assert_eq!(peers[0].endpoint, "203.0.113.2:51820");

@@ -13,7 +13,7 @@ use bgpd::types::ConnectionId;
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
-use world::{World, table};
+use world::{World, table, withdrawal};
 
 const ROUTES: u32 = 100_000;
 
@@ -77,6 +77,22 @@ fn in_to_out(criterion: &mut Criterion) {
             world
         };
         bencher.iter_batched(prepare, |mut world| (world.neighbor(2), world), BatchSize::PerIteration);
+    });
+
+    let withdrawn = withdrawal(ROUTES);
+    group.bench_function("withdrawn", |bencher| {
+        let prepare = || {
+            let mut world = World::new();
+            let (from, _) = world.neighbor(1);
+            world.neighbor(2);
+            world.say(from, &first);
+            (world, from)
+        };
+        bencher.iter_batched(
+            prepare,
+            |(mut world, from)| (world.say(from, &withdrawn), world),
+            BatchSize::PerIteration,
+        );
     });
 
     group.bench_function("lost with their neighbor", |bencher| {

@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use ::wgd::batch::Batch;
 use ::wgd::device::{Device, Output};
 use ::wgd::mss;
+use ::wgd::offload::{Accepts, Coalescer, Kind, NetHeader, split};
 use ::wgd::packet::Header;
 use ::wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
 
@@ -72,6 +74,112 @@ pub fn clamp(data: &[u8]) {
     let mut twice = once.clone();
     mss::clamp(&mut twice, &header, mtu);
     assert_eq!(once, twice);
+}
+
+/// A packet behind the header that a TUN has before it: no packet that is made of it has another payload than it had, or
+/// is longer than the MTU where it may be cut; and their checksums are right if its partial one was.
+pub fn super_segments(data: &[u8]) {
+    const MTU: u16 = 200;
+    let Some((header, packet)) = data.split_first_chunk() else { return };
+    let header = NetHeader::parse(header);
+    let Some(length) = Header::parse(packet).map(|header| header.length) else { return };
+    let mut buffer = packet.to_vec();
+    if header.kind != Kind::Single && !with_partial_checksum(&mut buffer[..length], &header) {
+        return;
+    }
+    let mut packets = Vec::new();
+    let taken = split(&header, &mut buffer, length, MTU, |buffer, len| {
+        packets.push(buffer[..len].to_vec());
+        let padding = buffer.len().min(len + 15);
+        buffer[len..padding].fill(0xee);
+    });
+    assert_eq!(taken, !packets.is_empty());
+    if !taken || header.kind == Kind::Single {
+        return;
+    }
+    let transport = usize::from(header.checksum_start);
+    let headers = transport + if header.kind == Kind::Udp { 8 } else { usize::from(packet[transport + 12] >> 4) * 4 };
+    let carried: Vec<u8> = packets.iter().flat_map(|packet| &packet[headers..]).copied().collect();
+    assert_eq!(carried, &packet[headers..length]);
+    for packet in packets {
+        assert_eq!(Header::parse(&packet).map(|header| header.length), Some(packet.len()));
+        assert!(header.kind == Kind::Udp || packet.len() <= usize::from(MTU));
+        assert_eq!(naive(&[&pseudo(&packet, transport), &packet[transport..]]), 0);
+    }
+}
+
+/// As the host would have written it. False: there is no place for it.
+fn with_partial_checksum(packet: &mut [u8], header: &NetHeader) -> bool {
+    let transport = usize::from(header.checksum_start);
+    let at = transport + usize::from(header.checksum_offset);
+    if transport < 20 || transport > packet.len() || at + 2 > packet.len() || (packet[0] >> 4 == 6 && transport < 40) {
+        return false;
+    }
+    let sum = !naive(&[&pseudo(packet, transport)]);
+    packet[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    true
+}
+
+/// Packets from the tunnel: what the host makes of what it is written is what came, in the order of each flow.
+pub fn coalesced(data: &[u8]) {
+    let packets: Vec<&[u8]> =
+        pieces(data).map(|piece| Header::parse(piece).map_or(piece, |header| &piece[..header.length])).collect();
+    let mut batch = Batch::default();
+    for packet in &packets {
+        batch.room()[..packet.len()].copy_from_slice(packet);
+        batch.push(packet.len(), ());
+    }
+    let mut coalescer = Coalescer::default();
+    coalescer.coalesce(&mut batch, Accepts { tcp: true, udp: true });
+    let mut taken_apart = Vec::new();
+    for run in coalescer.runs() {
+        let mut octets = batch.get(run.first).unwrap_or_default().to_vec();
+        for index in coalescer.others(run) {
+            octets.extend(&batch.get(index).unwrap_or_default()[run.header_len()..]);
+        }
+        let len = octets.len();
+        assert!(split(&run.header, &mut octets, len, u16::MAX, |buffer, len| taken_apart.push(buffer[..len].to_vec())));
+    }
+    let of_flow = |packet: &[u8]| Header::parse(packet).map_or(0, |header| header.flow(packet));
+    let mut expected: Vec<Vec<u8>> = packets.into_iter().map(<[u8]>::to_vec).collect();
+    for packets in [&mut taken_apart, &mut expected] {
+        packets.iter_mut().for_each(|packet| comparable(packet));
+        packets.sort_by_key(|packet| of_flow(packet)); // stable
+    }
+    assert_eq!(taken_apart, expected);
+}
+
+/// Without what may differ: an identification that says nothing, and of checksums which zero it is.
+fn comparable(packet: &mut [u8]) {
+    let Some(header) = Header::parse(packet) else { return };
+    let is_ipv4 = header.source.is_ipv4();
+    if is_ipv4 && packet[6] & 0x40 != 0 {
+        packet[4..6].fill(0);
+        packet[10..12].fill(0);
+    }
+    let checksum = header.payload + if header.protocol == 6 { 16 } else { 6 };
+    if packet.get(checksum..checksum + 2) == Some(&[0xff; 2]) {
+        packet[checksum..checksum + 2].fill(0);
+    }
+}
+
+/// Addresses, protocol and length, as TCP and UDP sum them.
+fn pseudo(packet: &[u8], transport: usize) -> Vec<u8> {
+    let (addresses, protocol) = if packet[0] >> 4 == 6 { (&packet[8..40], 6) } else { (&packet[12..20], 9) };
+    let length = ((packet.len() - transport) as u16).to_be_bytes();
+    [addresses, &[0, packet[protocol]], &length].concat()
+}
+
+/// The Internet checksum, one word at a time.
+fn naive(parts: &[&[u8]]) -> u16 {
+    let mut sum = 0u32;
+    for word in parts.concat().chunks(2) {
+        sum += u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
 }
 
 /// Pieces, each behind an octet with its length; 255 means 148, the length of an initiation.

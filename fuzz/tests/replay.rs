@@ -38,6 +38,16 @@ fn the_corpus_of_packets_holds() {
 }
 
 #[test]
+fn the_corpus_of_super_segments_holds() {
+    replay("corpus/super-segments", vpngw_fuzz::wgd::super_segments);
+}
+
+#[test]
+fn the_corpus_of_packets_to_coalesce_holds() {
+    replay("corpus/coalesce", vpngw_fuzz::wgd::coalesced);
+}
+
+#[test]
 fn the_corpus_of_segments_to_clamp_holds() {
     replay("corpus/clamp", vpngw_fuzz::wgd::clamp);
 }

@@ -1,7 +1,8 @@
 //! The TUN device.
 //!
-//! A plain `IFF_TUN | IFF_NO_PI` device: one read is one packet. It lives as long as its descriptor, unless it is made
-//! persistent on the way out so that routes into it survive a restart.
+//! A plain `IFF_TUN | IFF_NO_PI` device, and for offloads `IFF_VNET_HDR` where the kernel has it: the flags of the last
+//! opening count. It lives as long as its descriptor, unless it is made persistent on the way out so that routes into it
+//! survive a restart.
 
 // The device is made by ioctls that no safe interface covers.
 #![allow(unsafe_code)]
@@ -9,7 +10,7 @@
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use anyhow::{Result, bail};
@@ -27,13 +28,23 @@ pub fn open_tun(name: &str) -> Result<OwnedFd> {
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(DEVICE)
         .map_err(explain)?;
+    let plain = libc::IFF_TUN | libc::IFF_NO_PI;
+    let tun = OwnedFd::from(file);
+    // The second error says what is wrong whatever the offloads
+    attach(tun.as_fd(), name, plain | libc::IFF_VNET_HDR)
+        .or_else(|_| attach(tun.as_fd(), name, plain))
+        .map_err(|error| attach_error(name, &error))?;
+    Ok(tun)
+}
+
+fn attach(tun: BorrowedFd<'_>, name: &str, flags: libc::c_int) -> io::Result<()> {
     let mut request = request(name);
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
     // SAFETY: the descriptor is open and `request` is a whole `ifreq`, which the kernel may write to.
-    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) } < 0 {
-        return Err(attach_error(name, &io::Error::last_os_error()));
+    match unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) } {
+        0.. => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
-    Ok(OwnedFd::from(file))
 }
 
 /// Lets the device outlive its descriptor, or no longer.

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wgd::device::{Device, Output};
+use wgd::offload::checksum::Sum;
+use wgd::offload::{Accepts, Coalescer, Kind, NetHeader, trains};
 use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
 use wgd::table::{Change, Group};
 
@@ -91,6 +93,47 @@ fn handshake(criterion: &mut Criterion) {
     });
 }
 
+/// 64 KiB of one flow at a time: cut, sealed, opened, and put together again.
+fn super_segments(criterion: &mut Criterion) {
+    const LENGTH: u16 = 20 + 20 + 47 * 1380;
+    let now = Instant::now();
+    let mut alice = (device(1, 2, BOB), Output::default());
+    let mut bob = (device(2, 1, ALICE), Output::default());
+    alice.0.outbound(now, &mut packet(64), 64, &mut alice.1);
+    settle(now, &mut alice, &mut bob);
+    bob.1.packets.clear();
+    let mut segment = packet(LENGTH);
+    segment[6] = 0x40;
+    segment[9] = 6;
+    segment[32..34].copy_from_slice(&[0x50, 0x10]);
+    // The sum of the pseudo header
+    let sum = Sum::of(&segment[12..20]).and_number(6).and_number(LENGTH - 20).partial();
+    segment[36..38].copy_from_slice(&sum);
+    let header = NetHeader {
+        needs_checksum: true,
+        kind: Kind::TcpIpv4,
+        header_len: 40,
+        segment: 1380,
+        checksum_start: 20,
+        checksum_offset: 16,
+    };
+    let (mut buffer, mut coalescer) = (segment.clone(), Coalescer::default());
+    let mut group = criterion.benchmark_group("super-segment");
+    group.throughput(Throughput::Bytes(LENGTH.into()));
+    group.bench_function("through both ends", |bencher| {
+        bencher.iter(|| {
+            buffer.copy_from_slice(&segment);
+            alice.0.outbound_offloaded(now, &header, &mut buffer, LENGTH.into(), &mut alice.1);
+            assert_eq!(trains(&alice.1.datagrams, |_| true).count(), 2);
+            carry(now, &mut alice.1, ALICE, &mut bob);
+            coalescer.coalesce(&mut bob.1.packets, Accepts { tcp: true, udp: true });
+            assert_eq!(coalescer.runs().count(), 1);
+            bob.1.packets.clear();
+        });
+    });
+    group.finish();
+}
+
 /// No session: what is measured is the way to the peer, which has no endpoint.
 fn lookup(criterion: &mut Criterion) {
     let now = Instant::now();
@@ -113,5 +156,5 @@ fn lookup(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, seal_and_open, handshake, lookup);
+criterion_group!(benches, seal_and_open, super_segments, handshake, lookup);
 criterion_main!(benches);

@@ -1,90 +1,86 @@
-//! Packets in buffers that are used again: nothing is allocated per packet.
+//! Packets one behind the other in a buffer that is used again: nothing is allocated per packet.
 //!
-//! The shell owns the buffers, the device writes into them. A batch grows when a call makes more than it ever held
-//! and keeps that size.
+//! The shell owns the buffer, the device writes into it. It grows when a call makes more than it ever held and keeps
+//! that size. That packets lie side by side lets many of them leave in one piece.
 
-/// Octets of one buffer: the largest packet there is with padding and overhead, and not a multiple of a cache's way,
-/// so that neighboring buffers do not fall into the same sets.
+/// Octets that are free behind the last packet: the largest packet there is with padding and overhead.
 const ROOM: usize = 65_536 + 192;
 const _: () = assert!(ROOM >= 40 + 65_535 + 15 + 32); // IPv6 packet, padding, transport header and tag
 
 /// Packets, each with what the shell must know `about` it: an address, or nothing.
 #[derive(Debug)]
 pub struct Batch<A> {
-    slots: Vec<Slot<A>>,
-    filled: usize,
+    storage: Vec<u8>,
+    end: usize,
+    packets: Vec<Packet<A>>,
 }
 
 #[derive(Debug)]
-struct Slot<A> {
-    room: Box<[u8]>,
+struct Packet<A> {
+    start: usize,
     len: usize,
-    about: Option<A>,
-}
-
-impl<A> Slot<A> {
-    fn new() -> Self {
-        Self { room: vec![0; ROOM].into_boxed_slice(), len: 0, about: None }
-    }
+    about: A,
 }
 
 impl<A> Default for Batch<A> {
     fn default() -> Self {
-        Self { slots: Vec::new(), filled: 0 }
+        Self { storage: Vec::new(), end: 0, packets: Vec::new() }
     }
 }
 
 impl<A> Batch<A> {
     /// The buffer that the next packet goes into.
     pub fn room(&mut self) -> &mut [u8] {
-        if self.filled == self.slots.len() {
-            self.slots.push(Slot::new());
+        if self.storage.len() < self.end + ROOM {
+            let size = (self.end + ROOM).max(self.storage.len() * 2);
+            self.storage.resize(size, 0);
         }
-        &mut self.slots[self.filled].room
+        &mut self.storage[self.end..]
     }
 
     /// The first `len` octets of [`Self::room`] are a packet.
     pub fn push(&mut self, len: usize, about: A) {
         let len = len.min(self.room().len());
-        let slot = &mut self.slots[self.filled]; // `room` made it
-        (slot.len, slot.about) = (len, Some(about));
-        self.filled += 1;
-    }
-
-    /// The next `count` buffers, for a system call that fills several. Each that it filled is then to be pushed.
-    pub fn rooms(&mut self, count: usize) -> impl Iterator<Item = &mut [u8]> {
-        while self.slots.len() < self.filled + count {
-            self.slots.push(Slot::new());
-        }
-        self.slots.iter_mut().skip(self.filled).take(count).map(|slot| &mut *slot.room)
-    }
-
-    /// The packets, each as its buffer, its length and what it is about. The octets after it are free.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], usize, &A)> {
-        self.slots
-            .iter_mut()
-            .take(self.filled)
-            .filter_map(|slot| Some((&mut *slot.room, slot.len, slot.about.as_ref()?)))
+        self.packets.push(Packet { start: self.end, len, about });
+        self.end += len;
     }
 
     /// The packets.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &A)> {
-        self.slots.iter().take(self.filled).filter_map(|slot| Some((&slot.room[..slot.len], slot.about.as_ref()?)))
+        self.packets.iter().map(|packet| (&self.storage[packet.start..packet.start + packet.len], &packet.about))
+    }
+
+    /// One packet.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let packet = self.packets.get(index)?;
+        self.storage.get(packet.start..packet.start + packet.len)
+    }
+
+    /// One packet, to be changed.
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        let packet = self.packets.get(index)?;
+        self.storage.get_mut(packet.start..packet.start + packet.len)
+    }
+
+    /// All packets in one piece.
+    pub fn octets(&self) -> &[u8] {
+        &self.storage[..self.end]
     }
 
     /// How many packets there are.
     pub fn len(&self) -> usize {
-        self.filled
+        self.packets.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.filled == 0
+        self.packets.is_empty()
     }
 
-    /// Forgets the packets, keeps the buffers.
+    /// Forgets the packets, keeps the buffer.
     pub fn clear(&mut self) {
-        self.filled = 0;
+        self.packets.clear();
+        self.end = 0;
     }
 }
 
@@ -93,18 +89,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_are_filled_in_order_and_used_again() {
+    fn packets_lie_side_by_side_and_their_buffer_is_used_again() {
         let mut batch = Batch::default();
-        for (number, room) in batch.rooms(3).enumerate() {
-            room[0] = number as u8;
+        for (octet, about) in [(1, 'a'), (2, 'b')] {
+            batch.room()[..2].fill(octet);
+            batch.push(2, about);
         }
-        batch.push(1, 'a');
-        batch.push(1, 'b');
-        assert_eq!(batch.iter().collect::<Vec<_>>(), [(&[0][..], &'a'), (&[1][..], &'b')]);
-        assert_eq!(batch.room()[0], 2);
-        let first = batch.iter().next().map(|(packet, _)| packet.as_ptr());
+        assert_eq!(batch.iter().collect::<Vec<_>>(), [(&[1, 1][..], &'a'), (&[2, 2][..], &'b')]);
+        assert_eq!((batch.octets(), batch.len()), (&[1, 1, 2, 2][..], 2));
+        if let Some(packet) = batch.get_mut(0) {
+            packet[1] = 9;
+        }
+        assert_eq!((batch.get(0), batch.get(2)), (Some(&[1, 9][..]), None));
+        let first = batch.octets().as_ptr();
         batch.clear();
-        assert!(batch.is_empty());
-        assert_eq!(Some(batch.room().as_ptr()), first);
+        assert!(batch.is_empty() && batch.octets().is_empty());
+        assert_eq!(batch.room().as_ptr(), first);
+    }
+
+    #[test]
+    fn there_is_room_for_the_largest_packet_behind_any_other() {
+        let mut batch = Batch::default();
+        for _ in 0..100 {
+            assert!(batch.room().len() >= ROOM);
+            batch.push(60_000, ());
+        }
+        assert_eq!(batch.octets().len(), 6_000_000);
     }
 }

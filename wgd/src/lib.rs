@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod device;
 pub mod mss;
+pub mod offload;
 pub mod packet;
 pub mod settings;
 pub mod table;
@@ -18,6 +19,8 @@ mod fault;
 mod liveness;
 mod message;
 mod peer;
+#[cfg(test)]
+mod samples;
 
 #[cfg(feature = "net")]
 pub mod net;

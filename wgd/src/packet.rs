@@ -6,7 +6,8 @@ use crate::message::field;
 
 /// The protocol number of TCP.
 pub(crate) const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// The protocol number of UDP.
+pub(crate) const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 const IPV4_HEADER: usize = 20;

@@ -59,6 +59,8 @@ pub struct PeerView {
     pub transmit_bytes: u64,
     /// Why nothing comes of it, as far as it is known.
     pub note: Option<String>,
+    /// Offloads in use, of the device and towards the endpoint.
+    pub offloads: Vec<&'static str>,
     /// Packets dropped, by reason.
     pub drops: BTreeMap<&'static str, u64>,
 }

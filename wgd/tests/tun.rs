@@ -39,14 +39,15 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
-fn open_tun(name: &str) -> OwnedFd {
+fn open_tun(name: &str, offloads: bool) -> OwnedFd {
     let tun = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun").unwrap();
     // SAFETY: a request of zeros is a valid one
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    let header = if offloads { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | header) as libc::c_short;
     // SAFETY: the request lives until the call returns
     assert_eq!(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &request) }, 0);
     tun.into()
@@ -81,6 +82,25 @@ fn echo(tun: &UnixDatagram) {
     tun.send(&packet[..len]).unwrap();
 }
 
+/// Datagrams in one call, which a TUN with offloads gets as one; each comes back.
+fn train(from: &str, to: &str, echo: impl Fn()) {
+    const DATAGRAMS: u8 = 8;
+    let octets: libc::c_int = 1000;
+    let socket = UdpSocket::bind(from).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (value, len) = ((&raw const octets).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the value is a `c_int` that lives until the call returns
+    assert_eq!(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, len) }, 0);
+    let datagrams: Vec<Vec<u8>> = (0..DATAGRAMS).map(|number| vec![number; octets as usize]).collect();
+    socket.send_to(&datagrams.concat(), to).unwrap();
+    (0..DATAGRAMS).for_each(|_| echo());
+    for expected in datagrams {
+        let mut answer = [0; 2000];
+        let len = socket.recv(&mut answer).unwrap();
+        assert!(answer[..len] == expected);
+    }
+}
+
 #[test]
 fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that_is_deleted_is_told() {
     if !in_namespace("packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that_is_deleted_is_told")
@@ -88,9 +108,16 @@ fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that
         return;
     }
     ip("link set lo up");
+    for offloads in [false, true] {
+        lives_and_dies(offloads);
+    }
+}
+
+/// The kernel checks the sums of what it is given: with offloads it left them to us.
+fn lives_and_dies(offloads: bool) {
     let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let far_at = far.local_addr().unwrap();
-    let tun = open_tun("wgdtun0");
+    let tun = open_tun("wgdtun0", offloads);
     ip("address add 10.9.0.1/24 dev wgdtun0");
     let (tunnel, events) = start(1, tun, near, Some(far_at));
     let (inside, outside) = UnixDatagram::pair().unwrap();
@@ -109,6 +136,9 @@ fn packets_of_the_kernel_pass_a_device_that_goes_down_is_waited_for_and_one_that
     };
     ip("link set wgdtun0 up");
     ping();
+    train("10.9.0.1:0", "10.9.0.2:7", || echo(&outside));
+    let shown = &tunnel.peers()[0].offloads;
+    assert!(shown.contains(&"udp-gso") && shown.contains(&"tun-tso") == offloads, "{shown:?}");
 
     ip("link set wgdtun0 down");
     let stray = [&[0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0][..], &[10, 9, 0, 2], &[10, 9, 0, 1]].concat();

@@ -11,7 +11,7 @@ use super::{Subtype, TABLE_DUMP_V2, write_address, write_record};
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Family};
 use crate::view::{NeighborView, PathView, RouteView};
-use crate::wire::{AttrCode, write_attributes, write_prefix};
+use crate::wire::{AttrCode, prefix_octets, write_attributes};
 
 /// Peer Type (RFC 6396 §4.3.1): its address is IPv6; its AS has four octets, as all have here.
 const IPV6_ADDRESS: u8 = 1;
@@ -91,7 +91,8 @@ impl TableDump {
         let family = Family::of(prefix);
         self.record(Subtype::of(family, path_ids), |out| {
             out.put_u32(sequence);
-            write_prefix(prefix, out);
+            let (octets, length) = prefix_octets(prefix);
+            out.put_slice(&octets[..length]);
             out.put_u16(entries.len() as u16);
             for (peer, path) in entries {
                 out.put_u16(*peer);

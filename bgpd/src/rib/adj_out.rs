@@ -30,6 +30,8 @@ pub(crate) struct AdjRibOut {
     dump: Option<Dump>,
     window: Vec<Entry>,
     position: usize,
+    /// How many decisions the RIB had made when the window was opened: no other, no change.
+    decided: u64,
     /// Families whose End-of-RIB is due when all that was there at the beginning is sent (RFC 4724 §2).
     end_of_rib: Families,
     /// Families that are to be told again, from the beginning to the end (RFC 2918).
@@ -147,12 +149,13 @@ impl AdjRibOut {
             };
         }
         let set = self.window[self.position].set();
+        let mut gone = None; // nobody may have the set any more
         while let Some(entry) = self.window.get(self.position).filter(|entry| entry.set() == set) {
             let due = entry.due();
             self.position += 1;
-            if rib.best(due.destination) != set {
+            if self.decided != rib.decided && rib.best(due.destination) != set {
                 self.enqueue(due); // it has changed since: another window's
-            } else if set.is_some_and(|set| rib.is_gone(set)) {
+            } else if *gone.get_or_insert_with(|| set.is_some_and(|set| rib.is_gone(set))) {
                 self.parked.push(due);
             } else {
                 self.pending.remove(due.destination);
@@ -199,6 +202,7 @@ impl AdjRibOut {
     fn open_window(&mut self, rib: &Rib) -> bool {
         self.window.clear();
         self.position = 0;
+        self.decided = rib.decided;
         if let Some(mut piece) = self.queue.pop_front() {
             self.window.extend(piece.iter().map(|due| Entry::new(rib.best(due.destination), *due)));
             if self.queue.is_empty() {

@@ -38,6 +38,26 @@ pub(super) struct Arrivals {
     found: Vec<Option<DestinationId>>,
 }
 
+/// Which hashes a batch has begun with: a Bloom filter of one function.
+#[derive(Default)]
+struct Begun([u64; 16]);
+
+impl Begun {
+    fn place(hash: u64) -> (usize, u64) {
+        (hash as usize >> 6 & 15, 1 << (hash & 63))
+    }
+
+    fn insert(&mut self, hash: u64) {
+        let (word, bit) = Self::place(hash);
+        self.0[word] |= bit;
+    }
+
+    fn may_have(&self, hash: u64) -> bool {
+        let (word, bit) = Self::place(hash);
+        self.0[word] & bit != 0
+    }
+}
+
 impl Arrivals {
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
@@ -74,18 +94,20 @@ impl Rib {
         let Arrivals { source, since, mut waiting, mut found } = std::mem::take(&mut self.arrivals);
         let Rib { destinations, .. } = self;
         found.extend(waiting.iter().map(|Arrival { prefix, hash, .. }| destinations.find_hashed(*hash, prefix)));
+        let mut begun = Begun::default();
         for (Arrival { prefix, hash, news }, found) in waiting.drain(..).zip(found.drain(..)) {
+            // What was not there before this batch may be by now.
+            let found = found.or_else(|| begun.may_have(hash).then(|| self.destinations.find_hashed(hash, &prefix))?);
             match (found, news) {
                 (Some(destination), News::Announced(set)) => self.renew(source, destination, set, since),
                 (Some(destination), News::Withdrawn(path_id)) => {
                     self.take_path(source, path_id, destination);
                 }
-                // It was not there before this batch; it may be by now.
                 (None, News::Announced(set)) => {
-                    let destination = self.destinations.find_or_insert(hash, prefix);
-                    self.renew(source, destination, set, since);
+                    begun.insert(hash);
+                    self.begin(source, hash, prefix, set, since);
                 }
-                (None, News::Withdrawn(path_id)) => self.retract(source, path_id, &prefix),
+                (None, News::Withdrawn(_)) => {}
             }
         }
         self.arrivals = Arrivals { source, since, waiting, found };

@@ -47,20 +47,18 @@ impl Destinations {
 
     /// The number of a prefix that has this hash.
     pub(super) fn find_hashed(&self, hash: u64, prefix: &IpNet) -> Option<DestinationId> {
-        self.index.find(hash, |id| self.records.prefix(id) == *prefix)
+        self.index.find(hash, |id| self.records.is(id, prefix))
     }
 
-    /// The number of a prefix that has this hash, a new one if it has none.
-    pub(crate) fn find_or_insert(&mut self, hash: u64, prefix: IpNet) -> DestinationId {
-        if let Some(id) = self.find_hashed(hash, &prefix) {
-            return id;
-        }
+    /// A number for a prefix that has this hash and no number yet.
+    pub(super) fn insert(&mut self, hash: u64, prefix: IpNet) -> DestinationId {
         let id = self.records.insert(prefix);
         self.index.insert(hash, id);
         id
     }
 
     /// All paths: after a decision the best comes first.
+    #[inline]
     pub(crate) fn paths(&self, id: DestinationId) -> &[Path] {
         let record = &self.records[id];
         match record.paths {
@@ -71,6 +69,7 @@ impl Destinations {
     }
 
     /// As [`Destinations::paths`], to be put in order.
+    #[inline]
     pub(crate) fn paths_mut(&mut self, id: DestinationId) -> &mut [Path] {
         let record = &mut self.records[id];
         match record.paths {
@@ -166,7 +165,8 @@ mod tests {
     use super::*;
 
     fn number(destinations: &mut Destinations, prefix: IpNet) -> DestinationId {
-        destinations.find_or_insert(destinations.fetch(&prefix), prefix)
+        let known = destinations.find(&prefix);
+        known.unwrap_or_else(|| destinations.insert(destinations.fetch(&prefix), prefix))
     }
 
     #[test]

@@ -37,14 +37,15 @@ struct Line {
     tags: Tags,
 }
 
-/// Which of a line's numbers are worth a look.
+/// Which of a line's numbers are worth a look: sixteen bits of each one's hash, or 0 where there is none. The lowest of
+/// them say which line it belongs to. Four in a word, the first in the lowest bits; behind the last stands how many
+/// numbers went on to the next line, because this one was full. [`SENT_ON`] of them are never taken back.
 #[derive(Clone, Copy, Debug, Default)]
-struct Tags {
-    /// Of each number's hash, or 0 where there is none. The lowest bits say which line it belongs to.
-    tags: [u16; LINE],
-    /// How many numbers went on to the next line, because this one was full; `u16::MAX` is never taken back.
-    sent_on: u16,
-}
+struct Tags([u64; 3]);
+
+const SENT_ON: u16 = u16::MAX;
+/// 1 in each of a word's tags.
+const EACH: u64 = 0x0001_0001_0001_0001;
 
 impl Default for Index {
     fn default() -> Self {
@@ -53,11 +54,12 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Brings the line of a hash into the cache: of many, asked for one after the other, the cache misses overlap.
+    /// Lets the line of a hash come into the cache: of many, asked for one after the other, the cache misses overlap.
     pub(crate) fn fetch(&self, hash: u64) {
         let lines = &self.shards[shard(hash)].lines;
-        let line = lines.get(usize::from(tag(hash)) & lines.len().wrapping_sub(1));
-        std::hint::black_box(line.map(|line| line.tags.sent_on));
+        if let Some(line) = lines.get(usize::from(tag(hash)) & lines.len().wrapping_sub(1)) {
+            prefetch(line);
+        }
     }
 
     /// The number under `hash` that `is_it` knows.
@@ -65,10 +67,12 @@ impl Index {
         let lines = &self.shards[shard(hash)].lines;
         for at in places(lines.len(), tag(hash)) {
             let Line { ids, tags } = &lines[at];
-            if let Some(id) = tags.equal_to(tag(hash)).map(|place| ids[place]).find(|id| is_it(*id)) {
-                return Some(id);
+            for place in tags.equal_to(tag(hash)) {
+                if is_it(ids[place]) {
+                    return Some(ids[place]);
+                }
             }
-            if tags.sent_on == 0 {
+            if tags.sent_on() == 0 {
                 return None;
             }
         }
@@ -95,20 +99,21 @@ impl Shard {
         let lines = vec![Line::default(); (2 * self.lines.len()).max(1)];
         self.len = 0;
         for Line { ids, tags } in std::mem::replace(&mut self.lines, lines) {
-            let used = ids.into_iter().zip(tags.tags).filter(|(_, tag)| *tag != 0);
-            used.for_each(|(id, tag)| self.insert(tag, id));
+            let used = (0..LINE).map(|place| (tags.at(place), ids[place])).filter(|(tag, _)| *tag != 0);
+            used.for_each(|(tag, id)| self.insert(tag, id));
         }
     }
 
     fn insert(&mut self, tag: u16, id: u32) {
         for at in places(self.lines.len(), tag) {
             let Line { ids, tags } = &mut self.lines[at];
-            if let Some(place) = tags.equal_to(0).next() {
-                (ids[place], tags.tags[place]) = (id, tag);
+            if let Some(place) = tags.free() {
+                ids[place] = id;
+                tags.set(place, tag);
                 self.len += 1;
                 return;
             }
-            tags.sent_on = tags.sent_on.saturating_add(1);
+            tags.set(LINE, tags.sent_on().saturating_add(1));
         }
     }
 
@@ -116,26 +121,68 @@ impl Shard {
         let find = |line: &Line| line.tags.equal_to(tag).find(|place| line.ids[*place] == id);
         let found = places(self.lines.len(), tag).find_map(|at| Some((at, find(&self.lines[at])?)));
         let Some((found, place)) = found else { return };
-        self.lines[found].tags.tags[place] = 0;
+        self.lines[found].tags.set(place, 0);
         self.len -= 1;
         for at in places(self.lines.len(), tag).take_while(|at| *at != found) {
-            let sent_on = &mut self.lines[at].tags.sent_on;
-            *sent_on -= u16::from(*sent_on != u16::MAX);
+            let tags = &mut self.lines[at].tags;
+            tags.set(LINE, tags.sent_on() - u16::from(tags.sent_on() != SENT_ON));
         }
     }
 }
 
 impl Tags {
-    /// The places with this tag.
-    fn equal_to(&self, tag: u16) -> impl Iterator<Item = usize> + use<> {
-        let equal = (0..LINE).map(|place| u32::from(self.tags[place] == tag) << place);
-        let mut equal = equal.fold(0, |all, one| all | one); // without a branch
+    fn at(self, place: usize) -> u16 {
+        (self.0[place / 4] >> (place % 4 * 16)) as u16
+    }
+
+    fn set(&mut self, place: usize, tag: u16) {
+        let (word, shift) = (&mut self.0[place / 4], place % 4 * 16);
+        *word = *word & !(u64::from(u16::MAX) << shift) | u64::from(tag) << shift;
+    }
+
+    fn sent_on(self) -> u16 {
+        self.at(LINE)
+    }
+
+    /// The first place that has none.
+    fn free(self) -> Option<usize> {
+        let word = self.0.iter().position(|word| zeros(*word) != 0)?;
+        let place = word * 4 + zeros(self.0[word]).trailing_zeros() as usize / 16;
+        (place < LINE).then_some(place)
+    }
+
+    /// The places with this tag, without a branch for each.
+    fn equal_to(self, tag: u16) -> impl Iterator<Item = usize> {
+        let wanted = EACH * u64::from(tag);
+        let [first, second, third] = self.0.map(|word| zeros(word ^ wanted));
+        // A bit for each, the word in the lowest two bits of its number, and where it stands in the word above them.
+        let mut equal = first | second << 1 | (third & 0x1_0001) << 2;
         std::iter::from_fn(move || {
-            let place = equal.trailing_zeros() as usize;
-            equal &= equal.wrapping_sub(1);
-            (place < LINE).then_some(place)
+            let bit = (equal != 0).then(|| equal.trailing_zeros() as usize)?;
+            equal &= equal - 1;
+            Some((bit & 3) * 4 + bit / 16)
         })
     }
+}
+
+/// The lowest bit of each sixteen that are all 0.
+const fn zeros(word: u64) -> u64 {
+    const BELOW: u64 = EACH * 0x7FFF;
+    // Below the top bit nothing is carried out of the sixteen.
+    !(((word & BELOW) + BELOW) | word | BELOW) >> 15
+}
+
+/// Asks for a line without waiting for it.
+#[allow(unsafe_code, reason = "there is no safe way to say it")]
+fn prefetch(line: &Line) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, and it reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::hint::black_box(line.tags.0[0]);
 }
 
 /// Never 0.

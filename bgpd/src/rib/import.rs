@@ -49,9 +49,10 @@ impl Rib {
         prefixes: impl Iterator<Item = IpNet>,
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
+        let limited = self.sources[source].most.is_some();
         if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
             prefixes.for_each(|prefix| {
-                if self.has_room(source, key.path_id, &prefix) {
+                if !limited || self.has_room(source, key.path_id, &prefix) {
                     self.arrive(source, prefix, set, since);
                 }
             });
@@ -72,7 +73,7 @@ impl Rib {
         let mut inquiry = import.ask(received.attributes);
         let mut last: Option<(Outcome, SetId)> = None;
         for prefix in prefixes {
-            if !self.has_room(source, key.path_id, &prefix) {
+            if limited && !self.has_room(source, key.path_id, &prefix) {
                 continue; // before there is a set for it, which nothing would carry
             }
             let set = match last {
@@ -159,8 +160,11 @@ impl Rib {
             Some(set) => set,
             None => self.insert_own(source, route),
         };
-        let destination = self.destinations.find_or_insert(self.destinations.fetch(&prefix), prefix);
-        self.renew(source, destination, set, since);
+        let hash = self.destinations.fetch(&prefix);
+        match self.destinations.find_hashed(hash, &prefix) {
+            Some(destination) => self.renew(source, destination, set, since),
+            None => self.begin(source, hash, prefix, set, since),
+        }
     }
 
     fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {

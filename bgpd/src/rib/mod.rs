@@ -87,6 +87,8 @@ pub(crate) struct Rib {
     tells_several: bool,
     /// Destinations that have a best path.
     best: Bits,
+    /// Counts the decisions.
+    decided: u64,
     /// Destinations without any path.
     empty: Bits,
     touched: Vec<Touched>,
@@ -121,6 +123,7 @@ impl Rib {
             multipath: usize::from(multipath),
             tells_several: false,
             best: Bits::default(),
+            decided: 0,
             empty: Bits::default(),
             touched: Vec::new(),
             released: Vec::new(),

@@ -58,9 +58,14 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
+    /// Whether not every prefix may be sent there.
+    pub(crate) fn has_ceiling(&self) -> bool {
+        self.ceiling.is_some()
+    }
+
     /// Whether the ceiling lets a prefix be sent there.
-    pub(crate) fn admits(&self, prefix: &IpNet) -> bool {
-        self.ceiling.as_ref().is_none_or(|ceiling| ceiling.covers(prefix))
+    pub(crate) fn admits(&self, prefix: impl FnOnce() -> IpNet) -> bool {
+        self.ceiling.as_ref().is_none_or(|ceiling| ceiling.covers(&prefix()))
     }
 }
 

@@ -12,8 +12,8 @@ pub(crate) struct Path {
     pub(crate) since: u32,
 }
 
-/// Paths in one piece of memory.
-const CHUNK: usize = 4096;
+/// Paths in one piece of memory: two to this power.
+const CHUNK: usize = 12;
 
 /// The number of a block among those of its size.
 pub(super) type BlockId = u32;
@@ -39,8 +39,9 @@ fn size_for(len: usize) -> usize {
     (len.max(2).next_power_of_two().trailing_zeros() - 1) as usize
 }
 
+/// Paths in a block of this size: two to this power.
 const fn room(size: usize) -> usize {
-    2 << size
+    size + 1
 }
 
 impl Blocks {
@@ -111,7 +112,7 @@ impl Blocks {
         blocks.made += 1;
         let (chunk, _) = place(size, block);
         if chunk == blocks.chunks.len() {
-            blocks.chunks.push(vec![Path::default(); CHUNK.max(room(size))].into());
+            blocks.chunks.push(vec![Path::default(); 1 << CHUNK.max(room(size))].into());
         }
         block
     }
@@ -119,8 +120,8 @@ impl Blocks {
 
 /// Where a block lies: its chunk, and its first path in there.
 fn place(size: usize, block: BlockId) -> (usize, usize) {
-    let in_chunk = (CHUNK / room(size)).max(1);
-    (block as usize / in_chunk, block as usize % in_chunk * room(size))
+    let (block, in_chunk) = (block as usize, CHUNK.saturating_sub(room(size)));
+    (block >> in_chunk, (block & ((1 << in_chunk) - 1)) << room(size))
 }
 
 #[cfg(test)]
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn a_block_larger_than_a_chunk_has_one_to_itself() {
         let mut blocks = Blocks::default();
-        let many = vec![path(7); 3 * CHUNK];
+        let many = vec![path(7); 3 << CHUNK];
         let (first, second) = (blocks.insert(&many), blocks.insert(&many));
         blocks.get_mut(first, many.len()).fill(path(8));
         assert_eq!(blocks.get(second, many.len()), many);

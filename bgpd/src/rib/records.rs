@@ -78,10 +78,27 @@ impl Records {
     }
 
     /// The prefix of a destination whose number is held.
+    #[inline]
     pub(super) fn prefix(&self, id: DestinationId) -> IpNet {
         match family(id) {
             Family::Ipv4 => self.ipv4[place(id)].prefix(),
             Family::Ipv6 => self.ipv6[place(id)].prefix(),
+        }
+    }
+
+    /// Whether a destination whose number is held has this prefix.
+    #[inline]
+    pub(super) fn is(&self, id: DestinationId, prefix: &IpNet) -> bool {
+        match (family(id), prefix) {
+            (Family::Ipv4, IpNet::V4(net)) => {
+                let entry = &self.ipv4[place(id)];
+                entry.address == net.addr().octets() && entry.record.length == net.prefix_len()
+            }
+            (Family::Ipv6, IpNet::V6(net)) => {
+                let entry = &self.ipv6[place(id)];
+                entry.address == net.addr().octets() && entry.record.length == net.prefix_len()
+            }
+            _ => false,
         }
     }
 
@@ -96,6 +113,7 @@ impl<A: Copy> Entry<A>
 where
     IpAddr: From<A>,
 {
+    #[inline]
     fn prefix(&self) -> IpNet {
         IpNet::new_assert(self.address.into(), self.record.length)
     }
@@ -105,6 +123,7 @@ where
 impl Index<DestinationId> for Records {
     type Output = Record;
 
+    #[inline]
     fn index(&self, id: DestinationId) -> &Record {
         match family(id) {
             Family::Ipv4 => &self.ipv4[place(id)].record,
@@ -114,6 +133,7 @@ impl Index<DestinationId> for Records {
 }
 
 impl IndexMut<DestinationId> for Records {
+    #[inline]
     fn index_mut(&mut self, id: DestinationId) -> &mut Record {
         match family(id) {
             Family::Ipv4 => &mut self.ipv4[place(id)].record,

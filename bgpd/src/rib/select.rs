@@ -47,6 +47,15 @@ pub(crate) struct Ranking<'a> {
     pub(crate) others: Vec<(Path, Verdict<'a>)>,
 }
 
+/// The last set that was asked about, and whether its paths may be used, for any prefix.
+#[derive(Default)]
+struct Judged {
+    /// Of a best path that another is compared with.
+    best: Option<(SetId, Option<u32>)>,
+    /// Of a path that came.
+    news: Option<(SetId, Option<u32>)>,
+}
+
 impl Rib {
     /// The set of the best path.
     pub(crate) fn best(&self, destination: DestinationId) -> Option<SetId> {
@@ -61,8 +70,10 @@ impl Rib {
     /// Decides every touched destination, once. What has changed is appended.
     pub(crate) fn decide(&mut self, changes: &mut Vec<Change>) {
         let mut touched = std::mem::take(&mut self.touched);
+        self.decided += touched.len() as u64;
+        let mut judged = Judged::default();
         for due in touched.drain(..) {
-            let (now, again) = self.select(&due);
+            let (now, again) = self.select(&due, &mut judged);
             let had_best = due.best_before.is_some();
             if had_best || now.is_some() {
                 self.fib.mark(due.destination);
@@ -103,41 +114,59 @@ impl Rib {
     }
 
     /// Puts the best path of a destination first. What comes back is that path, and whether neighbors hear of it again.
-    fn select(&mut self, due: &Touched) -> (Option<SetId>, bool) {
+    fn select(&mut self, due: &Touched, judged: &mut Judged) -> (Option<SetId>, bool) {
         let id = due.destination;
         let flags = self.destinations.lower(id);
         let best = match self.destinations.paths(id) {
-            [] => None,
-            [only] => self.usable(id, *only).map(|_| 0),
-            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last) => Some(0),
+            [] => {
+                self.best.remove(id);
+                return (None, flags & AGAIN != 0);
+            }
+            [only] => self.judge(id, *only, &mut judged.news).map(|_| 0),
+            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last, judged) => Some(0),
             _ => self.best_position(id),
         };
-        match best.or_else(|| self.last_resort(id)) {
-            Some(position) => {
-                self.best.insert(id);
-                self.destinations.paths_mut(id)[..=position].rotate_right(1);
+        let best = best.or_else(|| self.last_resort(id)).map(|position| {
+            let paths = &mut self.destinations.paths_mut(id)[..=position];
+            if position > 0 {
+                paths.rotate_right(1);
             }
-            None => {
-                self.best.remove(id);
-            }
-        }
-        (self.best(id), flags & AGAIN != 0)
+            paths[0].set
+        });
+        match best {
+            Some(_) => self.best.insert(id),
+            None => self.best.remove(id),
+        };
+        (best, flags & AGAIN != 0)
     }
 
     /// Whether the best path is still the best, since all that happened is that another came, the last: one that loses
     /// against the best leaves it in its place, whatever MED it has.
-    fn stays_best(&self, due: &Touched, best: Path, last: Path) -> bool {
+    fn stays_best(&self, due: &Touched, best: Path, last: Path, judged: &mut Judged) -> bool {
         if due.best_before != Some(best.set) || due.news != Some(last.set) {
             return false;
         }
         let id = due.destination;
-        match (self.usable(id, best), self.usable(id, last)) {
+        match (self.judge(id, best, &mut judged.best), self.judge(id, last, &mut judged.news)) {
             (Some(metric), Some(other)) => {
                 decision::compare(&self.candidate(best, metric), &self.candidate(last, other)).0.is_lt()
             }
             (Some(_), None) => true,
             (None, _) => false,
         }
+    }
+
+    /// As [`Rib::usable`], where the path before often had the same set.
+    fn judge(&self, id: DestinationId, path: Path, last: &mut Option<(SetId, Option<u32>)>) -> Option<u32> {
+        if let Some((set, usable)) = *last
+            && set == path.set
+        {
+            return usable;
+        }
+        let usable = self.usable(id, path);
+        let depends_on_prefix = matches!(self.sets.at(path.set).forward, Forward::To(next_hop) if self.next_hops.at(next_hop).has_ceiling());
+        *last = (!depends_on_prefix).then_some((path.set, usable));
+        usable
     }
 
     /// Where the best path stands.
@@ -263,7 +292,7 @@ impl Rib {
         if source.is_external() && !source.multihop && !chosen_here && !state.connected && !state.tunnel {
             return Some(Ineligible::OffLink(next_hop));
         }
-        (!next_hop.admits(&self.prefix(destination))).then_some(Ineligible::Ceiling(next_hop))
+        (!next_hop.admits(|| self.prefix(destination))).then_some(Ineligible::Ceiling(next_hop))
     }
 
     /// Why the path at `position` among the eligible is not the best.

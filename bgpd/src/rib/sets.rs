@@ -216,8 +216,10 @@ impl Sets {
     }
 
     /// One more path carries it.
-    pub(crate) fn hold(&mut self, id: SetId) {
-        self.records[id].paths += 1;
+    pub(crate) fn hold(&mut self, id: SetId) -> &AttributeSet {
+        let set = &mut self.records[id];
+        set.paths += 1;
+        set
     }
 
     /// One path less; `true`: it was the last.

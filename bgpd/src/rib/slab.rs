@@ -43,11 +43,13 @@ impl<T> Slab<T> {
     }
 
     /// The record, if there is one.
+    #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
         self.chunks.get(id as usize / CHUNK)?.get(id as usize % CHUNK)?.as_ref()
     }
 
     /// The record, if there is one.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         self.chunks.get_mut(id as usize / CHUNK)?.get_mut(id as usize % CHUNK)?.as_mut()
     }
@@ -62,6 +64,7 @@ impl<T> Slab<T> {
 impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
+    #[inline]
     #[expect(clippy::expect_used, reason = "the holder of a number keeps its record")]
     fn index(&self, id: u32) -> &T {
         self.get(id).expect("a number that is held has its record")
@@ -69,6 +72,7 @@ impl<T> Index<u32> for Slab<T> {
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
     #[expect(clippy::expect_used, reason = "the holder of a number keeps its record")]
     fn index_mut(&mut self, id: u32) -> &mut T {
         self.get_mut(id).expect("a number that is held has its record")

@@ -24,6 +24,18 @@ impl Rib {
         self.sources.remove(id);
     }
 
+    /// Takes the first path to a prefix.
+    pub(super) fn begin(&mut self, source: SourceId, hash: u64, prefix: IpNet, set: SetId, since: u32) {
+        let destination = self.destinations.insert(hash, prefix);
+        self.destinations.raise(destination, TOUCHED);
+        self.touched.push(Touched { destination, best_before: None, news: Some(set) });
+        if !self.sources[source].refreshes.is_empty() {
+            let path_id = self.path_id(set);
+            self.sources[source].refreshed(path_id, destination);
+        }
+        self.add(source, destination, Path { set, since });
+    }
+
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
     /// before stays as old as it is.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
@@ -58,28 +70,33 @@ impl Rib {
             return;
         }
         self.touch_by(destination, position.is_none().then_some(set));
-        self.sets.hold(set);
-        if let Forward::To(next_hop) = self.sets.at(set).forward {
-            self.next_hops.note(next_hop, destination);
-        }
         let path = Path { set, since };
-        match position {
-            Some(position) => self.destinations.paths_mut(destination)[position] = path,
-            None => {
-                self.destinations.push_path(destination, path);
-                let family = self.family(destination);
-                self.empty.remove(destination);
-                let source = &mut self.sources[source];
-                source.received.insert(destination);
-                source.prefixes[family as usize] += 1;
-            }
-        }
-        let accepted_before = before.is_some_and(|before| self.sets.at(before).is_accepted());
-        let accepted_now = self.sets.at(set).is_accepted();
-        let accepted = &mut self.sources[source].accepted;
-        *accepted = *accepted + usize::from(accepted_now) - usize::from(accepted_before);
-        if let Some(before) = before {
-            self.release(before);
+        let (Some(position), Some(before)) = (position, before) else {
+            self.empty.remove(destination);
+            return self.add(source, destination, path);
+        };
+        self.hold(source, destination, set);
+        self.destinations.paths_mut(destination)[position] = path;
+        self.sources[source].accepted -= usize::from(self.sets.at(before).is_accepted());
+        self.release(before);
+    }
+
+    /// Adds a path, which makes a decision due.
+    fn add(&mut self, source: SourceId, destination: DestinationId, path: Path) {
+        self.hold(source, destination, path.set);
+        self.destinations.push_path(destination, path);
+        let family = self.family(destination);
+        let source = &mut self.sources[source];
+        source.received.insert(destination);
+        source.prefixes[family as usize] += 1;
+    }
+
+    /// One more path of `source` carries a set.
+    fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) {
+        let set = self.sets.hold(set);
+        self.sources[source].accepted += usize::from(set.is_accepted());
+        if let Forward::To(next_hop) = set.forward {
+            self.next_hops.note(next_hop, destination);
         }
     }
 

@@ -143,7 +143,7 @@ impl Sender<'_> {
 
     /// What may be told of each destination, sorted by attribute set.
     fn candidates(&self, destinations: &[(DestinationId, IpNet)], member: &Member) -> Vec<Candidate> {
-        let carried = destinations.iter().filter(|(_, prefix)| self.carries(prefix));
+        let carried = destinations.iter().filter(|(destination, _)| self.carries(*destination));
         let candidates = carried.flat_map(|(destination, prefix)| {
             let eligible = self.rib.eligible(*destination).into_iter().map(|(_, path)| path.set);
             let others = eligible.filter(|set| self.rib.set(*set).source != member.source);

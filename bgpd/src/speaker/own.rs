@@ -84,9 +84,9 @@ impl OwnRoutes {
     }
 
     /// Whether an aggregate stands for this prefix towards neighbors.
-    pub(super) fn is_suppressed(&self, prefix: &IpNet) -> bool {
+    pub(super) fn is_suppressed(&self, prefix: impl Fn() -> IpNet) -> bool {
         // While the prefix has a best path, so has the aggregate.
-        self.aggregates.iter().any(|summary| summary.settings.summary_only && summary.covers(prefix))
+        self.aggregates.iter().any(|summary| summary.settings.summary_only && summary.covers(&prefix()))
     }
 
     /// A decision has changed.

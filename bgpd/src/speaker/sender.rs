@@ -8,7 +8,7 @@ use super::groups::{Audience, Group, Member};
 use super::own::OwnRoutes;
 use super::room::Room;
 use crate::policy::Inquiry;
-use crate::rib::{Due, NOTHING, Rib, SetId};
+use crate::rib::{DestinationId, Due, NOTHING, Rib, SetId};
 use crate::types::{Families, Family};
 use crate::wire::{self, Context, MpNextHop, ParsedAttributes, PathAttributes};
 
@@ -67,9 +67,10 @@ impl Told {
 }
 
 impl Sender<'_> {
-    /// Whether a prefix may be told at all.
-    pub(super) fn carries(&self, prefix: &IpNet) -> bool {
-        self.context.families.contains(Family::of(prefix)) && !self.own.is_suppressed(prefix)
+    /// Whether a destination may be told at all.
+    pub(super) fn carries(&self, destination: DestinationId) -> bool {
+        let prefix = || self.rib.prefix(destination);
+        self.context.families.contains(self.rib.family(destination)) && !self.own.is_suppressed(prefix)
     }
 
     /// How a prefix is told; `None`: it is not.
@@ -105,14 +106,13 @@ impl Sender<'_> {
         // By family: where the last route went, where that is where all go.
         let mut same: [Option<Option<usize>>; 2] = [None; 2];
         for due in run.drain(..) {
-            let prefix = self.rib.prefix(due.destination);
-            let family = Family::of(&prefix);
+            let family = self.rib.family(due.destination);
             let place = match (best, same[family as usize]) {
                 (None, _) => None,
-                _ if !self.carries(&prefix) => None,
+                _ if !self.carries(due.destination) => None,
                 (Some(_), Some(place)) => place,
                 (Some(best), None) => {
-                    let told = self.judge(best, inquiry.as_mut(), prefix);
+                    let told = self.judge(best, inquiry.as_mut(), self.rib.prefix(due.destination));
                     let heard = told.filter(|told| group.room.is_none() || group.has(told.audience(best)));
                     let place = heard.map(|told| place(batches, family, told));
                     if !looks_at_prefix {
@@ -184,7 +184,7 @@ impl Sender<'_> {
     /// Withdraws from everybody but those whose paths were told.
     fn withdraw(&self, group: &mut Group, writing: &mut Writing) {
         let mut withdrawn = std::mem::take(&mut writing.withdrawn);
-        withdrawn.sort_by_key(|due| due.told);
+        withdrawn.sort_unstable_by_key(|due| (due.told, due.destination));
         for dues in withdrawn.chunk_by(|left, right| left.told == right.told) {
             let told = dues[0].told;
             writing.prefixes.clear();
@@ -204,7 +204,7 @@ impl Sender<'_> {
 
     /// Withdraws the prefixes that are noted.
     fn write_withdrawn(&self, audience: Audience, writing: &mut Writing) {
-        writing.prefixes.sort_by_key(Family::of);
+        writing.prefixes.sort_unstable_by_key(Family::of);
         for prefixes in writing.prefixes.chunk_by(|left, right| Family::of(left) == Family::of(right)) {
             let mut at = 0;
             while at < prefixes.len() {

@@ -263,7 +263,7 @@ impl Speaker {
         }
         let prefix = self.rib.prefix(destination);
         let mut inquiry = sender.exporter.filter.ask(best.attributes);
-        let told = sender.judge(&best, inquiry.as_mut(), prefix).filter(|_| sender.carries(&prefix))?;
+        let told = sender.judge(&best, inquiry.as_mut(), prefix).filter(|_| sender.carries(destination))?;
         if told.kept && told.next_hop.address == session.negotiated.remote.ip() {
             return None;
         }

@@ -28,7 +28,7 @@ pub use capability::{AddPathFamily, Capability, NextHopEncoding};
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
 pub(crate) use message::split_message;
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
-pub(crate) use nlri::write_prefix;
+pub(crate) use nlri::prefix_octets;
 pub use nlri::{Destination, Nlri};
 pub use notification::Notification;
 pub use open::Open;

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use bytes::{BufMut, BytesMut};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::types::Family;
@@ -59,7 +58,7 @@ impl<'a> Nlri<'a> {
             }
             let (&length, after) = rest.split_first()?;
             rest = after.get(octets(length)..)?;
-            Some((id, prefix(family, leading_bits(after), length)?))
+            Some((id, prefix(family, after, length)?))
         })
     }
 }
@@ -96,41 +95,40 @@ impl Destination for (u32, IpNet) {
     }
 }
 
-/// Octets of one of them on the wire.
-pub(super) fn encoded_len(destination: &impl Destination) -> usize {
-    let id = if destination.id().is_some() { ID } else { 0 };
-    id + 1 + octets(destination.prefix().prefix_len())
+/// Octets of the longest of them on the wire.
+pub(super) const LONGEST: usize = ID + PREFIX;
+
+/// Octets of the longest prefix on the wire.
+const PREFIX: usize = 17;
+
+/// Writes one of them to the front of `out`, which has room for the [`LONGEST`]; how many octets it takes.
+pub(super) fn write_destination(destination: &impl Destination, out: &mut [u8]) -> usize {
+    let at = match destination.id() {
+        None => 0,
+        Some(id) => {
+            out[..ID].copy_from_slice(&id.to_be_bytes());
+            ID
+        }
+    };
+    let (octets, length) = prefix_octets(destination.prefix());
+    out[at..at + PREFIX].copy_from_slice(&octets); // a copy of a fixed length is a store
+    at + length
+}
+
+/// A prefix on the wire, and how many octets of that count.
+pub(crate) fn prefix_octets(prefix: &IpNet) -> ([u8; PREFIX], usize) {
+    let mut out = [0; PREFIX];
+    out[0] = prefix.prefix_len();
+    match prefix {
+        IpNet::V4(net) => out[1..5].copy_from_slice(&net.network().octets()),
+        IpNet::V6(net) => out[1..].copy_from_slice(&net.network().octets()),
+    }
+    (out, 1 + octets(prefix.prefix_len()))
 }
 
 /// Octets of a prefix on the wire, without its length.
 const fn octets(length: u8) -> usize {
     length.div_ceil(8) as usize
-}
-
-/// Appends one of them.
-pub(super) fn write_destination(destination: &impl Destination, out: &mut BytesMut) {
-    if let Some(id) = destination.id() {
-        out.put_u32(id);
-    }
-    write_prefix(destination.prefix(), out);
-}
-
-/// Appends one prefix.
-pub(crate) fn write_prefix(prefix: &IpNet, out: &mut BytesMut) {
-    let length = prefix.prefix_len();
-    let end = out.len() + 1 + octets(length);
-    // All octets of the address, and back: a copy of a fixed length is a store.
-    match prefix {
-        IpNet::V4(net) => {
-            let [a, b, c, d] = net.network().octets();
-            out.put_slice(&[length, a, b, c, d]);
-        }
-        IpNet::V6(net) => {
-            out.put_u8(length);
-            out.put_slice(&net.network().octets());
-        }
-    }
-    out.truncate(end);
 }
 
 const fn max_length(family: Family) -> u8 {
@@ -140,23 +138,26 @@ const fn max_length(family: Family) -> u8 {
     }
 }
 
-/// The first 128 bits, zeros behind the end.
-fn leading_bits(bytes: &[u8]) -> u128 {
-    match bytes.first_chunk::<16>() {
-        Some(bits) => u128::from_be_bytes(*bits),
-        None => {
-            let mut bits = [0; 16];
-            bits[..bytes.len()].copy_from_slice(bytes);
-            u128::from_be_bytes(bits)
-        }
-    }
+/// The first octets, zeros behind the end.
+fn leading<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut leading = [0; N];
+        leading[..bytes.len()].copy_from_slice(bytes);
+        leading
+    })
 }
 
 /// The prefix that the first `length` bits make; `None` where the family has no such length.
-fn prefix(family: Family, bits: u128, length: u8) -> Option<IpNet> {
-    let bits = bits & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+fn prefix(family: Family, bytes: &[u8], length: u8) -> Option<IpNet> {
+    let mask = u32::from(length);
     match family {
-        Family::Ipv4 => Ipv4Net::new(Ipv4Addr::from_bits((bits >> 96) as u32), length).ok().map(IpNet::V4),
-        Family::Ipv6 => Ipv6Net::new(Ipv6Addr::from_bits(bits), length).ok().map(IpNet::V6),
+        Family::Ipv4 => {
+            let bits = u32::from_be_bytes(leading(bytes)) & !u32::MAX.checked_shr(mask).unwrap_or(0);
+            Ipv4Net::new(Ipv4Addr::from_bits(bits), length).ok().map(IpNet::V4)
+        }
+        Family::Ipv6 => {
+            let bits = u128::from_be_bytes(leading(bytes)) & !u128::MAX.checked_shr(mask).unwrap_or(0);
+            Ipv6Net::new(Ipv6Addr::from_bits(bits), length).ok().map(IpNet::V6)
+        }
     }
 }

@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use super::as_path::{AsPath, AsnWidth, needs_four_octets};
 use super::attribute::{EXTENDED_LENGTH, OPTIONAL, OPTIONAL_TRANSITIVE, PARTIAL, descriptor};
 use super::message::{MessageType, begin, begin_length, finish, finish_length};
-use super::nlri::{Destination, encoded_len, write_destination};
+use super::nlri::{Destination, LONGEST, write_destination};
 use super::{Aggregator, AttrCode, Context, MpNextHop, PartialBits, PathAttributes, UnknownAttribute};
 use crate::types::{Family, LargeCommunity};
 
@@ -97,11 +97,18 @@ fn write_update(out: &mut BytesMut, context: &Context, body: impl FnOnce(&mut By
 
 /// Appends prefixes, none beyond `limit`; returns how many.
 fn write_prefixes<T: Destination>(prefixes: &[T], limit: usize, out: &mut BytesMut) -> usize {
-    let mut count = 0;
-    while let Some(prefix) = prefixes.get(count).filter(|prefix| out.len() + encoded_len(*prefix) <= limit) {
-        write_destination(prefix, out);
+    let (mut end, mut count) = (out.len(), 0);
+    let room = (LONGEST * prefixes.len()).min(limit.saturating_sub(end) + LONGEST);
+    out.resize(end + room, 0);
+    while let Some(prefix) = prefixes.get(count) {
+        let length = write_destination(prefix, &mut out[end..]);
+        if end + length > limit {
+            break;
+        }
+        end += length;
         count += 1;
     }
+    out.truncate(end);
     count
 }
 

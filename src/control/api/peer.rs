@@ -46,7 +46,8 @@ pub struct Peer {
     pub drops: BTreeMap<String, u64>,
     /// The path's; null where it was not probed.
     pub mtu: Option<u32>,
-    /// Offloads in use.
+    /// Offloads in use: `tun-tso` and `tun-uso`, super-segments of TCP and UDP from the host; `tun-gro`, those to the host;
+    /// `udp-gso` and `udp-gro`, trains of datagrams to and from the peer.
     pub offloads: Vec<String>,
 }
 
@@ -78,7 +79,7 @@ impl From<&view::PeerView> for Peer {
             transmit_bytes: view.transmit_bytes,
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
             mtu: None,
-            offloads: Vec::new(),
+            offloads: view.offloads.iter().map(ToString::to_string).collect(),
         }
     }
 }

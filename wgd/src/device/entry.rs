@@ -195,6 +195,7 @@ impl Entry {
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
             note: self.note(now),
+            offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }
     }

@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
 use crate::fault::{Fault, Strangers};
 use crate::mss;
+use crate::offload::{NetHeader, split};
 use crate::packet::Header;
 use crate::peer::{Identity, Opened};
 use crate::settings::{PrivateKey, PublicKey, Settings};
@@ -84,6 +85,18 @@ impl Device {
 
     /// A packet from the TUN: the first `len` octets of `buffer`. The rest, at best 15 octets, serves as padding.
     pub fn outbound(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        self.outbound_offloaded(now, &NetHeader::default(), buffer, len, out);
+    }
+
+    /// A packet from a TUN with offloads, for which something is left to do; it may be a super-segment.
+    pub fn outbound_offloaded(
+        &mut self,
+        now: Instant,
+        offload: &NetHeader,
+        buffer: &mut [u8],
+        len: usize,
+        out: &mut Output,
+    ) {
         let Some(header) = buffer.get(..len).and_then(Header::parse) else {
             return self.drops.count(Reason::Malformed);
         };
@@ -91,10 +104,16 @@ impl Device {
         let Some(entry) = peer.and_then(|peer| entry_mut(&mut self.entries, peer)) else {
             return self.drops.count(Reason::NoRoute);
         };
-        if self.clamp_mss {
-            mss::clamp(buffer, &header, self.mtu);
+        let (mtu, clamp_mss) = (self.mtu, self.clamp_mss);
+        let is_sound = split(offload, buffer, header.length, mtu, |buffer, len| {
+            if clamp_mss {
+                mss::clamp(buffer, &Header { length: len, ..header }, mtu);
+            }
+            entry.send(now, buffer, len, mtu, out);
+        });
+        if !is_sound {
+            self.drops.count(Reason::Malformed);
         }
-        entry.send(now, buffer, header.length, self.mtu, out);
     }
 
     /// A datagram from UDP.

@@ -1,55 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::samples::{ACK, Sample, transport_checksum};
 
-const SYN_ACK: u8 = 0x12;
-const ACK: u8 = 0x10;
-
-/// The Internet checksum of a TCP segment with its pseudo header: zero when the one inside is right.
-fn checksum(packet: &[u8], header: &Header) -> u16 {
-    let segment = &packet[header.payload..header.length];
-    let addresses = match header.source {
-        IpAddr::V4(_) => &packet[12..20],
-        IpAddr::V6(_) => &packet[8..40],
-    };
-    let pseudo = [0, TCP, (segment.len() >> 8) as u8, segment.len() as u8];
-    let words = [addresses, &pseudo, segment].concat();
-    let mut sum: u32 =
-        words.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)]))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
+const SYN_ACK: u8 = SYN | ACK;
 
 fn tcp(ipv6: bool, flags: u8, options: &[u8], data: &[u8]) -> Vec<u8> {
     let mut options = options.to_vec();
     options.resize(options.len().next_multiple_of(4), END);
-    let length = TCP_HEADER + options.len() + data.len();
-    let mut packet = if ipv6 {
-        let mut header = vec![0x60, 0, 0, 0, (length >> 8) as u8, length as u8, TCP, 64];
-        header.extend(Ipv6Addr::LOCALHOST.octets());
-        header.extend(Ipv6Addr::UNSPECIFIED.octets());
-        header
-    } else {
-        let total = length + 20;
-        let mut header = vec![0x45, 0, (total >> 8) as u8, total as u8, 0, 0, 0x40, 0, 64, TCP, 0, 0];
-        header.extend(Ipv4Addr::new(10, 1, 2, 3).octets());
-        header.extend(Ipv4Addr::new(172, 16, 0, 1).octets());
-        header
-    };
-    let offset = ((TCP_HEADER + options.len()) as u8 / 4) << 4;
-    packet.extend([0xc0, 0, 0, 179, 1, 2, 3, 4, 0, 0, 0, 0, offset, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    packet.extend(options);
-    packet.extend(data);
-    let header = Header::parse(&packet).unwrap();
-    let sum = checksum(&packet, &header);
-    packet[header.payload + CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
-    packet
+    Sample { flags, options, payload: data.to_vec(), ..Sample::new(ipv6, false) }.packet()
 }
 
 fn clamped(mut packet: Vec<u8>, mtu: u16) -> Vec<u8> {
@@ -105,8 +66,7 @@ proptest! {
     ) {
         let options = [vec![NOP; pads], vec![MSS, 4], value.to_be_bytes().to_vec()].concat();
         let packet = clamped(tcp(ipv6, if syn_ack { SYN_ACK } else { SYN }, &options, &data), mtu);
-        let header = Header::parse(&packet).unwrap();
-        prop_assert_eq!(checksum(&packet, &header), 0);
+        prop_assert_eq!(transport_checksum(&packet), 0);
         prop_assert_eq!(mss(&packet), Some(value.min(mtu - if ipv6 { 60 } else { 40 })));
     }
 

@@ -1,6 +1,7 @@
-//! recvmmsg(2) and sendmmsg(2), on the worker's thread: many datagrams in one system call.
+//! recvmmsg(2) and sendmmsg(2), on the worker's thread: many datagrams in one system call, and in one message.
 #![allow(unsafe_code)] // std sends and receives one at a time
 
+use std::ffi::c_int;
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,77 +10,179 @@ use std::ptr;
 
 use socket2::{SockAddr, SockAddrStorage};
 
-use crate::batch::Batch;
+use crate::offload::Train;
 
-/// Datagrams in one call.
-const MOST: usize = 64;
+/// Messages in one call: each may be a train of datagrams.
+const MOST: usize = 8;
+/// The largest message.
+const ROOM: usize = 65_536;
+/// One control message about UDP with one number.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Control {
+    header: libc::cmsghdr,
+    /// The kernel writes an `int`, and takes a 16-bit number.
+    value: [u8; size_of::<c_int>()],
+}
 
-/// The kernel's view of a batch; its pointers are valid during a call only.
+impl Control {
+    fn new() -> Self {
+        // SAFETY: a header of zeros is a control message without content
+        Self { header: unsafe { mem::zeroed() }, value: Default::default() }
+    }
+
+    /// Cut what is sent into datagrams of so many octets.
+    fn segments(octets: u16) -> Self {
+        let mut control = Self::new();
+        control.header.cmsg_level = libc::SOL_UDP;
+        control.header.cmsg_type = libc::UDP_SEGMENT;
+        control.header.cmsg_len = (mem::offset_of!(Self, value) + size_of::<u16>()) as _;
+        control.value[..size_of::<u16>()].copy_from_slice(&octets.to_ne_bytes());
+        control
+    }
+
+    /// Octets of the datagrams that were put together, as far as the kernel wrote so.
+    fn coalesced(&self) -> Option<usize> {
+        let is_so = self.header.cmsg_level == libc::SOL_UDP && self.header.cmsg_type == libc::UDP_GRO;
+        is_so.then(|| usize::try_from(c_int::from_ne_bytes(self.value)).ok()).flatten().filter(|octets| *octets > 0)
+    }
+}
+
+/// The kernel's view of some messages; its pointers are valid during a call only.
 #[derive(Default)]
 pub(super) struct Messages {
     headers: Vec<libc::mmsghdr>,
     vectors: Vec<libc::iovec>,
+    addresses: Vec<SockAddr>,
+    controls: Vec<Control>,
+}
+
+/// Messages that were received, in buffers that are used again.
+#[derive(Default)]
+pub(super) struct Inbox {
+    rooms: Vec<Box<[u8]>>,
     sources: Vec<SockAddrStorage>,
-    destinations: Vec<SockAddr>,
+    messages: Vec<Message>,
+}
+
+/// Datagrams of one sender.
+#[derive(Clone, Copy)]
+struct Message {
+    from: SocketAddr,
+    len: usize,
+    /// Octets of each but the last.
+    segment: usize,
+}
+
+impl Inbox {
+    /// How many there are at most.
+    pub(super) const MOST: usize = MOST;
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The datagrams, in their order.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.messages.iter().zip(&self.rooms).flat_map(|(message, room)| {
+            let octets = &room[..message.len];
+            // An empty datagram is one too
+            let empty = octets.is_empty().then_some(octets);
+            octets.chunks(message.segment.max(1)).chain(empty).map(|datagram| (message.from, datagram))
+        })
+    }
+
+    /// Forgets the messages, keeps the buffers.
+    pub(super) fn clear(&mut self) {
+        self.messages.clear();
+    }
 }
 
 impl Messages {
-    /// Adds what has arrived to the batch.
+    /// Fills the inbox with what has arrived.
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
-        batch: &mut Batch<SocketAddr>,
+        inbox: &mut Inbox,
         source: impl Fn(SocketAddr) -> SocketAddr,
     ) -> io::Result<()> {
-        self.sources.resize_with(MOST, SockAddrStorage::zeroed);
+        inbox.messages.clear();
+        inbox.rooms.resize_with(MOST, || vec![0; ROOM].into_boxed_slice());
+        inbox.sources.resize_with(MOST, SockAddrStorage::zeroed);
+        self.controls.clear();
+        self.controls.resize_with(MOST, Control::new); // what was read before must not be read again
         self.vectors.clear();
         self.vectors.extend(
-            batch.rooms(MOST).map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() }),
+            inbox.rooms.iter_mut().map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() }),
         );
         self.headers.clear();
-        for (vector, address) in self.vectors.iter_mut().zip(&mut self.sources) {
-            self.headers.push(header(vector, ptr::from_mut(address).cast(), address.size_of()));
-        }
+        let places = self.vectors.iter_mut().zip(&mut inbox.sources).zip(&mut self.controls);
+        self.headers.extend(places.map(|((vector, address), control)| {
+            let mut message = header(vector, ptr::from_mut(address).cast(), address.size_of());
+            message.msg_hdr.msg_control = ptr::from_mut(control).cast();
+            message.msg_hdr.msg_controllen = size_of::<Control>() as _;
+            message
+        }));
         let (headers, count) = (self.headers.as_mut_ptr(), self.headers.len() as libc::c_uint);
-        // SAFETY: each header points at one room of the batch and one address, with their lengths; all of them are
-        // borrowed until the end of this function
+        // SAFETY: each header points at one room of the inbox, one address and one control buffer, with their lengths;
+        // all of them are borrowed until the end of this function
         let received =
             unsafe { libc::recvmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT, ptr::null_mut()) };
         let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-        for (header, address) in self.headers.iter().zip(&mut self.sources).take(received) {
+        let received = self.headers.iter().zip(&mut inbox.sources).zip(&self.controls).take(received);
+        for ((header, address), control) in received {
             let address = mem::replace(address, SockAddrStorage::zeroed());
             // SAFETY: the kernel wrote an address of this length
             let address = unsafe { SockAddr::new(address, header.msg_hdr.msg_namelen) };
             let address = address.as_socket().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-            batch.push(header.msg_len as usize, source(address));
+            let len = header.msg_len as usize;
+            let segment = control.coalesced().unwrap_or(len);
+            inbox.messages.push(Message { from: source(address), len, segment });
         }
         Ok(())
     }
 
-    /// Sends the first of the datagrams: how many. An error is the first one's.
-    pub(super) fn send<'a>(
+    /// Sends the first of the trains: how many. An error is the first one's.
+    pub(super) fn send(
         &mut self,
         socket: &UdpSocket,
-        datagrams: impl Iterator<Item = (&'a [u8], SocketAddr)>,
+        trains: impl Iterator<Item = Train>,
+        octets: &[u8],
+        address: impl Fn(SocketAddr) -> SocketAddr,
     ) -> io::Result<usize> {
         self.vectors.clear();
-        self.destinations.clear();
-        for (datagram, to) in datagrams.take(MOST) {
-            self.vectors.push(libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() });
-            self.destinations.push(to.into());
+        self.addresses.clear();
+        self.controls.clear();
+        for train in trains.take(MOST) {
+            let octets = &octets[train.start..train.start + train.len];
+            self.vectors.push(libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() });
+            self.addresses.push(address(train.to).into());
+            self.controls.push(if train.datagrams > 1 {
+                Control::segments(train.segment as u16)
+            } else {
+                Control::new()
+            });
         }
         self.headers.clear();
-        for (vector, address) in self.vectors.iter_mut().zip(&self.destinations) {
-            self.headers.push(header(vector, address.as_ptr().cast_mut().cast(), address.len()));
-        }
+        let places = self.vectors.iter_mut().zip(&self.addresses).zip(&mut self.controls);
+        self.headers.extend(places.map(|((vector, address), control)| {
+            let mut message = header(vector, address.as_ptr().cast_mut().cast(), address.len());
+            if control.header.cmsg_len > 0 {
+                message.msg_hdr.msg_control = ptr::from_mut(control).cast();
+                message.msg_hdr.msg_controllen = size_of::<Control>() as _;
+            }
+            message
+        }));
         let (headers, count) = (self.headers.as_mut_ptr(), self.headers.len() as libc::c_uint);
-        // SAFETY: each header points at one datagram and one address, with their lengths; the datagrams are borrowed
-        // for 'a, the rest until the end of this function. The kernel only reads through them
+        // SAFETY: each header points at one train, one address and one control message, with their lengths; the trains
+        // lie in `octets`, which is borrowed like the rest until the end of this function. The kernel only reads through them
         let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 }
 
+/// A message of one piece.
 fn header(vector: &mut libc::iovec, name: *mut libc::c_void, name_len: libc::socklen_t) -> libc::mmsghdr {
     // SAFETY: a header of zeros is an empty message
     let mut message: libc::mmsghdr = unsafe { mem::zeroed() };

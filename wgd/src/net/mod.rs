@@ -21,6 +21,7 @@ pub use crate::view::Event;
 use crate::view::PeerView;
 
 mod mmsg;
+mod offloads;
 mod poll;
 mod tun;
 mod udp;
@@ -34,7 +35,7 @@ const QUEUE: usize = 64;
 /// Descriptors, opened by the caller: a TUN without packet information, in non-blocking mode, and UDP sockets of one port.
 #[derive(Debug)]
 pub struct Io {
-    /// `IFF_TUN | IFF_NO_PI`.
+    /// `IFF_TUN | IFF_NO_PI`, and for offloads `IFF_VNET_HDR`.
     pub tun: OwnedFd,
     /// IPv4, IPv6, or both. An IPv6 socket alone may be dual-stack.
     pub udp: Vec<UdpSocket>,

@@ -1,28 +1,47 @@
 //! The UDP sockets, on the worker's thread: which one a datagram takes, and addresses as the device knows them.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
 
-use super::mmsg::Messages;
+use super::mmsg::{Inbox, Messages};
+use super::offloads::{self, UdpOffloads};
 use super::poll;
 use crate::batch::Batch;
+use crate::offload::{Train, trains};
+
+/// How long a destination that refused trains gets single datagrams.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 pub(super) struct Udp {
     sockets: Vec<Socket>,
     messages: Messages,
+    inbox: Inbox,
+    trains: Vec<Train>,
+    /// Destinations that trains do not reach, and until when that is believed.
+    refused: HashMap<SocketAddr, Instant>,
 }
 
 struct Socket {
     socket: UdpSocket,
     ipv4: bool,
+    offloads: UdpOffloads,
 }
 
 impl Udp {
     pub(super) fn new(sockets: Vec<UdpSocket>) -> Self {
         let is_ipv4 = |socket: &UdpSocket| socket.local_addr().is_ok_and(|address| address.is_ipv4());
-        let sockets = sockets.into_iter().map(|socket| Socket { ipv4: is_ipv4(&socket), socket }).collect();
-        Self { sockets, messages: Messages::default() }
+        let with_offloads =
+            |socket: UdpSocket| Socket { ipv4: is_ipv4(&socket), offloads: offloads::of_udp(&socket), socket };
+        Self {
+            sockets: sockets.into_iter().map(with_offloads).collect(),
+            messages: Messages::default(),
+            inbox: Inbox::default(),
+            trains: Vec::new(),
+            refused: HashMap::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -33,46 +52,78 @@ impl Udp {
         self.sockets.iter().map(|socket| socket.socket.as_raw_fd())
     }
 
-    /// What has arrived at one socket, up to a batch.
-    pub(super) fn receive(&mut self, socket: usize, batch: &mut Batch<SocketAddr>) -> io::Result<()> {
-        let Some(socket) = self.sockets.get(socket) else { return Ok(()) };
-        match self.messages.receive(&socket.socket, batch, canonical) {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
-            result => result,
+    /// What is in use towards an address, and from there.
+    pub(super) fn offloads(&self, to: SocketAddr) -> Option<UdpOffloads> {
+        let offloads = route(&self.sockets, to)?.0.offloads;
+        Some(UdpOffloads { segment: offloads.segment && !self.refused.contains_key(&to), ..offloads })
+    }
+
+    /// Some of what has arrived at one socket; empty: nothing.
+    pub(super) fn receive(&mut self, socket: usize) -> io::Result<&Inbox> {
+        self.inbox.clear();
+        let Some(socket) = self.sockets.get(socket) else { return Ok(&self.inbox) };
+        match self.messages.receive(&socket.socket, &mut self.inbox, canonical) {
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Err(error),
+            _ => Ok(&self.inbox),
         }
     }
 
-    /// Sends all; how many the host refused. A full send buffer is waited for, since dropping here only moves the
-    /// loss to where no one sees it.
-    pub(super) fn send(&mut self, batch: &Batch<SocketAddr>) -> u64 {
-        let (mut done, mut refused, mut waited) = (0, 0, false);
-        while let Some((_, first)) = batch.iter().nth(done) {
-            let ipv4 = first.is_ipv4();
-            let own = self.sockets.iter().find(|socket| socket.ipv4 == ipv4);
-            // An IPv4 address through a dual-stack socket is a mapped one
-            let (socket, mapped) = match (own, self.sockets.first()) {
-                (Some(socket), _) => (socket, false),
-                (None, Some(socket)) if ipv4 => (socket, true),
-                _ => {
-                    (done, refused) = (done + 1, refused + 1);
-                    continue;
-                }
+    /// Sends all; how many datagrams the host refused.
+    pub(super) fn send(&mut self, now: Instant, batch: &Batch<SocketAddr>) -> u64 {
+        self.refused.retain(|_, until| now < *until);
+        let mut all = std::mem::take(&mut self.trains);
+        all.clear();
+        let is_coupled = |to| self.offloads(to).is_some_and(|offloads| offloads.segment);
+        all.extend(trains(batch, is_coupled));
+        let refused = self.send_trains(now, batch.octets(), &all);
+        self.trains = all;
+        refused
+    }
+
+    /// A full send buffer is waited for, since dropping here only moves the loss to where no one sees it.
+    fn send_trains(&mut self, now: Instant, octets: &[u8], mut trains: &[Train]) -> u64 {
+        let (mut refused, mut waited) = (0, false);
+        while let Some((first, rest)) = trains.split_first() {
+            let Some((socket, mapped)) = route(&self.sockets, first.to) else {
+                (refused, trains) = (refused + first.datagrams as u64, rest);
+                continue;
             };
-            let run = batch.iter().skip(done).take_while(|(_, to)| to.is_ipv4() == ipv4);
-            let run = run.map(|(datagram, to)| (datagram, if mapped { to_mapped(*to) } else { *to }));
-            match self.messages.send(&socket.socket, run) {
-                Ok(sent) => (done, waited) = (done + sent, false), // only then is another wait worth it
+            let run = trains.iter().take_while(|train| train.to.is_ipv4() == first.to.is_ipv4()).copied();
+            let address = |to| if mapped { to_mapped(to) } else { to };
+            match self.messages.send(&socket.socket, run, octets, address) {
+                Ok(sent) => (trains, waited) = (&trains[sent..], false), // only then is another wait worth it
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !waited => {
                     poll::wait_writable(socket.socket.as_raw_fd());
                     waited = true;
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() != ErrorKind::WouldBlock && first.datagrams > 1 => {
+                    if is_about_trains(&error) {
+                        tracing::debug!(to = %first.to, %error, "trains of datagrams are refused");
+                        self.refused.insert(first.to, now + REFUSED_FOR);
+                    }
+                    let singles: Vec<_> = first.singles().collect();
+                    (refused, trains) = (refused + self.send_trains(now, octets, &singles), rest);
+                }
                 // The first of the run was refused: ECONNREFUSED, ENETUNREACH, EPERM, EMSGSIZE ...
-                Err(_) => (done, refused) = (done + 1, refused + 1),
+                Err(_) => (refused, trains) = (refused + first.datagrams as u64, rest),
             }
         }
         refused
     }
+}
+
+/// The socket for an address, and whether the address is to be a mapped one.
+fn route(sockets: &[Socket], to: SocketAddr) -> Option<(&Socket, bool)> {
+    let own = sockets.iter().find(|socket| socket.ipv4 == to.is_ipv4()).map(|socket| (socket, false));
+    // An IPv4 address through a dual-stack socket is a mapped one
+    own.or_else(|| sockets.first().filter(|_| to.is_ipv4()).map(|socket| (socket, true)))
+}
+
+/// EIO: the device on the way makes no checksums. EINVAL, EMSGSIZE: a datagram is longer than the path's MTU, and would
+/// have to be fragmented; or the kernel allows fewer.
+fn is_about_trains(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
 /// A dual-stack socket shows IPv4 addresses as mapped ones.
@@ -109,10 +160,9 @@ mod tests {
 
     fn receive(udp: &mut Udp, socket: usize) -> Vec<(Vec<u8>, SocketAddr)> {
         let mut poll = poll::Poll::new(udp.descriptors());
-        let mut batch = Batch::default();
         poll.wait(Duration::from_secs(10)).unwrap();
-        udp.receive(socket, &mut batch).unwrap();
-        batch.iter().map(|(datagram, from)| (datagram.to_vec(), *from)).collect()
+        let inbox = udp.receive(socket).unwrap();
+        inbox.datagrams().map(|(from, datagram)| (datagram.to_vec(), from)).collect()
     }
 
     #[test]
@@ -122,10 +172,45 @@ mod tests {
         let mut theirs = Udp::new(vec![bind("127.0.0.1:0"), bind("[::1]:0")]);
         let to: Vec<SocketAddr> = theirs.sockets.iter().map(|socket| socket.socket.local_addr().unwrap()).collect();
         let from: Vec<SocketAddr> = ours.sockets.iter().map(|socket| socket.socket.local_addr().unwrap()).collect();
-        assert_eq!(ours.send(&batch(&[(b"one", to[0]), (b"two", to[1]), (b"three", to[0]), (b"", to[0])])), 0);
+        assert_eq!(
+            ours.send(Instant::now(), &batch(&[(b"one", to[0]), (b"two", to[1]), (b"three", to[0]), (b"", to[0])])),
+            0
+        );
         let first = receive(&mut theirs, 0);
         assert_eq!(first, [(b"one".to_vec(), from[0]), (b"three".to_vec(), from[0]), (Vec::new(), from[0])]);
         assert_eq!(receive(&mut theirs, 1), [(b"two".to_vec(), from[1])]);
+    }
+
+    #[test]
+    fn a_train_is_sent_and_received_as_one_and_without_segmentation_one_by_one() {
+        for (segment, address) in [(true, "127.0.0.1:0"), (true, "[::1]:0"), (false, "127.0.0.1:0")] {
+            let mut ours = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            let mut theirs = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            ours.sockets[0].offloads.segment = segment;
+            let to = theirs.sockets[0].socket.local_addr().unwrap();
+            let datagrams: Vec<_> = (0..30).map(|number| vec![number; if number == 29 { 100 } else { 1452 }]).collect();
+            let datagrams: Vec<_> = datagrams.iter().map(|datagram| (datagram.as_slice(), to)).collect();
+            assert_eq!(ours.send(Instant::now(), &batch(&datagrams)), 0);
+            let (mut received, mut messages) = (Vec::new(), 0);
+            while received.len() < 30 {
+                received.extend(receive(&mut theirs, 0).into_iter().map(|(datagram, _)| datagram));
+                messages += theirs.inbox.len();
+            }
+            assert_eq!(messages, if segment { 1 } else { 30 });
+            assert!(received.iter().zip(&datagrams).all(|(received, (sent, _))| received == sent));
+        }
+    }
+
+    #[test]
+    fn a_destination_that_refused_trains_gets_them_again_after_a_minute() {
+        let mut udp = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
+        let (now, to) = (Instant::now(), udp.sockets[0].socket.local_addr().unwrap());
+        udp.refused.insert(to, now + REFUSED_FOR);
+        let segments = |udp: &Udp| udp.offloads(to).unwrap().segment;
+        for (after, expected) in [(0, false), (59, false), (60, true)] {
+            udp.send(now + Duration::from_secs(after), &batch(&[]));
+            assert_eq!(segments(&udp), expected, "after {after} s");
+        }
     }
 
     #[test]
@@ -135,7 +220,7 @@ mod tests {
         let to = theirs.sockets[0].socket.local_addr().unwrap();
         let no_family = "[::1]:9".parse().unwrap();
         let no_way = "192.0.2.1:9".parse().unwrap(); // a socket bound to loopback has no way out
-        assert_eq!(ours.send(&batch(&[(b"lost", no_family), (b"lost", no_way), (b"kept", to)])), 2);
+        assert_eq!(ours.send(Instant::now(), &batch(&[(b"lost", no_family), (b"lost", no_way), (b"kept", to)])), 2);
         assert_eq!(receive(&mut theirs, 0)[0].0, b"kept");
     }
 
@@ -144,9 +229,9 @@ mod tests {
         let mut dual = Udp::new(vec![UdpSocket::bind("[::]:0").unwrap()]);
         let mut plain = Udp::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap()]);
         let to = plain.sockets[0].socket.local_addr().unwrap();
-        assert_eq!(dual.send(&batch(&[(b"there", to)])), 0);
+        assert_eq!(dual.send(Instant::now(), &batch(&[(b"there", to)])), 0);
         let (_, from) = receive(&mut plain, 0).remove(0);
-        assert_eq!(plain.send(&batch(&[(b"back", from)])), 0);
+        assert_eq!(plain.send(Instant::now(), &batch(&[(b"back", from)])), 0);
         assert_eq!(receive(&mut dual, 0), [(b"back".to_vec(), to)]);
     }
 }

@@ -1,7 +1,7 @@
 //! Thread `wireguard`: the loop that moves packets. Owns the device.
 //!
-//! A turn waits for any descriptor, then takes at most one batch from each. No lock and no allocation per packet.
-//! Offloads (`IFF_VNET_HDR`, UDP_SEGMENT, UDP_GRO) would change `tun` and `udp` and what one slot of a batch holds.
+//! A turn waits for any descriptor, then takes at most one batch from each direction: under full load a packet waits
+//! for two batches at most. No lock and no allocation per packet.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -11,11 +11,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::Instant;
 
+use super::mmsg::Inbox;
+use super::offloads;
 use super::poll::Poll;
-use super::tun::Tun;
+use super::tun::{Packet, Tun};
 use super::udp::Udp;
 use super::{Event, Io};
-use crate::batch::Batch;
 use crate::device::{Device, Output, TICK};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
@@ -42,8 +43,6 @@ pub(super) struct Worker<F> {
     poll: Poll,
     device: Device,
     next_tick: Instant,
-    packets: Batch<()>,
-    datagrams: Batch<SocketAddr>,
     out: Output,
 }
 
@@ -61,31 +60,19 @@ impl<F: Fn(Event)> Worker<F> {
         let device = Device::new(now, settings, seed, &mut out);
         let (tun, udp) = (Tun::new(io.tun), Udp::new(io.udp));
         let descriptors = [woken.as_raw_fd(), tun.as_raw_fd()].into_iter().chain(udp.descriptors());
-        Self {
-            poll: Poll::new(descriptors),
-            tun,
-            udp,
-            woken,
-            queue,
-            events,
-            device,
-            next_tick: now + TICK,
-            packets: Batch::default(),
-            datagrams: Batch::default(),
-            out,
-        }
+        Self { poll: Poll::new(descriptors), tun, udp, woken, queue, events, device, next_tick: now + TICK, out }
     }
 
     /// Until it is told to stop (Ok), or the TUN is gone.
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
-            self.flush()?;
             let now = Instant::now();
+            self.flush(now)?;
             if now >= self.next_tick {
                 self.device.tick(now, &mut self.out);
                 self.next_tick = now + TICK;
                 self.poll.wake_all();
-                self.flush()?;
+                self.flush(now)?;
             }
             self.poll.wait(self.next_tick.saturating_duration_since(now))?;
             if self.poll.is_ready(WOKEN) {
@@ -96,7 +83,7 @@ impl<F: Fn(Event)> Worker<F> {
             }
             let now = Instant::now();
             self.take_packets(now)?;
-            self.flush()?;
+            self.flush(now)?;
             self.take_datagrams(now);
         }
     }
@@ -118,7 +105,7 @@ impl<F: Fn(Event)> Worker<F> {
                 }
                 Command::Endpoint(peer, addresses) => self.device.endpoint(now, peer, &addresses, &mut self.out),
                 // Who asked may have gone
-                Command::Peers(answer) => drop(answer.send(self.device.peers(now))),
+                Command::Peers(answer) => drop(answer.send(self.peers(now))),
                 Command::Drops(answer) => drop(answer.send(self.device.drops())),
                 Command::Faults(answer) => drop(answer.send(self.device.faults(now))),
                 Command::Stop => return false,
@@ -126,20 +113,35 @@ impl<F: Fn(Event)> Worker<F> {
         }
     }
 
+    fn peers(&self, now: Instant) -> Vec<PeerView> {
+        let mut peers = self.device.peers(now);
+        for peer in &mut peers {
+            let udp = peer.endpoint.and_then(|endpoint| self.udp.offloads(endpoint));
+            peer.offloads = offloads::names(self.tun.offloads(), udp);
+        }
+        peers
+    }
+
     fn take_packets(&mut self, now: Instant) -> io::Result<()> {
         if !self.poll.is_ready(TUN) {
             return Ok(());
         }
-        if let Err(error) = self.tun.read(&mut self.packets) {
-            if tun_is_gone(&error) {
-                return Err(error);
+        for _ in 0..PACKETS {
+            match self.tun.read() {
+                Ok(Some(Packet { offload, buffer, len })) => {
+                    self.device.outbound_offloaded(now, &offload, buffer, len, &mut self.out);
+                }
+                Ok(None) => break,
+                Err(error) if tun_is_gone(&error) => return Err(error),
+                Err(_) => {
+                    self.poll.rest(TUN);
+                    break;
+                }
             }
-            self.poll.rest(TUN);
+            if self.out.datagrams.octets().len() > OCTETS {
+                break;
+            }
         }
-        for (buffer, len, ()) in self.packets.iter_mut() {
-            self.device.outbound(now, buffer, len, &mut self.out);
-        }
-        self.packets.clear();
         Ok(())
     }
 
@@ -148,23 +150,30 @@ impl<F: Fn(Event)> Worker<F> {
             if !self.poll.is_ready(UDP + socket) {
                 continue;
             }
-            // An ICMP error that belongs to a datagram sent before; it is gone once it is read
-            if self.udp.receive(socket, &mut self.datagrams).is_err() {
-                self.device.count_refused(1);
-                self.poll.rest(UDP + socket);
+            let mut taken = 0;
+            while taken < PACKETS {
+                let Ok(inbox) = self.udp.receive(socket) else {
+                    // An ICMP error that belongs to a datagram sent before; it is gone once it is read
+                    self.device.count_refused(1);
+                    self.poll.rest(UDP + socket);
+                    break;
+                };
+                for (from, datagram) in inbox.datagrams() {
+                    self.device.inbound(now, from, datagram, &mut self.out);
+                    taken += 1;
+                }
+                if inbox.len() < Inbox::MOST {
+                    break;
+                }
             }
         }
-        for (buffer, len, from) in self.datagrams.iter_mut() {
-            self.device.inbound(now, *from, &buffer[..len], &mut self.out);
-        }
-        self.datagrams.clear();
     }
 
     /// What the device made goes out.
-    fn flush(&mut self) -> io::Result<()> {
-        let refused = self.udp.send(&self.out.datagrams);
+    fn flush(&mut self, now: Instant) -> io::Result<()> {
+        let refused = self.udp.send(now, &self.out.datagrams);
         self.out.datagrams.clear();
-        let refused = refused + self.tun.write(&self.out.packets)?;
+        let refused = refused + self.tun.write(&mut self.out.packets)?;
         self.out.packets.clear();
         if refused > 0 {
             self.device.count_refused(refused);
@@ -174,6 +183,9 @@ impl<F: Fn(Event)> Worker<F> {
     }
 }
 
+/// Of one turn and direction: packets, and octets of datagrams made of them.
+const PACKETS: usize = 128;
+const OCTETS: usize = 128 << 10;
 /// Places among the descriptors.
 const WOKEN: usize = 0;
 const TUN: usize = 1;

@@ -13,6 +13,7 @@ use crate::table::Group;
 mod fault;
 mod handshake;
 mod liveness;
+mod offload;
 mod reconcile;
 mod routing;
 mod transport;
