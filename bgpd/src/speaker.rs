@@ -411,6 +411,12 @@ impl Speaker {
         self.actions.pop_front()
     }
 
+    /// Whether there may be something to hear: [`Speaker::poll_event`], [`Speaker::poll_fib`] and then
+    /// [`Speaker::poll_fib_complete`] say what.
+    pub fn has_news(&self) -> bool {
+        !self.events.is_empty() || self.rib.has_fib_work() || self.restart.is_waiting()
+    }
+
     /// The next thing to hear.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

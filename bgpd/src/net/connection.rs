@@ -127,7 +127,11 @@ pub(super) async fn run(shell: Rc<Shell>, connection: Rc<Connection>) {
         }
         match (pump.send(), pump.receive()) {
             (_, Receiving::Gone(error)) => break pump.broken.or(error),
-            (Sending::More, _) | (_, Receiving::More) => yield_now().await,
+            (_, Receiving::More) => {
+                pump.send(); // an answer does not wait for the others' turns
+                yield_now().await;
+            }
+            (Sending::More, _) => yield_now().await,
             (sending, receiving) => {
                 pump.wait(matches!(receiving, Receiving::Waiting), matches!(sending, Sending::Waiting)).await;
             }

@@ -63,6 +63,7 @@ pub(super) fn run(
         full: Cell::new(Full::default()),
         armed: Cell::new(None),
         rearm: Notify::new(),
+        news: Notify::new(),
         gone: Notify::new(),
         accepted: Cell::new(0),
         buffer: Cell::default(),
@@ -88,6 +89,8 @@ pub(super) struct Shell {
     armed: Cell<Option<Instant>>,
     /// There is an earlier one.
     rearm: Notify,
+    /// There is something to hear.
+    news: Notify,
     /// A connection has ended.
     gone: Notify,
     /// The number of the last accepted connection.
@@ -130,6 +133,7 @@ impl Shell {
     async fn serve(self: Rc<Self>, mut requests: mpsc::Receiver<Request>) {
         let accepting: Vec<_> =
             (0..self.listeners.len()).map(|index| self.spawn(accept::serve(self.clone(), index))).collect();
+        let telling = self.spawn(self.clone().tell());
         self.reconcile_stations(&mut self.core.borrow_mut());
         self.settle();
         let how = loop {
@@ -151,7 +155,6 @@ impl Shell {
                     self.input(Input::Timer);
                 }
                 () = self.rearm.notified() => {}
-                () = self.room() => self.settle(),
                 error = self.panicked() => {
                     tracing::error!(%error, "the speaker panicked");
                     return;
@@ -162,6 +165,20 @@ impl Shell {
         self.input(Input::Stop(how));
         if timeout(STOP_TIME, self.drained()).await.is_err() {
             tracing::warn!("connections were cut that did not drain in time");
+        }
+        telling.abort();
+        self.pour();
+    }
+
+    /// Tells the rest of the program what there is to hear. A task of its own, so that neighbors that were woken before
+    /// are told first: to wake another thread takes longer than to send.
+    async fn tell(self: Rc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.news.notified() => {}
+                () = self.room() => {}
+            }
+            self.pour();
         }
     }
 
@@ -226,17 +243,27 @@ impl Shell {
                 connection.wake_to_send();
             }
         }
-        let full = Full {
+        if core.speaker.has_news() {
+            self.news.notify_one();
+        }
+        self.go_on(core);
+    }
+
+    /// Moves what there is to hear into the outlets.
+    fn pour(&self) {
+        let core = &mut *self.core.borrow_mut();
+        self.full.set(Full {
             events: pour(&self.outlets.events, || core.speaker.poll_event()),
             fib: pour(&self.outlets.fib, || {
                 let batch = core.speaker.poll_fib(FIB_BATCH);
                 (!batch.is_empty() || core.speaker.poll_fib_complete()).then_some(batch)
             }),
-        };
-        let before = self.full.replace(full);
-        if full.fib && !before.fib || full.events && !before.events {
-            self.rearm.notify_one(); // [`Shell::serve`] waits for room from now on
-        }
+        });
+        self.go_on(core);
+    }
+
+    /// Whoever waited for what has just been done.
+    fn go_on(&self, core: &mut Core) {
         core.wake_stations();
         core.wake_monitors();
         let (speaker, connections) = (&core.speaker, &core.connections);
@@ -277,7 +304,7 @@ impl Shell {
     }
 }
 
-/// What [`Shell::serve`] waits for.
+/// What [`Shell::serve`] and [`Shell::tell`] wait for.
 impl Shell {
     async fn deadline(&self) {
         let next = self.core.borrow().speaker.next_timeout();

@@ -45,6 +45,11 @@ impl Restart {
         self.waiting.as_ref().is_some_and(|waiting| !waiting.announcing)
     }
 
+    /// Somebody is waited for, or the FIB waits to hear that nobody is.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// When waiting ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waiting.as_ref()?.until
