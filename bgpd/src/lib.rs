@@ -6,6 +6,7 @@
 mod bmp;
 pub mod forbidden;
 pub mod fsm;
+pub mod monitor;
 pub mod mrt;
 pub mod policy;
 mod rib;

@@ -6,12 +6,14 @@
 
 mod accept;
 mod add_path;
+mod clock;
 mod commands;
 mod connections;
 mod export;
 mod groups;
 mod limits;
 mod memory;
+mod monitors;
 mod neighbor;
 mod neighbors;
 mod own;
@@ -45,6 +47,7 @@ pub use self::commands::CommandError;
 use self::connections::Connections;
 use self::groups::Groups;
 use self::limits::Direction;
+use self::monitors::Monitors;
 use self::neighbors::Neighbors;
 use self::own::OwnRoutes;
 use self::refusals::Refusals;
@@ -292,6 +295,7 @@ pub struct Speaker {
     undecided: Undecided,
     refusals: Refusals,
     stations: Stations,
+    monitors: Monitors,
     restart: Restart,
     rib: Rib,
     own: OwnRoutes,
@@ -326,6 +330,7 @@ impl Speaker {
             undecided: Undecided::default(),
             refusals: Refusals::default(),
             stations: Stations::default(),
+            monitors: Monitors::default(),
             restart: Restart::default(),
             rib,
             own,
@@ -383,11 +388,12 @@ impl Speaker {
     /// Appends bytes for a connection, a few KiB at a time; `false` when there is nothing (more) to send.
     pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId, out: &mut BytesMut) -> bool {
         self.now = self.now.max(now);
-        let owner = self.connections.get_mut(connection).map(|connection| connection.neighbor);
+        let owner = self.connections.get_mut(connection).map(|connection| (connection.neighbor, connection.ends));
         let begin = out.len();
         let more = self.transmit(connection, out);
-        if let Some(owner) = owner {
+        if let Some((owner, ends)) = owner {
             self.count_sent(owner, &out[begin..]);
+            self.monitor_sent(owner, connection, ends, &out[begin..]);
             self.enforce_limit(owner, Direction::Out);
         }
         more

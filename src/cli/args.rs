@@ -53,6 +53,11 @@ pub(super) enum Command {
     ///
     /// Tables for people; with --json the answers of the control API, which keep their form.
     Show(Show),
+    /// Print a line each time something changes, until Ctrl-C
+    ///
+    /// With --json an object a line, with the names that `show` has. A monitor that does not keep up is told how many
+    /// changes it has missed. With --write nothing is printed: what the sessions say goes to a file.
+    Monitor(Monitor),
     /// Tell a BGP neighbor's session what to do
     Neighbor {
         /// Name or address, as `show neighbors` has it, or `all`
@@ -199,6 +204,27 @@ pub(super) enum What {
     Events,
     /// The configuration files as they were read
     Config,
+}
+
+#[derive(Args, Debug)]
+#[command(subcommand_value_name = "WHAT", subcommand_help_heading = "What")]
+pub(super) struct Monitor {
+    /// Print JSON, an object a line, as docs/schema has it
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Write to a file in the MRT format, which bgpdump reads, in place of printing
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "json")]
+    pub(super) write: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) what: Watched,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum Watched {
+    /// States of BGP sessions, and why they ended; with --write also every message that is no UPDATE
+    Sessions,
+    /// Best routes of the Loc-RIB; with --write every UPDATE, received and sent, and the states of the sessions
+    Routes,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod completions;
 mod help;
 mod key;
 mod man;
+mod monitor;
 mod mrt;
 mod output;
 mod show;
@@ -58,6 +59,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Stop(stop) => wait_for(command::stop(&client, &stop))?,
         Command::Check(arguments) => return check::check(&arguments),
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
+        Command::Monitor(arguments) => wait_for(monitor::monitor(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
         Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),

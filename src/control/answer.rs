@@ -14,11 +14,12 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::api;
+use super::body::Body;
 use super::request::{Refusal, Request};
 use crate::daemon::{self, Handle};
 
-/// An answer as it is sent: a slice is at most a few megabytes.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// An answer as it is sent: a slice is at most a few megabytes, a monitor has no end.
+pub(super) type Answer = Response<Body>;
 
 /// Answers a request.
 pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
@@ -49,6 +50,14 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Fib { after, limit } => Ok(fib(&daemon, after, limit).await),
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon))),
+        Request::Monitor(watch) => match daemon.monitor(watch).await {
+            Ok(monitor) => {
+                let mut answer = with_body(StatusCode::OK, Body::Lines(monitor));
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+                Ok(answer)
+            }
+            Err(why) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+        },
         Request::Command { neighbor, command } => {
             tracing::info!(neighbor, command = words(&command), "told by the control socket");
             daemon.neighbor_command(neighbor, command).await.map(|()| done()).map_err(Refusal::from)
@@ -107,7 +116,7 @@ async fn mrt(daemon: &Handle, slice: Slice, sequence: u32) -> Answer {
             routes.iter().for_each(|route| dump.route(route));
             dump.finish().0.freeze()
         });
-        let mut answer = with_status(StatusCode::OK, Full::from(octets.unwrap_or_default()));
+        let mut answer = with_status(StatusCode::OK, octets.unwrap_or_default());
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         answer
     })
@@ -125,7 +134,7 @@ async fn shown(daemon: &Handle, views: Vec<RouteView>, limit: usize) -> Answer {
 async fn apart(make: impl FnOnce() -> Answer + Send + 'static) -> Answer {
     spawn_blocking(make).await.unwrap_or_else(|error| {
         tracing::error!(%error, "an answer was not made");
-        with_status(StatusCode::INTERNAL_SERVER_ERROR, Full::default())
+        with_status(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
     })
 }
 
@@ -164,7 +173,7 @@ fn ok(value: &impl Serialize) -> Answer {
 }
 
 fn done() -> Answer {
-    with_status(StatusCode::NO_CONTENT, Full::default())
+    with_status(StatusCode::NO_CONTENT, Bytes::new())
 }
 
 /// The error as JSON.
@@ -179,18 +188,22 @@ pub(super) fn refuse(refusal: &Refusal) -> Answer {
 fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     match serde_json::to_vec(value) {
         Ok(text) => {
-            let mut answer = with_status(status, Full::from(text));
+            let mut answer = with_status(status, text);
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             answer
         }
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written as JSON");
-            with_status(StatusCode::INTERNAL_SERVER_ERROR, Full::default())
+            with_status(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
         }
     }
 }
 
-fn with_status(status: StatusCode, body: Full<Bytes>) -> Answer {
+fn with_status(status: StatusCode, body: impl Into<Full<Bytes>>) -> Answer {
+    with_body(status, Body::Whole(body.into()))
+}
+
+fn with_body(status: StatusCode, body: Body) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
@@ -21,6 +22,8 @@ use super::api;
 
 /// For one answer; the gateway itself gives up before.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
+
+const BROKE: &str = "the connection to vpngw broke";
 
 /// What stays as it is in a segment of a path (RFC 3986 §2.3, and `:`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
@@ -123,41 +126,83 @@ impl Client {
         UnixStream::connect(&self.socket).await.is_ok()
     }
 
+    /// The lines of a monitor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn lines(&self, path: &str) -> anyhow::Result<Lines> {
+        let body = self.in_time(self.open(Method::GET, path, Bytes::new())).await?;
+        Ok(Lines { body, rest: BytesMut::new(), socket: self.socket.clone() })
+    }
+
     async fn request(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| anyhow!("cannot reach vpngw at {}: {error} (is it running?)", self.socket.display()))?;
-        match timeout(ANSWER_TIME, exchange(stream, method, path, body)).await {
+        let answer = async { whole(self.open(method, path, body).await?).await };
+        self.in_time(answer).await
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match timeout(ANSWER_TIME, answer).await {
             Ok(answer) => answer,
             Err(_) => bail!("vpngw at {} did not answer within {} s", self.socket.display(), ANSWER_TIME.as_secs()),
         }
     }
+
+    /// One request, one connection: to the begin of its answer.
+    async fn open(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Incoming> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| anyhow!("cannot reach vpngw at {}: {error} (is it running?)", self.socket.display()))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // What is wrong with it is said where its answer is read.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "vpngw")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let answer = sender.send_request(request).await.context(BROKE)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer.into_body());
+        }
+        match serde_json::from_slice::<api::Error>(&whole(answer.into_body()).await?) {
+            Ok(api::Error { error }) => bail!(error),
+            Err(_) => bail!("vpngw answered with {status}"),
+        }
+    }
 }
 
-/// One request, one connection.
-async fn exchange(stream: UnixStream, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, "vpngw")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(body))?;
-    let answer = async {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
-    };
-    let (status, body) = tokio::select! {
-        answered = answer => answered,
-        Err(error) = connection => Err(error),
-    }
-    .context("the connection to vpngw broke")?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    match serde_json::from_slice::<api::Error>(&body) {
-        Ok(api::Error { error }) => bail!(error),
-        Err(_) => bail!("vpngw answered with {status}"),
+async fn whole(body: Incoming) -> anyhow::Result<Bytes> {
+    Ok(body.collect().await.context(BROKE)?.to_bytes())
+}
+
+/// What a monitor hears.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    /// A line that has begun.
+    rest: BytesMut,
+    socket: PathBuf,
+}
+
+impl Lines {
+    /// The next lines, one or more, whole.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway stops: one sentence.
+    pub async fn next(&mut self) -> anyhow::Result<Bytes> {
+        loop {
+            // An end in order and a cut are the same here: a monitor ends with its gateway.
+            let Some(Ok(frame)) = self.body.frame().await else {
+                bail!("vpngw at {} has stopped", self.socket.display());
+            };
+            self.rest.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if let Some(end) = self.rest.iter().rposition(|octet| *octet == b'\n') {
+                return Ok(self.rest.split_to(end + 1).freeze());
+            }
+        }
     }
 }

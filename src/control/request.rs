@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use bgpd::monitor::Watch;
 use bgpd::speaker::{Command, CommandError, Slice};
 use hyper::{Method, StatusCode, Uri};
 use ipnet::IpNet;
@@ -53,6 +54,7 @@ pub(super) enum Request {
         after: u64,
     },
     Config,
+    Monitor(Watch),
     Command {
         neighbor: String,
         command: Command,
@@ -122,6 +124,10 @@ impl Request {
         let read = method == Method::GET || method == Method::HEAD;
         match access {
             Access::ReadOnly if !read => Err(Refusal::method(method, READ)),
+            // A client of a network may be gone without a word, and its monitor would keep its place.
+            Access::ReadOnly if matches!(*path, ["v1", "monitor", ..]) => {
+                Err(Refusal::new(StatusCode::FORBIDDEN, "monitors are for the control socket only"))
+            }
             _ if is_command(&path) => match *method {
                 Method::POST => Self::command(&path, uri, body),
                 _ => Err(Refusal::method(method, WRITE)),
@@ -150,6 +156,10 @@ impl Request {
             ["v1", "fib"] => Self::Fib { after: query.prefix("after")?, limit: query.limit()? },
             ["v1", "events"] => Self::Events { after: query.take("after", "a number")?.unwrap_or_default() },
             ["v1", "config"] => Self::Config,
+            ["v1", "monitor", "sessions"] => Self::Monitor(Watch::Sessions),
+            ["v1", "monitor", "sessions", "mrt"] => Self::Monitor(Watch::SessionRecords),
+            ["v1", "monitor", "routes"] => Self::Monitor(Watch::Routes),
+            ["v1", "monitor", "routes", "mrt"] => Self::Monitor(Watch::RouteRecords),
             _ => return Err(Refusal::no_such_path(uri)),
         };
         query.finish()?;

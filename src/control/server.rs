@@ -1,11 +1,14 @@
 //! HTTP/1.1 on an accept loop of its own. Runs on the daemon's runtime.
 //!
 //! One connection asks one thing and has a fixed time for it, so that a client that stalls anywhere, reading or
-//! writing, costs one place of a bounded number, and not for long. When all places are taken, new connections wait
+//! writing, costs one place of a bounded number, and not for long. Only a monitor has no end: of these the speaker takes
+//! half as many as there are places. When all places are taken, new connections wait
 //! in the kernel's backlog.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, net};
 
@@ -130,16 +133,25 @@ where
     A: Fn(Request) -> F,
     F: Future<Output = Answer>,
 {
-    let service = service_fn(|request| async { Ok::<_, Infallible>(respond(request, access, &answer).await) });
+    let endless = AtomicBool::new(false);
+    let service = service_fn(async |request| {
+        let answer = respond(request, access, &answer).await;
+        endless.store(answer.body().is_endless(), Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION_TIME, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a control connection broke"),
-        Err(_) => tracing::debug!("a control connection took too long"),
+    let mut connection = pin!(connection);
+    let ended = match timeout(CONNECTION_TIME, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_) if endless.load(Ordering::Relaxed) => connection.await,
+        Err(_) => return tracing::debug!("a control connection took too long"),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a control connection broke");
     }
 }
 

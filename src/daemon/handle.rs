@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgpd::Speaker;
+use bgpd::monitor::Watch;
 use bgpd::mrt::Collector;
-use bgpd::net::Bgp;
+use bgpd::net::{Bgp, Monitor};
 use bgpd::speaker::{ALL, Command, CommandError, Slice};
 use bgpd::types::Asn;
 use bgpd::view::{NeighborView, RouteView, SessionState};
@@ -210,6 +211,16 @@ impl Handle {
     /// The configuration files as read.
     pub fn config(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Begins to watch.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one sentence.
+    pub async fn monitor(&self, watch: Watch) -> Result<Monitor, &'static str> {
+        let bgp = self.bgp.as_ref().ok_or("there is nothing to watch without [bgp]")?;
+        bgp.monitor(watch).await.ok_or("there are too many monitors already")
     }
 
     /// A command for a neighbor (name or address), or for all.

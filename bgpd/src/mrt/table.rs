@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 
-use super::{Subtype, TABLE_DUMP_V2};
+use super::{Subtype, TABLE_DUMP_V2, write_address, write_record};
 use crate::settings::Settings;
 use crate::types::{Asn, BgpIdentifier, Family};
 use crate::view::{NeighborView, PathView, RouteView};
@@ -72,28 +72,35 @@ impl TableDump {
         dump
     }
 
-    /// Adds a prefix with its paths; nothing where it has none.
+    /// Adds a prefix with its paths; nothing where it has none. Those with a path identifier stand in a record of their
+    /// own, so that several of a neighbor are kept apart (RFC 8050 §4).
     pub fn route(&mut self, route: &RouteView) {
-        let numbered = route.paths.iter().filter_map(|path| Some((self.peer(path)?, path)));
-        let entries: Vec<_> = numbered.take(usize::from(u16::MAX)).collect();
-        if entries.is_empty() {
-            return;
+        for path_ids in [false, true] {
+            let of_kind = route.paths.iter().filter(|path| path.path_id.is_some() == path_ids);
+            let numbered = of_kind.filter_map(|path| Some((self.peer(path)?, path)));
+            let entries: Vec<_> = numbered.take(usize::from(u16::MAX)).collect();
+            if !entries.is_empty() {
+                self.entries(&route.prefix, &entries, path_ids);
+            }
         }
+    }
+
+    fn entries(&mut self, prefix: &IpNet, entries: &[(u16, &PathView)], path_ids: bool) {
         let (sequence, collector) = (self.sequence, self.collector);
         self.sequence = sequence.wrapping_add(1);
-        let subtype = match route.prefix {
-            IpNet::V4(_) => Subtype::RibIpv4Unicast,
-            IpNet::V6(_) => Subtype::RibIpv6Unicast,
-        };
-        self.record(subtype, |out| {
+        let family = Family::of(prefix);
+        self.record(Subtype::of(family, path_ids), |out| {
             out.put_u32(sequence);
-            let (octets, length) = prefix_octets(&route.prefix);
+            let (octets, length) = prefix_octets(prefix);
             out.put_slice(&octets[..length]);
             out.put_u16(entries.len() as u16);
             for (peer, path) in entries {
-                out.put_u16(peer);
+                out.put_u16(*peer);
                 out.put_u32(collector.seconds(path.age));
-                write_entry(out, path, Family::of(&route.prefix));
+                if let Some(id) = path.path_id.filter(|_| path_ids) {
+                    out.put_u32(id);
+                }
+                write_entry(out, path, family);
             }
         });
     }
@@ -109,15 +116,7 @@ impl TableDump {
     }
 
     fn record(&mut self, subtype: Subtype, body: impl FnOnce(&mut BytesMut)) {
-        self.out.put_u32(self.collector.seconds(Duration::ZERO));
-        self.out.put_u16(TABLE_DUMP_V2);
-        self.out.put_u16(subtype as u16);
-        let length_at = self.out.len();
-        self.out.put_u32(0);
-        let body_at = self.out.len();
-        body(&mut self.out);
-        let length = (self.out.len() - body_at) as u32; // 65535 entries of a message's length at most
-        self.out[length_at..body_at].copy_from_slice(&length.to_be_bytes());
+        write_record(&mut self.out, self.collector.seconds(Duration::ZERO), TABLE_DUMP_V2, subtype as u16, body);
     }
 }
 
@@ -149,11 +148,4 @@ fn write_entry(out: &mut BytesMut, path: &PathView, family: Family) {
     }
     let length = (out.len() - attributes_at) as u16; // they came in a message, or are ours and short
     out[length_at..attributes_at].copy_from_slice(&length.to_be_bytes());
-}
-
-fn write_address(out: &mut BytesMut, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => out.put_slice(&address.octets()),
-        IpAddr::V6(address) => out.put_slice(&address.octets()),
-    }
 }

@@ -8,6 +8,7 @@
 mod accept;
 mod connection;
 mod dial;
+mod monitor;
 mod shell;
 mod socket;
 mod station;
@@ -25,6 +26,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::shell::STOP_TIME;
+use crate::monitor::{News, Watch};
 use crate::settings::Settings;
 use crate::speaker::{Event, FibChange, Input, Speaker, Stop};
 use crate::types::ConnectionId;
@@ -54,9 +56,13 @@ pub struct Outputs {
     pub events: mpsc::Receiver<Event>,
 }
 
+/// What a monitor hears, in batches, to the end of the thread. A dropped receiver ends it.
+pub type Monitor = mpsc::Receiver<Vec<News>>;
+
 /// What handles ask of the thread.
 enum Request {
     Call(Call),
+    Monitor(Watch, oneshot::Sender<Option<Monitor>>),
     Stop(Stop),
 }
 
@@ -103,6 +109,13 @@ impl Bgp {
     /// the socket or before it. `None` when the thread is gone.
     pub async fn unsent(&self) -> Option<HashMap<ConnectionId, usize>> {
         self.ask(|core, _| core.unsent()).await
+    }
+
+    /// Begins a monitor. `None` where there are too many, or the thread is gone.
+    pub async fn monitor(&self, watch: Watch) -> Option<Monitor> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Monitor(watch, answer)).await.ok()?;
+        answered.await.ok().flatten()
     }
 
     async fn ask<T: Send + 'static>(

@@ -18,9 +18,11 @@ use tokio::time::{sleep_until, timeout};
 
 use super::accept::{self, Listener};
 use super::connection::{self, Connection};
+use super::monitor::Monitors;
 use super::station::Station;
 use super::{Call, Request};
 use super::{dial, socket};
+use crate::monitor::MonitorId;
 use crate::speaker::{Action, Event, FibChange, Input, Monitoring, Speaker, Stop};
 use crate::types::ConnectionId;
 
@@ -45,8 +47,14 @@ pub(super) fn run(
     requests: mpsc::Receiver<Request>,
     outlets: Outlets,
 ) {
-    let core =
-        Core { speaker, dials: HashMap::new(), connections: HashMap::new(), paused: Vec::new(), stations: Vec::new() };
+    let core = Core {
+        speaker,
+        dials: HashMap::new(),
+        connections: HashMap::new(),
+        paused: Vec::new(),
+        stations: Vec::new(),
+        monitors: Monitors::new(),
+    };
     let shell = Rc::new(Shell {
         core: RefCell::new(core),
         listeners,
@@ -99,6 +107,7 @@ pub(super) struct Core {
     paused: Vec<ConnectionId>,
     /// As the settings have them.
     pub(super) stations: Vec<Station>,
+    pub(super) monitors: Monitors,
 }
 
 impl Core {
@@ -133,6 +142,10 @@ impl Shell {
                     Some(Request::Call(call)) => {
                         self.call(call);
                         self.settle();
+                    }
+                    Some(Request::Monitor(watch, answer)) => {
+                        // Who no longer waits for the answer drops the monitor, which then ends.
+                        let _ = answer.send(self.monitor(&mut self.core.borrow_mut(), watch));
                     }
                     Some(Request::Stop(how)) => break how,
                     None => break Stop::Withdraw,
@@ -174,6 +187,18 @@ impl Shell {
         let core = &mut *self.core.borrow_mut();
         call(core, Instant::now());
         self.reconcile_stations(core);
+    }
+
+    /// What needs no turn.
+    pub(super) fn with_speaker<T>(&self, work: impl FnOnce(&mut Speaker) -> T) -> T {
+        work(&mut self.core.borrow_mut().speaker)
+    }
+
+    /// Nobody reads what a monitor hears.
+    pub(super) fn end_monitor(&self, id: MonitorId) {
+        let core = &mut *self.core.borrow_mut();
+        core.speaker.unwatch(id);
+        core.monitors.remove(&id);
     }
 
     /// Gives the speaker something, and does what follows.
@@ -240,6 +265,7 @@ impl Shell {
     /// Whoever waited for what has just been done.
     fn go_on(&self, core: &mut Core) {
         core.wake_stations();
+        core.wake_monitors();
         let (speaker, connections) = (&core.speaker, &core.connections);
         core.paused.retain(|id| match connections.get(id) {
             Some(connection) if speaker.may_read() => {

@@ -38,6 +38,11 @@ impl Rib {
         &self.sources[id]
     }
 
+    /// A source that may be gone.
+    pub(crate) fn find_source(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(id)
+    }
+
     /// How many destinations a source has a path to; none where it is gone.
     pub(crate) fn received_of(&self, id: SourceId) -> usize {
         self.sources.get(id).map_or(0, |source| source.received.len())

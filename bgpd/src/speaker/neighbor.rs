@@ -153,6 +153,15 @@ impl Neighbor {
         self.settings.session.local_asn.unwrap_or(router.asn)
     }
 
+    /// Its AS, where it is configured as one number.
+    pub(super) fn configured_asn(&self, router: &Settings) -> Option<Asn> {
+        match &self.settings.asn {
+            RemoteAs::OneOf(asns) if asns.len() == 1 => asns.first().copied(),
+            RemoteAs::Internal => Some(self.local_asn(router)),
+            RemoteAs::OneOf(_) | RemoteAs::External => None,
+        }
+    }
+
     /// Begins anew with the settings as they are now.
     pub(super) fn renew_fsm(&mut self, router: &Settings, seed: u64) {
         let preserved = self.fsm.preserved;

@@ -56,6 +56,7 @@ impl Speaker {
         let refused = |error: DecodeError| Notification::from(&error);
         let Some(length) = wire::frame_length(bytes, context.max_received).map_err(refused)? else { return Ok(0) };
         neighbor.record.counters.received.count(bytes[wire::HEADER - 1]);
+        self.monitor_received(id, connection, &bytes[..length]);
         let message = wire::decode(&bytes[..length], &context).map_err(refused)?;
         if !matches!(message, Message::Update(_)) {
             self.rib.take_in(); // the end of a session finds all that was said in it

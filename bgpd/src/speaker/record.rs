@@ -7,7 +7,7 @@ use super::Speaker;
 use super::neighbor::NeighborId;
 use super::refusals::Refusal;
 use crate::view::{Counters, LastError, PastView};
-use crate::wire::{AttrError, DecodeError, HEADER, Notification, Treatment};
+use crate::wire::{self, AttrError, DecodeError, HEADER, Notification, Treatment};
 
 /// Ups and downs that are remembered.
 const PASTS: usize = 16;
@@ -88,11 +88,9 @@ impl Speaker {
     /// Counts whole messages that leave for a neighbor, whoever wrote them.
     pub(super) fn count_sent(&mut self, id: NeighborId, mut bytes: &[u8]) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
-        // What is written here begins with a header that says how long it is.
-        while let Some((header, _)) = bytes.split_first_chunk::<HEADER>() {
-            neighbor.record.counters.sent.count(header[18]);
-            let length = usize::from(u16::from_be_bytes([header[16], header[17]])).max(HEADER);
-            bytes = bytes.get(length..).unwrap_or_default();
+        while let Some((message, rest)) = wire::split_message(bytes) {
+            neighbor.record.counters.sent.count(message[HEADER - 1]);
+            bytes = rest;
         }
     }
 

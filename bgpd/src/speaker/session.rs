@@ -107,7 +107,11 @@ impl Speaker {
     pub(super) fn step(&mut self, id: NeighborId, event: fsm::Event<'_>) {
         let Some(neighbor) = self.neighbors.get_mut(id) else { return };
         let mut actions = std::mem::take(&mut self.fsm_actions);
+        let watched = self.monitors.is_watched().then(|| neighbor.fsm.state());
         neighbor.fsm.step(self.now, event, &mut actions);
+        if let Some(before) = watched {
+            self.monitor_step(id, before, &actions);
+        }
         for action in actions.drain(..) {
             self.perform(id, action);
         }
@@ -224,7 +228,7 @@ impl Speaker {
         self.events.push_back(Event::SessionDown { neighbor: name, sent, notification, text });
     }
 
-    fn text(&self, reason: &DownReason) -> String {
+    pub(super) fn text(&self, reason: &DownReason) -> String {
         match reason {
             DownReason::Sent(notification) => format!("sent {}", notification.text()),
             DownReason::Received(notification) => format!("received {}", notification.text()),

@@ -12,8 +12,7 @@ use super::session::Obstacle;
 use super::silence::causes_of_silence;
 use super::{Slice, Speaker};
 use crate::policy::Protocol;
-use crate::rib::{AttributeSet, DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
-use crate::settings::RemoteAs;
+use crate::rib::{DestinationId, Filter, Outcome, Path, Rib, Source, SourceId, Verdict};
 use crate::types::Families;
 use crate::view::{Counters, NeighborView, PathView, PolicyView, RouteView, SessionState};
 use crate::wire::{Capability, ParsedAttributes, PathAttributes};
@@ -35,16 +34,11 @@ impl Speaker {
         let negotiated = session.map(|session| &session.negotiated);
         let source = neighbor.source().map(|source| self.rib.source(source));
         let group = session.and_then(|session| Some((id, self.groups.get(session.group)?)));
-        let configured = match &settings.asn {
-            RemoteAs::OneOf(asns) if asns.len() == 1 => asns.first().copied(),
-            RemoteAs::Internal => Some(neighbor.local_asn(&self.settings)),
-            RemoteAs::OneOf(_) | RemoteAs::External => None,
-        };
         NeighborView {
             name: neighbor.name.clone(),
             description: settings.session.description.clone(),
             address: settings.address,
-            asn: negotiated.map(|negotiated| negotiated.asn).or(configured),
+            asn: negotiated.map(|negotiated| negotiated.asn).or(neighbor.configured_asn(&self.settings)),
             router_id: negotiated.map(|negotiated| negotiated.router_id),
             state: neighbor.fsm.state(),
             uptime: session.map(|session| now.saturating_duration_since(session.since)),
@@ -160,12 +154,12 @@ impl Speaker {
     }
 
     /// As in the Loc-RIB.
-    fn path_view(&self, now: Instant, destination: DestinationId, path: Path) -> PathView {
+    pub(super) fn path_view(&self, now: Instant, destination: DestinationId, path: Path) -> PathView {
         let set = self.rib.set(path.set);
         let source = self.rib.source(set.source);
         let mut parsed = ParsedAttributes::default();
         let next_hop = set.attributes(source, &mut parsed);
-        let (neighbor, neighbor_address) = self.origin_of(set);
+        let (neighbor, neighbor_address) = name_of(source);
         PathView {
             neighbor,
             neighbor_address,
@@ -185,16 +179,6 @@ impl Speaker {
 
     fn age(&self, now: Instant, path: Path) -> Duration {
         now.saturating_duration_since(self.began).saturating_sub(Duration::from_secs(path.since.into()))
-    }
-
-    /// Whose it is, for people.
-    fn origin_of(&self, set: &AttributeSet) -> (String, Option<IpAddr>) {
-        let source = self.rib.source(set.source);
-        match source.protocol {
-            Protocol::Originate => ("originate".to_owned(), None),
-            Protocol::Aggregate => ("aggregate".to_owned(), None),
-            Protocol::Bgp => (source.names.first().cloned().unwrap_or_default(), Some(source.address)),
-        }
     }
 
     pub(super) fn received_views(&self, now: Instant, neighbor: &str, slice: &Slice) -> Option<Vec<RouteView>> {
@@ -296,6 +280,15 @@ impl Speaker {
 
     fn session_of(&self, id: NeighborId) -> Option<(&Neighbor, &Session)> {
         self.neighbors.get(id)?.with_session()
+    }
+}
+
+/// Whose it is, for people.
+pub(super) fn name_of(source: &Source) -> (String, Option<IpAddr>) {
+    match source.protocol {
+        Protocol::Originate => ("originate".to_owned(), None),
+        Protocol::Aggregate => ("aggregate".to_owned(), None),
+        Protocol::Bgp => (source.names.first().cloned().unwrap_or_default(), Some(source.address)),
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use ipnet::IpNet;
 
 use super::Speaker;
+use super::clock::Clock;
 use super::neighbor::{NeighborId, Session};
 use crate::bmp::{self, Down, Gauge, Peer};
 use crate::fsm::DownReason;
@@ -44,8 +45,8 @@ pub(super) struct Stations(BTreeMap<String, Station>);
 
 #[derive(Debug)]
 struct Station {
-    /// When it connected, by our clock and by the wall's.
-    connected: (Instant, Duration),
+    /// Known since it connected.
+    clock: Clock,
     out: BytesMut,
     /// What is still to be shown of sessions, the first at the front.
     dumps: VecDeque<Dump>,
@@ -75,7 +76,7 @@ impl Stations {
     /// Gives each of them a message, if it still keeps up.
     fn tell(&mut self, now: Instant, write: impl Fn(Duration, &mut BytesMut)) {
         for station in self.0.values_mut().filter(|station| !station.behind) {
-            write(station.at(now), &mut station.out);
+            write(station.clock.at(now), &mut station.out);
             if station.out.len() > LIMIT {
                 station.behind = true;
                 station.out = BytesMut::new();
@@ -85,12 +86,6 @@ impl Stations {
 }
 
 impl Station {
-    /// The wall's time.
-    fn at(&self, now: Instant) -> Duration {
-        let (began, wall) = self.connected;
-        wall + now.saturating_duration_since(began)
-    }
-
     fn has_something(&self) -> bool {
         !self.out.is_empty() || !self.dumps.is_empty() || self.behind || self.over
     }
@@ -114,7 +109,7 @@ impl Speaker {
         if station.over {
             return Monitoring::Over;
         }
-        let (at, dump) = (station.at(self.now), station.dumps.pop_front());
+        let (at, dump) = (station.clock.at(self.now), station.dumps.pop_front());
         let Some(dump) = dump else { return Monitoring::Nothing };
         if let Some(rest) = self.show_slice(dump, at, out)
             && let Some(station) = self.stations.0.get_mut(name)
@@ -135,9 +130,9 @@ impl Speaker {
             dumps.push_back(Dump { neighbor: id, source: session.source, from: 0 });
         }
         let statistics = self.now + STATISTICS;
-        let connected = (self.now, wall);
+        let clock = Clock { known: self.now, wall };
         let over = self.stopped.is_some();
-        self.stations.0.insert(name, Station { connected, out, dumps, statistics, behind: false, over });
+        self.stations.0.insert(name, Station { clock, out, dumps, statistics, behind: false, over });
     }
 
     /// It is gone.
@@ -210,7 +205,7 @@ impl Speaker {
             if station.behind {
                 continue;
             }
-            let at = station.at(self.now);
+            let at = station.clock.at(self.now);
             for (_, neighbor) in self.neighbors.iter() {
                 if let Some(session) = &neighbor.session {
                     bmp::statistics_report(&peer(session), at, &self.gauges(session), &mut station.out);

@@ -154,6 +154,7 @@ impl Speaker {
             }
             match self.sweeps.pop_front() {
                 Some(Sweep::Source { source, work: Work::Flush, .. }) => {
+                    self.monitor_leaving(source);
                     self.rib.remove_source(source);
                     self.unpark();
                 }

@@ -47,6 +47,7 @@ impl Speaker {
             self.rib.decide(&mut changes);
             changes.iter().for_each(|change| self.own.take_note(change, &mut self.rib, since));
             self.announce(&changes);
+            self.monitor_routes(&changes);
             self.changes = changes;
         }
     }

@@ -143,6 +143,13 @@ pub fn frame_length(buffer: &[u8], max_message: usize) -> Result<Option<usize>, 
     Ok((buffer.len() >= length).then_some(length))
 }
 
+/// The message at the front of what was written here, header included, and what follows it.
+pub(crate) fn split_message(written: &[u8]) -> Option<(&[u8], &[u8])> {
+    let header: &[u8; HEADER] = written.first_chunk()?;
+    let length = usize::from(u16::from_be_bytes([header[16], header[17]])).max(HEADER);
+    Some(written.split_at(length.min(written.len())))
+}
+
 /// Reads one whole message, header included. Before Established `context` matters for nothing but UPDATE.
 pub fn decode<'a>(frame: &'a [u8], context: &Context) -> Result<Message<'a>, DecodeError> {
     let wrong_length = DecodeError::MessageLength { found: u16::try_from(frame.len()).unwrap_or(u16::MAX) };

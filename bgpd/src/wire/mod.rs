@@ -26,6 +26,7 @@ pub use attribute::AttrCode;
 pub use attributes::{Aggregator, Origin, PartialBits, PathAttributes, UnknownAttribute};
 pub use capability::{AddPathFamily, Capability, NextHopEncoding};
 pub use error::{AttrError, AttrFault, DecodeError, Treatment};
+pub(crate) use message::split_message;
 pub use message::{Context, Message, RouteRefresh, decode, frame_length, write_keepalive, write_route_refresh};
 pub(crate) use nlri::prefix_octets;
 pub use nlri::{Destination, Nlri};

@@ -21,6 +21,7 @@ mod hostile;
 mod import;
 mod limits;
 mod lookup;
+mod monitors;
 mod mrt;
 mod own;
 mod policy;

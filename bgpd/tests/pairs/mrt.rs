@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bgpd::mrt::{self, Collector, TableDump};
+use bgpd::settings::AddPath;
 use bgpd::speaker::Slice;
-use bgpd::types::{Community, LargeCommunity};
-use bgpd::wire::{PathAttributes, UnknownAttribute};
+use bgpd::types::{Community, Families, LargeCommunity};
+use bgpd::wire::{AddPathFamily, Capability, Context, PathAttributes, UnknownAttribute};
 use ipnet::IpNet;
 
 use crate::network::{EVERYTHING, Network};
@@ -82,6 +83,43 @@ fn a_dump_has_every_path_with_its_neighbor_and_its_attributes() {
     ];
     assert_eq!(lines, expected.map(|line| line.split_whitespace().collect::<String>()));
     assert_eq!(lines.concat(), hex(&octets));
+}
+
+#[test]
+fn paths_with_identifiers_stand_in_records_of_their_own() {
+    let settings = router(64512, "192.0.2.1")
+        .with_range("nodes", range("10.0.0.0/16", 64600, 10))
+        .with_neighbor("several", neighbor("10.0.0.10", 64520))
+        .session("several", |session| session.add_path = Some(AddPath::Receive));
+    let mut network = Network::new(1, [(address("10.0.0.1"), settings)]);
+    let families = [1, 2].map(|afi| AddPathFamily { afi, safi: 1, mode: 2 });
+    let agreed = |context: &mut Context| context.paths_sent = Families::ALL;
+    let capabilities = [Capability::AddPath(families.to_vec())];
+    let mut several = Raw::with(&mut network, 0, "10.0.0.10", 64520, &capabilities, agreed);
+    let mut plain = Raw::establish(&mut network, 0, "10.0.0.11", 64600);
+    several.announce_paths(&mut network, &path(&[64520]), "10.0.0.10", &[(1, "10.1.0.0/16")]);
+    several.announce_paths(&mut network, &path(&[64520, 65001]), "10.0.0.10", &[(0x0102_0304, "10.1.0.0/16")]);
+    several.announce_paths(&mut network, &path(&[64520]), "fd00::10", &[(9, "fd01::/20")]);
+    plain.announce(&mut network, &path(&[64600]), "10.0.0.11", &["10.1.0.0/16"]);
+    network.run_for(Duration::from_secs(5));
+    let (octets, next) = dump(&network, EVERYTHING, 0);
+    assert_eq!(next, 3);
+    let lines: Vec<String> = mrt::records(&octets).skip(1).map(|record| hex(record.octets)).collect();
+    // RFC 8050 §4: the identifier stands after the time.
+    let expected = [
+        "67000000 000d 0002 00000025 00000000 10 0a01 0001 0001 67000000 0014 40010100 4002060201 0000fc58
+         400304 0a00000b",
+        "67000000 000d 0008 0000004d 00000001 10 0a01 0002
+         0002 67000000 00000001 0014 40010100 4002060201 0000fc08 400304 0a00000a
+         0002 67000000 01020304 0018 40010100 40020a0202 0000fc08 0000fde9 400304 0a00000a",
+        "67000000 000d 000a 00000037 00000002 14 fd0100 0001 0002 67000000 00000009 0021 40010100 4002060201 0000fc08
+         800e11 10 fd000000000000000000000000000010",
+    ];
+    let times = |line: &str| line.replace("66fffffb", "67000000");
+    let lines: Vec<String> = lines.iter().map(|line| times(line)).collect();
+    assert_eq!(lines, expected.map(|line| line.split_whitespace().collect::<String>()));
+    let prefixes: Vec<_> = mrt::records(&octets).filter_map(|record| record.prefix()).collect();
+    assert_eq!(prefixes, ["10.1.0.0/16", "10.1.0.0/16", "fd01::/20"].map(|text| text.parse::<IpNet>().unwrap()));
 }
 
 #[test]

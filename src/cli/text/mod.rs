@@ -1,11 +1,13 @@
 //! Answers of the API as people read them: made for who knows `birdc show protocols`, `show bgp summary` and `wg show`.
 
+mod change;
 mod detail;
 mod table;
 #[cfg(test)]
 mod tests;
 mod units;
 
+pub(super) use change::{missed, route_change, session_change};
 pub(super) use detail::{config, neighbor, peers, status};
 pub(super) use table::{advertised, events, fib, neighbors, received, routes};
 

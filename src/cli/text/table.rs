@@ -94,7 +94,7 @@ fn why_not(route: &Route, path: &Path) -> String {
     }
 }
 
-fn as_path(path: &Path) -> String {
+pub(super) fn as_path(path: &Path) -> String {
     let origin = match path.origin {
         Origin::Igp => "i",
         Origin::Egp => "e",

@@ -334,3 +334,49 @@ fn the_configuration_is_shown_file_by_file() {
     ];
     insta::assert_snapshot!(config(&ConfigFiles { files }));
 }
+
+#[test]
+fn a_change_of_a_session_is_a_line_with_its_reason() {
+    let change = SessionChange {
+        at: "2026-11-21T10:11:12.000213Z".into(),
+        name: "homelab".into(),
+        address: "169.254.64.2".parse().unwrap(),
+        asn: Some(64512),
+        before: SessionState::OpenConfirm,
+        state: SessionState::Established,
+        reason: None,
+    };
+    assert_eq!(
+        session_change(&Line::Change(change.clone())),
+        "2026-11-21T10:11:12.000213Z  homelab  169.254.64.2  open-confirm -> established"
+    );
+    let reason = Some("received Cease/Administrative Shutdown: \"\u{1b}[2J\"".into());
+    let ended = SessionChange { before: SessionState::Established, state: SessionState::Active, reason, ..change };
+    assert_eq!(
+        session_change(&Line::Change(ended)),
+        "2026-11-21T10:11:12.000213Z  homelab  169.254.64.2  established -> active: \
+         received Cease/Administrative Shutdown: \"\u{fffd}[2J\""
+    );
+}
+
+#[test]
+fn a_change_of_a_best_route_is_a_line() {
+    let change = |path: Option<Path>| {
+        route_change(&Line::Change(RouteChange {
+            at: "2026-11-21T10:11:12.104310Z".into(),
+            prefix: net("10.244.0.0/24"),
+            family: Family::Ipv4,
+            withdrawn: path.is_none(),
+            neighbor: Some("homelab".into()),
+            path,
+        }))
+    };
+    let begin = "2026-11-21T10:11:12.104310Z  10.244.0.0/24";
+    assert_eq!(
+        change(Some(path("homelab", "169.254.64.2"))),
+        format!("{begin}  via 169.254.64.2  from homelab  64512 i")
+    );
+    assert_eq!(change(None), format!("{begin}  withdrawn  from homelab"));
+    assert_eq!(route_change(&Line::Missed { missed: 1 }), "1 change was missed");
+    assert_eq!(session_change(&Line::Missed { missed: 17 }), "17 changes were missed");
+}

@@ -10,7 +10,8 @@ use crate::fib;
 use crate::kernel::Link;
 
 /// A prefix as it is brought to the host.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct FibRoute {
     /// The destination.
     #[schemars(with = "String")]
@@ -32,7 +33,8 @@ pub struct FibRoute {
 }
 
 /// A next hop of the kernel's.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct FibNextHop {
     /// The gateway; null on the link itself.
     pub address: Option<IpAddr>,
@@ -43,12 +45,13 @@ pub struct FibNextHop {
 }
 
 /// How far a prefix is on its way to the kernel.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FibState {
     /// The kernel has it.
     Installed,
     /// On its way.
+    #[default]
     Pending,
     /// The kernel refused it.
     Failed,
@@ -59,7 +62,8 @@ pub enum FibState {
 }
 
 /// Which WireGuard peers carry a prefix.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct TunnelGroup {
     /// Flows are spread over these.
     pub send: Vec<String>,
@@ -70,7 +74,8 @@ pub struct TunnelGroup {
 }
 
 /// A prefix in a route table of the VPC.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct VpcRoute {
     /// `rtb-…`.
     pub route_table: String,

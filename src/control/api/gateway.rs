@@ -12,7 +12,8 @@ use super::timestamp;
 use crate::{daemon, fib};
 
 /// The gateway in short. `GET /v1/status`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Status {
     /// Who we are.
     pub router: Router,
@@ -35,7 +36,8 @@ pub struct Status {
 }
 
 /// Who we are.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Router {
     /// Our AS; null without `[bgp]`.
     pub asn: Option<u32>,
@@ -45,6 +47,7 @@ pub struct Router {
 
 /// WireGuard peers by state.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct TunnelCounts {
     pub up: usize,
@@ -55,7 +58,8 @@ pub struct TunnelCounts {
 }
 
 /// BGP sessions.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct SessionCounts {
     /// Up.
     pub established: usize,
@@ -64,7 +68,8 @@ pub struct SessionCounts {
 }
 
 /// Prefixes.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct RouteCounts {
     /// In the Loc-RIB.
     pub loc_rib: usize,
@@ -74,6 +79,7 @@ pub struct RouteCounts {
 
 /// Prefixes of the FIB by state.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct FibCounts {
     pub installed: usize,
@@ -84,14 +90,16 @@ pub struct FibCounts {
 }
 
 /// `GET /v1/events`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Events {
     /// The newest last.
     pub events: Vec<Event>,
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Event {
     /// Counts up from the start.
     pub number: u64,
@@ -106,14 +114,16 @@ pub struct Event {
 }
 
 /// `GET /v1/config`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct ConfigFiles {
     /// In the order in which they were read.
     pub files: Vec<ConfigFile>,
 }
 
 /// A file of the configuration as it was read.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct ConfigFile {
     /// Its path.
     pub name: String,
@@ -122,7 +132,8 @@ pub struct ConfigFile {
 }
 
 /// `GET /readyz`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Readiness {
     /// Everything that does not wait for others is up.
     pub ready: bool,
@@ -131,7 +142,8 @@ pub struct Readiness {
 }
 
 /// `GET /healthz`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Health {
     /// The gateway answers.
     pub healthy: bool,

@@ -1,10 +1,12 @@
 //! The JSON of the control API: what `vpngw show … --json` prints and what every client reads back.
 //!
-//! Field names are a promise: they are added, never renamed. `docs/schema` is made from these types. Each file has
+//! Field names are a promise: they are added, never renamed. Each answer has a default, so that a client also reads the
+//! answers of an older gateway, which lack what was added since. `docs/schema` is made from these types. Each file has
 //! its types first, then how they are made from what the engines show.
 
 mod fib;
 mod gateway;
+mod monitor;
 mod neighbor;
 mod peer;
 mod route;
@@ -25,6 +27,8 @@ pub use gateway::{
     ConfigFile, ConfigFiles, Event, Events, FibCounts, Health, Readiness, RouteCounts, Router, SessionCounts, Status,
     Stop, StopRoutes, TunnelCounts,
 };
+pub(crate) use monitor::lines;
+pub use monitor::{Line, Record, RecordLine, RouteChange, RouteLine, SessionChange, SessionLine};
 pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
 pub use peer::{Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};
@@ -33,6 +37,7 @@ pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRou
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Table<R> {
     /// In the order of their prefixes.
+    #[serde(default = "Vec::<R>::new")]
     pub routes: Vec<R>,
     /// The last prefix of this slice, where more follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,10 +55,11 @@ pub type Advertised = Table<AdvertisedRoute>;
 pub type Fib = Table<FibRoute>;
 
 /// An address family, unicast.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Family {
+    #[default]
     Ipv4,
     Ipv6,
 }

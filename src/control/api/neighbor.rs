@@ -12,7 +12,8 @@ use super::{Family, before};
 use crate::daemon;
 
 /// `GET /v1/neighbors`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Neighbors {
     /// By name.
     pub neighbors: Vec<Neighbor>,
@@ -20,6 +21,7 @@ pub struct Neighbors {
 
 /// A BGP neighbor. `GET /v1/neighbors/NAME`.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Neighbor {
     /// As configured; `NAME/ADDRESS` for one that dialled in.
     pub name: String,
@@ -74,10 +76,11 @@ pub struct Neighbor {
 }
 
 /// The states of RFC 4271 §8.2.2.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum SessionState {
+    #[default]
     Idle,
     Connect,
     Active,
@@ -88,6 +91,7 @@ pub enum SessionState {
 
 /// Messages by type, since the neighbor was configured.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct Messages {
     pub open: u64,
@@ -99,6 +103,7 @@ pub struct Messages {
 
 /// What stood in a neighbor's UPDATEs since it was configured, and what was wrong with them.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Counters {
     /// Prefixes, each as often as it was announced.
     pub announced: u64,
@@ -117,7 +122,8 @@ pub struct Counters {
 }
 
 /// A session came up, or ended.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Past {
     /// It came up.
     pub up: bool,
@@ -128,7 +134,8 @@ pub struct Past {
 }
 
 /// The end of a session, or a fault that it survived.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct LastError {
     /// We ended it; else the neighbor or the network did.
     pub sent: bool,
@@ -162,6 +169,39 @@ pub enum Treatment {
 pub struct Disable {
     /// Told to the neighbor (RFC 9003).
     pub message: Option<String>,
+}
+
+impl Default for Neighbor {
+    /// Nobody: what an older gateway does not tell of one.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            description: None,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            asn: None,
+            router_id: None,
+            state: SessionState::default(),
+            note: None,
+            uptime_seconds: None,
+            families: Vec::new(),
+            received: 0,
+            accepted: 0,
+            rejected: 0,
+            advertised: 0,
+            pending: 0,
+            unsent_bytes: 0,
+            draining: false,
+            messages_received: Messages::default(),
+            messages_sent: Messages::default(),
+            counters: Counters::default(),
+            history: Vec::new(),
+            last_error: None,
+            hold_time_seconds: None,
+            capabilities: Vec::new(),
+            via: None,
+            bfd: (),
+        }
+    }
 }
 
 impl Neighbor {

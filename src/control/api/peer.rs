@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use wgd::view;
 
 /// `GET /v1/peers`.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Peers {
     /// In the order of the configuration.
     pub peers: Vec<Peer>,
 }
 
 /// A WireGuard peer.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Peer {
     /// As configured.
     pub name: String,
@@ -50,7 +52,7 @@ pub struct Peer {
 }
 
 /// Whether a WireGuard peer answers.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerState {
     /// It answers, or nobody watches it.
@@ -58,6 +60,7 @@ pub enum PeerState {
     /// No answer for 15 s.
     Suspect,
     /// No answer for 25 s, or none yet.
+    #[default]
     Down,
 }
 

@@ -13,7 +13,8 @@ use super::{Family, Routes};
 use crate::fib;
 
 /// A prefix of the Loc-RIB.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Route {
     /// The destination.
     #[schemars(with = "String")]
@@ -29,7 +30,8 @@ pub struct Route {
 }
 
 /// A prefix that a neighbor sent.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct ReceivedRoute {
     /// The destination.
     #[schemars(with = "String")]
@@ -41,7 +43,8 @@ pub struct ReceivedRoute {
 }
 
 /// A path as a neighbor sent it.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct ReceivedPath {
     /// The path.
     #[serde(flatten)]
@@ -53,7 +56,8 @@ pub struct ReceivedPath {
 }
 
 /// A prefix that a neighbor was told.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct AdvertisedRoute {
     /// The destination.
     #[schemars(with = "String")]
@@ -65,7 +69,8 @@ pub struct AdvertisedRoute {
 }
 
 /// One way to a prefix.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Path {
     /// The neighbor's name; `originate` or `aggregate` for a prefix of our own.
     pub neighbor: String,
@@ -110,7 +115,8 @@ pub struct Path {
 }
 
 /// A rule of a policy.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Policy {
     /// The policy.
     pub name: String,
@@ -121,12 +127,13 @@ pub struct Policy {
 }
 
 /// ORIGIN (RFC 4271 §5.1.1).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Origin {
     Igp,
     Egp,
+    #[default]
     Incomplete,
 }
 

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::{env, fs};
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 
-use super::{Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, Routes, Status};
+use super::{
+    Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, RouteLine, Routes, SessionLine, Status,
+};
 
 #[test]
 fn the_schemas_in_docs_are_those_of_the_types() {
@@ -23,8 +26,8 @@ fn the_schemas_in_docs_are_those_of_the_types() {
     }
 }
 
-/// The word after `show`, and the schema of what `--json` then prints.
-fn schemas() -> [(&'static str, Schema); 10] {
+/// The word after `show`, or `monitor-` and that after `monitor`, and the schema of what `--json` then prints.
+fn schemas() -> [(&'static str, Schema); 12] {
     [
         ("status", schema::<Status>("vpngw show status --json")),
         ("routes", schema::<Routes>("vpngw show routes --json")),
@@ -35,13 +38,18 @@ fn schemas() -> [(&'static str, Schema); 10] {
         ("peers", schema::<Peers>("vpngw show peers --json")),
         ("fib", schema::<Fib>("vpngw show fib --json")),
         ("events", schema::<Events>("vpngw show events --json")),
+        ("monitor-sessions", schema::<SessionLine>("a line of vpngw monitor sessions --json")),
+        ("monitor-routes", schema::<RouteLine>("a line of vpngw monitor routes --json")),
         ("config", schema::<ConfigFiles>("vpngw show config --json")),
     ]
 }
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
     // What is written, not what is read: every field is there, and those without a value are null.
-    let mut schema = SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>();
+    // The defaults are for those that read.
+    let without_defaults = RecursiveTransform(|schema: &mut Schema| drop(schema.remove("default")));
+    let settings = SchemaSettings::default().for_serialize().with_transform(without_defaults);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
     schema
 }

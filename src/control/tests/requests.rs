@@ -47,6 +47,24 @@ fn a_table_has_a_thousand_prefixes_unless_asked() {
 }
 
 #[test]
+fn monitors_are_for_the_control_socket_only() {
+    for (path, watch) in [
+        ("sessions", "Sessions"),
+        ("routes", "Routes"),
+        ("sessions/mrt", "SessionRecords"),
+        ("routes/mrt", "RouteRecords"),
+    ] {
+        let uri = format!("/v1/monitor/{path}");
+        assert_eq!(shown(parse(Access::Full, &Method::GET, &uri, "")), format!("Monitor({watch})"));
+        assert_eq!(get(&uri), "403 monitors are for the control socket only");
+    }
+    assert_eq!(
+        shown(parse(Access::Full, &Method::GET, "/v1/monitor/packets", "")),
+        "404 there is nothing at /v1/monitor/packets"
+    );
+}
+
+#[test]
 fn a_name_with_a_slash_is_one_segment() {
     let uri = format!("/v1/neighbors/{}", segment("cilium/192.168.2.19"));
     assert_eq!(get(&uri), r#"Neighbor("cilium/192.168.2.19")"#);
@@ -124,7 +142,7 @@ fn every_request_of_the_reference_is_known() {
     let page = fs::read_to_string(page).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()?.split_once(' '));
     let known = rows.map(|(method, path)| parse(Access::Full, &method.parse().unwrap(), path, "").is_ok());
-    assert_eq!(known.collect::<Vec<_>>(), [true; 20]);
+    assert_eq!(known.collect::<Vec<_>>(), [true; 23]);
 }
 
 #[test]
