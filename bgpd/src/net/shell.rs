@@ -310,6 +310,7 @@ impl Shell {
         let next = self.core.borrow().speaker.next_timeout();
         self.armed.set(next);
         match next {
+            Some(next) if next <= Instant::now() => {} // the timer wheel turns a millisecond at a time
             Some(next) => sleep_until(next.into()).await,
             None => pending().await,
         }
