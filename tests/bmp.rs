@@ -7,7 +7,6 @@ mod bmp;
 mod common;
 
 use anyhow::Context as _;
-use common::gobgp::{Families, GoBgp, Settings};
 use common::{Lab, eventually, with_site};
 use vpngw::lab::site::{Expectation, Gateway, Link, Node, Port, Site};
 
@@ -81,14 +80,6 @@ async fn hears(lab: &Lab, connection: usize, words: &[&str]) -> usize {
     .await
 }
 
-async fn gobgp(lab: &mut Lab) -> GoBgp {
-    let neighbors = &[("192.0.2.1", 64512)];
-    let settings = Settings { asn: 64513, router_id: "192.0.2.2", neighbors, families: Families::Own, password: None };
-    let gobgp = lab.gobgp("gobgp", "far", &settings).await;
-    gobgp.established("192.0.2.1").await;
-    gobgp
-}
-
 #[test]
 fn a_station_hears_of_the_neighbor_and_everything_anew_when_it_is_back() {
     const FAR: &str = " 192.0.2.2/64513/192.0.2.2 at ";
@@ -96,7 +87,7 @@ fn a_station_hears_of_the_neighbor_and_everything_anew_when_it_is_back() {
         station(lab);
         lab.start("gateway");
         hears(lab, 1, &["initiation ", " 2=192.0.2.1"]).await;
-        let gobgp = gobgp(lab).await;
+        let gobgp = lab.gobgp_far().await;
         let up = hears(lab, 1, &["up", FAR, "at 192.0.2.1 ports ", ": 64512 hold 90 / 64513 hold 90"]).await;
         gobgp.announce("10.50.0.0/24");
         let route = hears(lab, 1, &["route", FAR, "+10.50.0.0/24 via 192.0.2.2 [64513]"]).await;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use common::gobgp::{Families, GoBgp, Settings};
+use common::gobgp::GoBgp;
 use common::{Lab, eventually, with_site};
 use serde_json::Value;
 use vpngw::lab::process::Signal;
@@ -37,14 +37,6 @@ fn site(keys: &str) -> Site {
         gateways: vec![Gateway { name: "gateway", node: "near", config }],
         expectations: Vec::new(),
     }
-}
-
-async fn gobgp(lab: &mut Lab) -> GoBgp {
-    let neighbors = &[("192.0.2.1", 64512)];
-    let settings = Settings { asn: 64513, router_id: "192.0.2.2", neighbors, families: Families::Own, password: None };
-    let gobgp = lab.gobgp("gobgp", "far", &settings).await;
-    gobgp.established("192.0.2.1").await;
-    gobgp
 }
 
 /// Starts `vpngw monitor` as a program of the site.
@@ -114,7 +106,7 @@ fn sessions_are_told_state_by_state_with_the_reason_until_ctrl_c() {
         monitor(lab, "json", &["sessions", "--json"]);
         hears_sessions(lab, "text").await;
         hears_sessions(lab, "json").await;
-        gobgp(lab).await;
+        lab.gobgp_far().await;
         line(lab, "text", &["Z  far  192.0.2.2  open-confirm -> established"]).await;
         lab.kill("gobgp").await;
         line(lab, "text", &["far  192.0.2.2  established -> active: the neighbor closed the connection"]).await;
@@ -138,7 +130,7 @@ fn sessions_are_told_state_by_state_with_the_reason_until_ctrl_c() {
 fn best_routes_are_told_as_they_change_until_the_gateway_stops() {
     with_site(&PROGRAMS, site(""), async |lab| {
         lab.start("gateway");
-        let gobgp = gobgp(lab).await;
+        let gobgp = lab.gobgp_far().await;
         monitor(lab, "text", &["routes"]);
         monitor(lab, "json", &["routes", "--json"]);
         hears_routes(lab, "text", &gobgp).await;
@@ -242,7 +234,7 @@ fn bgpdump_reads_what_sessions_say_while_the_file_grows() {
         lab.answers("gateway").await;
         let sessions = writing(lab, "sessions", "sessions").await;
         let routes = writing(lab, "routes", "routes").await;
-        let gobgp = gobgp(lab).await;
+        let gobgp = lab.gobgp_far().await;
         for file in [&sessions, &routes] {
             reads(lab, file, "STATE|192.0.2.2|64513|5|6").await; // OpenConfirm to Established
         }

@@ -74,6 +74,16 @@ impl Lab {
         self.gobgpd(name, node, &settings.text(), &["--log-level=debug"]).await
     }
 
+    /// AS 64513 on the node `far`, with a session to the gateway at 192.0.2.1, AS 64512.
+    pub async fn gobgp_far(&mut self) -> GoBgp {
+        let neighbors = &[("192.0.2.1", 64512)];
+        let settings =
+            Settings { asn: 64513, router_id: "192.0.2.2", neighbors, families: Families::Own, password: None };
+        let gobgp = self.gobgp("gobgp", "far", &settings).await;
+        gobgp.established("192.0.2.1").await;
+        gobgp
+    }
+
     /// The same with a configuration and options of any kind.
     pub async fn gobgpd(&mut self, name: &str, node: &str, config: &str, options: &[&str]) -> GoBgp {
         let config = self.file(&format!("{name}.toml"), config);

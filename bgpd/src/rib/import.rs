@@ -16,6 +16,8 @@ use crate::wire::{AttrError, DecodeError, PathAttributes, Treatment};
 /// A path as it came.
 struct Received<'a> {
     key: &'a [u8],
+    /// Of its set.
+    hash: u64,
     attributes: &'a PathAttributes,
     /// Where it leads; `None`: the neighbor did not say.
     next_hop: Option<NextHop>,
@@ -50,7 +52,8 @@ impl Rib {
         since: u32,
     ) -> Result<Vec<AttrError>, DecodeError> {
         let limited = self.sources[source].most.is_some();
-        if let Some(set) = self.known_for_every_prefix(source, &scratch.key) {
+        let hash = self.sets.hash(source, &scratch.key);
+        if let Some(set) = self.known_for_every_prefix(source, hash, &scratch.key) {
             prefixes.for_each(|prefix| {
                 if !limited || self.has_room(source, key.path_id, &prefix) {
                     self.arrive(source, prefix, set, since);
@@ -67,7 +70,7 @@ impl Rib {
             prefixes.for_each(|prefix| self.withdraw(source, key.path_id, prefix, since));
             return Ok(std::mem::take(&mut parsed.errors));
         }
-        let received = Received { key: &scratch.key, attributes: &parsed.attributes, next_hop };
+        let received = Received { key: &scratch.key, hash, attributes: &parsed.attributes, next_hop };
         let import = self.sources[source].import.clone();
         let looks_at_prefix = import.looks_at_prefix();
         let mut inquiry = import.ask(received.attributes);
@@ -103,17 +106,17 @@ impl Rib {
     }
 
     /// The set with these bytes, where import policy answers the same for all prefixes and has been asked.
-    fn known_for_every_prefix(&self, source: SourceId, bytes: &[u8]) -> Option<SetId> {
+    fn known_for_every_prefix(&self, source: SourceId, hash: u64, bytes: &[u8]) -> Option<SetId> {
         let Source { import, generation, .. } = &self.sources[source];
         if import.looks_at_prefix() {
             return None;
         }
-        self.sets.find(source, bytes, |set| set.outcome.generation == *generation && !set.outcome.long_lived)
+        self.sets.find(hash, source, bytes, |set| set.outcome.generation == *generation && !set.outcome.long_lived)
     }
 
     /// The set for these bytes and this outcome, a new one if there is none; to be carried by a path at once.
     fn set_of(&mut self, source: SourceId, received: &Received<'_>, outcome: &Outcome) -> SetId {
-        if let Some(set) = self.sets.find(source, received.key, |set| *set.outcome == *outcome) {
+        if let Some(set) = self.sets.find(received.hash, source, received.key, |set| *set.outcome == *outcome) {
             return set;
         }
         let rank = self.sources[source].rank(received.attributes, outcome);
@@ -129,7 +132,7 @@ impl Rib {
         let set = AttributeSet::new(source, Content::Received(received.key.into()), outcome, forward, rank);
         let set = set.discarding(discard);
         self.sources[source].set_octets += set.octets();
-        self.sets.insert(set)
+        self.sets.insert(received.hash, set)
     }
 
     /// Asks import policy again about the paths that are kept.
@@ -143,7 +146,8 @@ impl Rib {
         let Some(key) = Key::read(&bytes) else { return };
         let mut parsed = std::mem::take(&mut self.scratch.parsed);
         let next_hop = key.parse(&self.sources[source], &mut parsed);
-        let received = Received { key: &bytes, attributes: &parsed.attributes, next_hop };
+        let hash = self.sets.hash(source, &bytes);
+        let received = Received { key: &bytes, hash, attributes: &parsed.attributes, next_hop };
         let import = self.sources[source].import.clone();
         let mut inquiry = import.ask(received.attributes);
         let prefix = self.prefix(destination);
@@ -156,9 +160,10 @@ impl Rib {
 
     /// A route of ours, as it stands in the Loc-RIB.
     pub(crate) fn announce_own(&mut self, source: SourceId, prefix: IpNet, route: OwnRoute, since: u32) {
-        let set = match self.sets.find(source, &[], |set| set.own() == Some(&route)) {
+        let hash = self.sets.hash(source, &[]);
+        let set = match self.sets.find(hash, source, &[], |set| set.own() == Some(&route)) {
             Some(set) => set,
-            None => self.insert_own(source, route),
+            None => self.insert_own(hash, source, route),
         };
         let hash = self.destinations.fetch(&prefix);
         match self.destinations.find_hashed(hash, &prefix) {
@@ -167,7 +172,7 @@ impl Rib {
         }
     }
 
-    fn insert_own(&mut self, source: SourceId, route: OwnRoute) -> SetId {
+    fn insert_own(&mut self, hash: u64, source: SourceId, route: OwnRoute) -> SetId {
         let outcome = Outcome::default();
         let rank = self.sources[source].rank(&route.attributes, &outcome);
         let forward = match route.next_hop {
@@ -175,7 +180,7 @@ impl Rib {
             None => Forward::Nowhere,
         };
         let outcome = self.sources[source].share(&outcome);
-        self.sets.insert(AttributeSet::new(source, Content::Own(Box::new(route)), outcome, forward, rank))
+        self.sets.insert(hash, AttributeSet::new(source, Content::Own(Box::new(route)), outcome, forward, rank))
     }
 }
 

@@ -164,7 +164,10 @@ impl Rib {
             return usable;
         }
         let usable = self.usable(id, path);
-        let depends_on_prefix = matches!(self.sets.at(path.set).forward, Forward::To(next_hop) if self.next_hops.at(next_hop).has_ceiling());
+        let depends_on_prefix = match self.sets.at(path.set).forward {
+            Forward::To(next_hop) => self.next_hops.at(next_hop).has_ceiling(),
+            Forward::Nowhere | Forward::Martian => false,
+        };
         *last = (!depends_on_prefix).then_some((path.set, usable));
         usable
     }
@@ -246,8 +249,7 @@ impl Rib {
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
         let set = self.sets.at(path.set);
         let source = &self.sources[set.source];
-        let tells_several = !source.context.paths_received.is_empty();
-        let path_id = if tells_several { set.path_id().unwrap_or(0) } else { 0 };
+        let path_id = self.path_id(path.set).unwrap_or(0);
         Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local, path_id }
     }
 

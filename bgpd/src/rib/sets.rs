@@ -199,17 +199,27 @@ impl Sets {
         Self { records: Slab::default(), index: Index::default(), seed }
     }
 
-    /// A set of `source` with this key that `is_it` likes.
-    pub(crate) fn find(&self, source: SourceId, key: &[u8], is_it: impl Fn(&AttributeSet) -> bool) -> Option<SetId> {
-        self.index.find(self.seed.bytes(source, key), |id| {
+    /// The hash of sets of `source` with this key.
+    pub(crate) fn hash(&self, source: SourceId, key: &[u8]) -> u64 {
+        self.seed.bytes(source, key)
+    }
+
+    /// A set of `source` with this key, and its hash, that `is_it` likes.
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        source: SourceId,
+        key: &[u8],
+        is_it: impl Fn(&AttributeSet) -> bool,
+    ) -> Option<SetId> {
+        self.index.find(hash, |id| {
             let set = &self.records[id];
             set.source == source && set.key() == key && is_it(set)
         })
     }
 
-    /// Stores a set that [`Sets::find`] did not find.
-    pub(crate) fn insert(&mut self, set: AttributeSet) -> SetId {
-        let hash = self.seed.bytes(set.source, set.key());
+    /// Stores a set that [`Sets::find`] did not find, under its hash.
+    pub(crate) fn insert(&mut self, hash: u64, set: AttributeSet) -> SetId {
         let id = self.records.insert(set);
         self.index.insert(hash, id);
         id
@@ -233,7 +243,7 @@ impl Sets {
     pub(crate) fn forget_unused(&mut self, id: SetId) -> Option<AttributeSet> {
         self.records.get(id).filter(|set| set.paths == 0)?;
         let set = self.records.remove(id)?;
-        self.index.remove(self.seed.bytes(set.source, set.key()), id);
+        self.index.remove(self.hash(set.source, set.key()), id);
         Some(set)
     }
 

@@ -100,10 +100,10 @@ impl Rib {
         }
     }
 
-    /// Takes the path of `source` away: the one with this identifier, where it tells several.
-    pub(crate) fn retract(&mut self, source: SourceId, path_id: Option<u32>, prefix: &IpNet) {
+    /// Takes a route of ours away.
+    pub(crate) fn retract(&mut self, source: SourceId, prefix: &IpNet) {
         if let Some(destination) = self.destinations.find(prefix) {
-            self.take_path(source, path_id, destination);
+            self.take_path(source, None, destination);
         }
     }
 
@@ -112,7 +112,8 @@ impl Rib {
         while self.take_path(source, None, destination) {}
     }
 
-    /// As [`Rib::retract`], by number. Without an identifier it is any path; `false`: there was none.
+    /// Takes the path of `source` away: the one with this identifier, where it tells several. Without an identifier it is
+    /// any path; `false`: there was none.
     pub(super) fn take_path(&mut self, source: SourceId, path_id: Option<u32>, destination: DestinationId) -> bool {
         let Some(position) = self.position(source, path_id, destination) else { return false };
         self.touch(destination, false);
@@ -124,8 +125,7 @@ impl Rib {
         let family = self.family(destination);
         let accepted = self.sets.at(path.set).is_accepted();
         let gone = self.path_id(path.set);
-        let tells_several = !self.sources[source].context.paths_received.is_empty();
-        let is_last = !tells_several || self.paths_of(source, destination).next().is_none();
+        let is_last = gone.is_none() || self.paths_of(source, destination).next().is_none();
         let source = &mut self.sources[source];
         if is_last {
             source.received.remove(destination);
@@ -163,7 +163,7 @@ impl Rib {
     }
 
     /// Which of its source's paths a set is for, where the source tells several (RFC 7911).
-    fn path_id(&self, set: SetId) -> Option<u32> {
+    pub(super) fn path_id(&self, set: SetId) -> Option<u32> {
         let set = self.sets.at(set);
         let tells_several = !self.sources[set.source].context.paths_received.is_empty();
         tells_several.then(|| set.path_id())?

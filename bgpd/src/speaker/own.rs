@@ -57,7 +57,7 @@ impl OwnRoutes {
         self.aggregates.retain(|summary| {
             let stays = same_aggregator && settings.aggregates.contains(&summary.settings);
             if !stays && summary.announced.is_some() {
-                rib.retract(self.aggregate, None, &summary.settings.prefix);
+                rib.retract(self.aggregate, &summary.settings.prefix);
             }
             stays
         });
@@ -73,7 +73,7 @@ impl OwnRoutes {
         let wanted: BTreeMap<IpNet, OwnRoute> =
             originate.iter().map(|own| (own.prefix.trunc(), own_route(own))).collect();
         for prefix in self.originated.keys().filter(|prefix| !wanted.contains_key(*prefix)) {
-            rib.retract(self.originate, None, prefix);
+            rib.retract(self.originate, prefix);
         }
         for (prefix, route) in &wanted {
             if self.originated.get(prefix) != Some(route) {
@@ -148,7 +148,7 @@ impl Summary {
         self.announced = wanted;
         let prefix = self.settings.prefix.trunc();
         let Some(origin) = wanted else {
-            rib.retract(source, None, &prefix);
+            rib.retract(source, &prefix);
             return;
         };
         let attributes = PathAttributes {
