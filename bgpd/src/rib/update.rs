@@ -26,14 +26,12 @@ impl Rib {
 
     /// Takes the first path to a prefix.
     pub(super) fn begin(&mut self, source: SourceId, hash: u64, prefix: IpNet, set: SetId, since: u32) {
-        let destination = self.destinations.insert(hash, prefix);
-        self.destinations.raise(destination, TOUCHED);
+        let destination = self.destinations.insert(hash, prefix, Path { set, since }, TOUCHED);
         self.touched.push(Touched { destination, best_before: None, news: Some(set) });
-        if !self.sources[source].refreshes.is_empty() {
+        if !self.count(source, destination, set).refreshes.is_empty() {
             let path_id = self.path_id(set);
             self.sources[source].refreshed(path_id, destination);
         }
-        self.add(source, destination, Path { set, since });
     }
 
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
@@ -73,7 +71,9 @@ impl Rib {
         let path = Path { set, since };
         let (Some(position), Some(before)) = (position, before) else {
             self.empty.remove(destination);
-            return self.add(source, destination, path);
+            self.destinations.push_path(destination, path);
+            self.count(source, destination, set);
+            return;
         };
         self.hold(source, destination, set);
         self.destinations.paths_mut(destination)[position] = path;
@@ -81,23 +81,24 @@ impl Rib {
         self.release(before);
     }
 
-    /// Adds a path, which makes a decision due.
-    fn add(&mut self, source: SourceId, destination: DestinationId, path: Path) {
-        self.hold(source, destination, path.set);
-        self.destinations.push_path(destination, path);
+    /// `source` has one more path.
+    fn count(&mut self, source: SourceId, destination: DestinationId, set: SetId) -> &Source {
         let family = self.family(destination);
-        let source = &mut self.sources[source];
+        let source = self.hold(source, destination, set);
         source.received.insert(destination);
         source.prefixes[family as usize] += 1;
+        source
     }
 
     /// One more path of `source` carries a set.
-    fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) {
+    fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) -> &mut Source {
         let set = self.sets.hold(set);
-        self.sources[source].accepted += usize::from(set.is_accepted());
         if let Forward::To(next_hop) = set.forward {
             self.next_hops.note(next_hop, destination);
         }
+        let source = &mut self.sources[source];
+        source.accepted += usize::from(set.is_accepted());
+        source
     }
 
     /// Takes a route of ours away.
