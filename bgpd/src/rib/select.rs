@@ -249,7 +249,7 @@ impl Rib {
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
         let set = self.sets.at(path.set);
         let source = &self.sources[set.source];
-        let path_id = self.path_id(path.set).unwrap_or(0);
+        let path_id = source.tells_several().then(|| set.path_id()).flatten().unwrap_or(0);
         Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local, path_id }
     }
 

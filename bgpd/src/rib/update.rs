@@ -29,7 +29,7 @@ impl Rib {
         let destination = self.destinations.insert(hash, prefix, Path { set, since }, TOUCHED);
         self.touched.push(Touched { destination, best_before: None, news: Some(set) });
         if !self.count(source, destination, set).refreshes.is_empty() {
-            let path_id = self.path_id(set);
+            let path_id = self.path_id(source, set);
             self.sources[source].refreshed(path_id, destination);
         }
     }
@@ -37,7 +37,7 @@ impl Rib {
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
     /// before stays as old as it is.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let path_id = self.path_id(set);
+        let path_id = self.path_id(source, set);
         self.sources[source].refreshed(path_id, destination);
         self.put(source, destination, set, since);
     }
@@ -62,7 +62,7 @@ impl Rib {
 
     /// As [`Rib::renew`], where it is not the neighbor that says so.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let position = self.position(source, self.path_id(set), destination);
+        let position = self.position(source, self.path_id(source, set), destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
@@ -125,7 +125,7 @@ impl Rib {
         }
         let family = self.family(destination);
         let accepted = self.sets.at(path.set).is_accepted();
-        let gone = self.path_id(path.set);
+        let gone = self.path_id(source, path.set);
         let is_last = gone.is_none() || self.paths_of(source, destination).next().is_none();
         let source = &mut self.sources[source];
         if is_last {
@@ -163,11 +163,10 @@ impl Rib {
         }
     }
 
-    /// Which of its source's paths a set is for, where the source tells several (RFC 7911).
-    pub(super) fn path_id(&self, set: SetId) -> Option<u32> {
-        let set = self.sets.at(set);
-        let tells_several = !self.sources[set.source].context.paths_received.is_empty();
-        tells_several.then(|| set.path_id())?
+    /// Which of the source's paths a set is for, where the source tells several.
+    #[inline]
+    fn path_id(&self, source: SourceId, set: SetId) -> Option<u32> {
+        self.sources[source].tells_several().then(|| self.sets.at(set).path_id())?
     }
 
     /// Where the path of `source` stands: the one with this identifier, or any.
