@@ -264,6 +264,11 @@ fn a_peer_is_shown_with_every_field() {
         allowed_ips_from_bgp: vec![net("10.244.0.0/24")],
         receive_bytes: 1,
         transmit_bytes: u64::MAX,
+        receive_packets: 2,
+        transmit_packets: 3,
+        queued_packets: 4,
+        received_age: Some(Duration::from_secs(5)),
+        sent_age: Some(Duration::from_millis(6999)),
         offloads: vec!["tun-tso", "udp-gso"],
         drops: BTreeMap::from([("source", 3)]),
     };
@@ -272,7 +277,8 @@ fn a_peer_is_shown_with_every_field() {
         "endpoint": "203.0.113.7:51820", "state": "suspect",
         "note": "the preshared keys differ", "handshake_age_seconds": 63,
         "allowed_ips": ["169.254.64.2/32"], "allowed_ips_from_bgp": ["10.244.0.0/24"],
-        "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": null, "offloads": ["tun-tso", "udp-gso"],
+        "receive_bytes": 1, "transmit_bytes": u64::MAX, "receive_packets": 2, "transmit_packets": 3,
+        "queued_packets": 4, "received_age_seconds": 5, "sent_age_seconds": 6, "drops": {"source": 3}, "mtu": null, "offloads": ["tun-tso", "udp-gso"],
     });
     assert_eq!(shown(&Peer::from(&view)), expected);
 }
