@@ -4,7 +4,7 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["aws", "kubernetes"]),
     ("router", &["cluster-id"]),
-    ("wireguard", &["next-private-key", "fwmark"]),
+    ("wireguard", &["next-private-key"]),
     ("wireguard.peer", &["next-public-key"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
