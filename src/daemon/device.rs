@@ -59,7 +59,7 @@ impl Device {
             .link_up(interface, Some(wireguard.tunnel.mtu.into()))
             .await
             .with_context(|| format!("cannot bring interface {name} up"))?;
-        let udp = host::udp_sockets(wireguard.listen_port)?;
+        let udp = host::udp_sockets(wireguard.listen_port, wireguard.fwmark)?;
         let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
         let mailbox = mailbox.clone();
         let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
