@@ -64,6 +64,21 @@ impl Liveness {
         self.watched && self.silence(now).is_none_or(|silence| silence >= PROBE_AFTER)
     }
 
+    /// When [`Self::wants_probe`] becomes true, if the peer is silent until then.
+    pub(crate) fn probe_due(&self, now: Instant) -> Option<Instant> {
+        self.watched.then(|| self.heard.map_or(now, |heard| heard + PROBE_AFTER))
+    }
+
+    /// When silence changes the state.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let after = match self.state {
+            PeerState::Up => SUSPECT_AFTER,
+            PeerState::Suspect => DOWN_AFTER,
+            PeerState::Down => return None,
+        };
+        Some(self.heard.filter(|_| self.watched)? + after)
+    }
+
     fn silence(&self, now: Instant) -> Option<Duration> {
         self.heard.map(|heard| now.saturating_duration_since(heard))
     }
