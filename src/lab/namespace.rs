@@ -83,6 +83,13 @@ impl Namespace {
         command
     }
 
+    /// A `vpngw` that will run in this namespace, with a `/run` of its own, since other gateways have a `wg0` too.
+    pub fn gateway(&self, binary: &Path) -> Command {
+        let mut command = self.command(binary);
+        process::with_own_run(&mut command);
+        command
+    }
+
     /// Has the agent do something that returns nothing.
     ///
     /// # Errors

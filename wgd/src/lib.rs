@@ -10,6 +10,7 @@ pub mod offload;
 pub mod packet;
 pub mod settings;
 pub mod table;
+pub mod uapi;
 pub mod view;
 
 mod backoff;

@@ -40,6 +40,8 @@ pub(crate) struct Identity {
     public: x25519::PublicKey,
     /// Counts each handshake message once. `Tunn` asks a limiter again, so it gets one that never refuses.
     limiter: RateLimiter,
+    /// When the limiter's second began.
+    second: Option<Instant>,
     unlimited: Arc<RateLimiter>,
 }
 
@@ -66,12 +68,15 @@ impl Identity {
         let public = x25519::PublicKey::from(&private);
         let limiter = RateLimiter::new(&public, HANDSHAKES_PER_SECOND);
         let unlimited = Arc::new(RateLimiter::new(&public, u64::MAX));
-        Self { private, public, limiter, unlimited }
+        Self { private, public, limiter, second: None, unlimited }
     }
 
     /// Checks the MACs of a handshake message, before anything costly is done for it.
-    pub(crate) fn admit(&self, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Admission {
-        self.limiter.reset_count(); // starts its next second, when it is over
+    pub(crate) fn admit(&mut self, now: Instant, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Admission {
+        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
+            self.limiter.reset_count();
+            self.second = Some(now);
+        }
         match self.limiter.verify_packet(Some(from), datagram, out) {
             Ok(_) => Admission::Admitted,
             Err(TunnResult::WriteToNetwork(cookie)) => Admission::Cookie(cookie.len()),

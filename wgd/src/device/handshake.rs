@@ -67,7 +67,7 @@ impl Device {
         datagram: &[u8],
         out: &mut Output,
     ) -> Result<(), Reason> {
-        match self.identity.admit(from.ip(), datagram, out.datagrams.room()) {
+        match self.identity.admit(now, from.ip(), datagram, out.datagrams.room()) {
             Admission::Admitted if curve::is_low_order(ephemeral) => Err(Reason::Malformed),
             Admission::Admitted => Ok(()),
             Admission::Cookie(len) => {

@@ -169,7 +169,7 @@ impl Device {
         }
     }
 
-    /// Every peer, in the order of the settings.
+    /// Every peer, in the order of the settings; the prefixes from BGP in no order.
     pub fn peers(&self, now: Instant) -> Vec<PeerView> {
         let mut routed = self.table.routed_from();
         let view = |id: &PeerId| {
@@ -194,8 +194,11 @@ impl Device {
         faults.chain(strangers.into_iter().flatten()).collect()
     }
 
-    /// Handshake messages that fit no peer's key: of the peers that are where they come from, else of a stranger.
+    /// A handshake message that fits no peer's key: of the peers that are where it comes from, else of a stranger.
     fn misfit(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
+        if !self.strangers.looks(now) {
+            return;
+        }
         let mut there = self.entries.iter_mut().flatten().filter(|entry| entry.is_at(from.ip())).peekable();
         if there.peek().is_none() {
             self.strangers.keep(now, from, fault);

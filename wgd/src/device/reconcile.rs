@@ -7,7 +7,7 @@ use crate::fault::Strangers;
 use crate::peer::{Identity, Peer};
 use crate::settings::{PeerSettings, Settings};
 use crate::table::PeerId;
-use crate::view::PeerState;
+use crate::view::{Event, PeerState};
 
 impl Device {
     /// The whole desired state. A new private key replaces every session; a peer's new preshared key replaces its own.
@@ -40,7 +40,7 @@ impl Device {
             self.by_key.insert(peer.public_key, id);
             self.order.push(id);
         }
-        before.into_values().for_each(|id| self.remove(id));
+        before.into_values().for_each(|id| self.remove(id, out));
         self.table.set_peers(&settings.peers, self.by_key.clone());
         for id in added {
             self.announce_down(id, out);
@@ -79,11 +79,15 @@ impl Device {
         id
     }
 
-    fn remove(&mut self, id: PeerId) {
+    /// Whoever watches a peer hears that it is down: what lives with it ends.
+    fn remove(&mut self, id: PeerId, out: &mut Output) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
             self.by_index.remove(&entry.index);
             self.deadlines.set(id.0, None);
             self.free.push(id);
+            if entry.settings.watched && entry.liveness.state() != PeerState::Down {
+                out.events.push(Event::PeerState(entry.settings.public_key, PeerState::Down));
+            }
         }
     }
 
