@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod device;
+pub mod envelope;
 pub mod mss;
 pub mod offload;
 pub mod packet;
@@ -16,9 +17,11 @@ mod backoff;
 mod curve;
 mod drops;
 mod fault;
+mod icmp;
 mod liveness;
 mod message;
 mod peer;
+mod pmtu;
 #[cfg(test)]
 mod samples;
 

@@ -7,23 +7,30 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
+use crate::envelope::{self, Ecn, Envelope};
 use crate::fault::{Fault, Strangers};
 use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
 use crate::peer::{Identity, Opened};
-use crate::settings::{PrivateKey, PublicKey, Settings};
+use crate::pmtu::BASE;
+use crate::settings::{Mtu, PrivateKey, PublicKey, Settings};
 use crate::table::{Change, PeerId, Table};
 use crate::view::{Event, PeerState, PeerView};
 
 mod entry;
 mod handshake;
+mod oversize;
+mod path;
 mod reconcile;
 
 use entry::Entry;
+use oversize::Errors;
 
 /// How often [`Device::tick`] is to be called.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -32,7 +39,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub struct Output {
     /// For UDP, each with where it goes.
-    pub datagrams: Batch<SocketAddr>,
+    pub datagrams: Batch<Envelope>,
     /// For the TUN.
     pub packets: Batch<()>,
     /// For whoever listens.
@@ -44,7 +51,11 @@ pub struct Output {
 pub struct Device {
     private_key: PrivateKey,
     identity: Identity,
-    mtu: u16,
+    mtu: Mtu,
+    /// The device's MTU as it was told.
+    told_mtu: u16,
+    addresses: Vec<IpNet>,
+    errors: Errors,
     clamp_mss: bool,
     /// By [`PeerId`].
     entries: Vec<Option<Entry>>,
@@ -68,6 +79,9 @@ impl Device {
             private_key: settings.private_key.clone(),
             identity: Identity::new(&settings.private_key),
             mtu: settings.mtu,
+            told_mtu: BASE,
+            addresses: Vec::new(),
+            errors: Errors::default(),
             clamp_mss: settings.clamp_mss,
             entries: Vec::new(),
             order: Vec::new(),
@@ -104,12 +118,18 @@ impl Device {
         let Some(entry) = peer.and_then(|peer| entry_mut(&mut self.entries, peer)) else {
             return self.drops.count(Reason::NoRoute);
         };
-        let (mtu, clamp_mss) = (self.mtu, self.clamp_mss);
+        let (mtu, clamp_mss, errors) = (entry.path.mtu(), self.clamp_mss, &mut self.errors);
+        entry.tell_of_cut(now, offload, buffer, &header, errors, out);
         let is_sound = split(offload, buffer, header.length, mtu, |buffer, len| {
+            let header = Header { length: len, ..header };
             if clamp_mss {
-                mss::clamp(buffer, &Header { length: len, ..header }, mtu);
+                mss::clamp(buffer, &header, mtu);
             }
-            entry.send(now, buffer, len, mtu, out);
+            if len > usize::from(mtu) {
+                entry.send_oversize(now, buffer, &header, errors, out);
+            } else {
+                entry.send(now, buffer, len, out);
+            }
         });
         if !is_sound {
             self.drops.count(Reason::Malformed);
@@ -118,7 +138,12 @@ impl Device {
 
     /// A datagram from UDP.
     pub fn inbound(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], out: &mut Output) {
-        if let Err(reason) = self.receive(now, from, datagram, out) {
+        self.inbound_marked(now, from, Ecn::NotEct, datagram, out);
+    }
+
+    /// A datagram from UDP, with the ECN field of its header.
+    pub fn inbound_marked(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, datagram: &[u8], out: &mut Output) {
+        if let Err(reason) = self.receive(now, from, ecn, datagram, out) {
             self.drops.count(reason);
         }
     }
@@ -135,6 +160,7 @@ impl Device {
                 announce(PeerId(slot as u32), entry, &mut self.table, &mut out.events);
             }
         }
+        self.settle_mtu(&mut out.events);
     }
 
     /// Changes of the routed table.
@@ -194,7 +220,7 @@ impl Device {
     }
 
     /// Transport data of a peer, whose index is known. Drops from here on are the peer's.
-    fn transport(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+    fn transport(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, id: PeerId, datagram: &[u8], out: &mut Output) {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         let opened = match entry.peer.open(now, datagram, out.packets.room()) {
             Ok(opened) => opened,
@@ -206,15 +232,21 @@ impl Device {
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
-            Opened::Keepalive => return,
+            Opened::Keepalive => return entry.probe(now, out),
             Opened::Malformed => return entry.drops.count(Reason::Malformed),
         };
         let Some(header) = Header::parse(packet) else { return entry.drops.count(Reason::Malformed) };
         if !self.table.admits(header.source, id) {
             return entry.drops.count(Reason::SourceNotAllowed);
         }
+        if entry.takes_answer(now, packet, &header) {
+            return entry.probe(now, out);
+        }
+        if ecn != Ecn::NotEct && !envelope::decapsulate(packet, ecn) {
+            return entry.drops.count(Reason::Congestion);
+        }
         if self.clamp_mss {
-            mss::clamp(packet, &header, self.mtu);
+            mss::clamp(packet, &header, entry.path.mtu());
         }
         out.packets.push(header.length, ());
     }
