@@ -24,6 +24,8 @@ const MARK: &str = "vpngw ";
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) tunnel: Tunnel,
+    /// What the tunnel was told last.
+    pub(super) settings: wgd::Settings,
     pub(super) interface: u32,
     tun: OwnedFd,
 }
@@ -66,8 +68,9 @@ impl Device {
         let own = kernel.addresses().await.context("cannot read this host's addresses")?;
         let icmp_sources = icmp_sources(name, preferred_source(config, &own));
         let settings = wgd::Settings { icmp_sources, ..wireguard.tunnel.clone() };
-        let tunnel = Tunnel::start(io, settings, move |event| mailbox.put(event)).context("cannot start the tunnel")?;
-        Ok(Self { tunnel, tun, interface })
+        let tunnel =
+            Tunnel::start(io, settings.clone(), move |event| mailbox.put(event)).context("cannot start the tunnel")?;
+        Ok(Self { tunnel, settings, tun, interface })
     }
 
     /// Whether device, addresses and kernel routes outlive this process, however it ends.

@@ -17,8 +17,10 @@ use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
 use crate::view::{Event, PeerView};
 
+mod timers;
 mod trouble;
 
+use timers::Timers;
 use trouble::Trouble;
 
 /// After 90 s of tries a pause, so that a peer that is gone for long costs little.
@@ -47,6 +49,7 @@ pub(super) struct Entry {
     transmitted: u64,
     trouble: Trouble,
     pub(super) path: Path,
+    timers: Timers,
 }
 
 impl Entry {
@@ -73,6 +76,7 @@ impl Entry {
             transmitted: 0,
             trouble: Trouble::default(),
             path,
+            timers: Timers::default(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Entry {
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize, events: &mut Vec<Event>) -> bool {
         self.settle_at(from, events);
         self.received += octets as u64;
+        self.timers.received(octets);
         self.asking = None;
         self.trouble.end();
         self.retry.reset();
@@ -140,9 +145,11 @@ impl Entry {
 
     /// The first `len` octets of the room go to the peer.
     pub(super) fn transmit(&mut self, now: Instant, envelope: Envelope, len: usize, out: &mut Batch<Envelope>) {
-        if out.room().first() == Some(&INITIATION) {
+        let kind = out.room().first().copied();
+        if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
         }
+        self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
         self.transmitted += len as u64;
         out.push(len, envelope);
@@ -193,7 +200,13 @@ impl Entry {
         self.index = index;
         self.asking = None;
         self.trouble = Trouble::default();
+        self.timers = Timers::default();
         self.retry.reset();
+    }
+
+    /// The peer's response made a session.
+    pub(super) fn established(&mut self, now: Instant) {
+        self.timers.began(now);
     }
 
     /// Where the peer's datagrams go.
@@ -288,6 +301,7 @@ impl Entry {
     fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
         self.drops.add(Reason::NoSession, expired.dropped as u64);
         self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
+        self.timers.gave_up();
         if !self.keeps_session() {
             self.asking = None;
         }

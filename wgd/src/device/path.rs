@@ -30,13 +30,13 @@ pub(super) struct Path {
     asked: Option<usize>,
     /// An answer in fragments, of which some are still to come.
     fragments: Option<u32>,
-    /// The MTU as it was told.
-    told: u16,
+    /// The MTU as it counted last for the device's; none: it did not.
+    counted: Option<u16>,
 }
 
 impl Path {
     pub(super) fn new(mtu: Mtu, ends: Vec<(IpAddr, IpAddr)>) -> Self {
-        let mut path = Self { mtu: PathMtu::new(mtu), ends, asked: None, fragments: None, told: 0 };
+        let mut path = Self { mtu: PathMtu::new(mtu), ends, asked: None, fragments: None, counted: None };
         if path.ends.is_empty() {
             path.mtu.assume();
         }
@@ -52,7 +52,7 @@ impl Path {
         if self.ends == ends {
             return self.mtu.set_ceiling(mtu);
         }
-        *self = Self { told: self.told, ..Self::new(mtu, ends) };
+        *self = Self { counted: self.counted, ..Self::new(mtu, ends) };
     }
 
     /// Why the MTU is no more than an assumption.
@@ -151,6 +151,12 @@ impl Entry {
         }
     }
 
+    /// Whether the path counts otherwise for the device's MTU than before.
+    pub(super) fn path_changed(&mut self) -> bool {
+        let counts = (self.liveness.state() != PeerState::Down).then_some(self.path.mtu());
+        std::mem::replace(&mut self.path.counted, counts) != counts
+    }
+
     /// The peer is reached another way.
     pub(super) fn path_moved(&mut self, to: SocketAddr) {
         self.path.mtu.moved(overhead(to));
@@ -162,12 +168,16 @@ impl Device {
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn too_long(&mut self, now: Instant, to: SocketAddr, octets: usize, datagrams: u64, out: &mut Output) {
         let length = u16::try_from(octets).unwrap_or(u16::MAX).saturating_sub(WIREGUARD);
-        for entry in self.entries.iter_mut().flatten().filter(|entry| entry.endpoint() == Some(to)) {
+        for (id, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry.as_mut().filter(|entry| entry.endpoint() == Some(to)) else { continue };
             if length <= entry.path.mtu() {
                 entry.drops.add(Reason::TooBig, datagrams); // a longer one is a probe
             }
             entry.path.mtu.refused(now, length);
             entry.probe(now, out);
+            if !entry.is_awake() {
+                self.deadlines.set(id as u32, entry.due(now));
+            }
         }
     }
 
@@ -175,16 +185,10 @@ impl Device {
     /// own peer is fragmented or its sender told so, as any router does, and TCP never makes one; but were it the
     /// shortest, one peer on a bad path would make the packets of all others short. IPv6 has no link below 1280 octets.
     pub(super) fn settle_mtu(&mut self, events: &mut Vec<Event>) {
-        let mut changed = false;
-        for entry in self.entries.iter_mut().flatten() {
-            let mtu = entry.path.mtu();
-            changed |= std::mem::replace(&mut entry.path.told, mtu) != mtu;
-        }
-        if !changed || self.mtu != Mtu::Auto {
+        if self.mtu != Mtu::Auto {
             return;
         }
-        let alive = self.entries.iter().flatten().filter(|entry| entry.liveness.state() != PeerState::Down);
-        let mtu = alive.map(|entry| entry.path.mtu()).max().unwrap_or(BASE).max(BASE);
+        let mtu = self.entries.iter().flatten().filter_map(|entry| entry.path.counted).max().unwrap_or(BASE).max(BASE);
         if std::mem::replace(&mut self.told_mtu, mtu) != mtu {
             events.push(Event::Mtu(mtu));
         }

@@ -8,7 +8,7 @@ use crate::fault::Strangers;
 use crate::peer::{Identity, Peer};
 use crate::settings::{PeerSettings, Settings};
 use crate::table::PeerId;
-use crate::view::PeerState;
+use crate::view::{Event, PeerState};
 
 impl Device {
     /// The whole desired state. A new private key replaces every session; a peer's new preshared key replaces its own.
@@ -43,23 +43,25 @@ impl Device {
             self.by_key.insert(peer.public_key, id);
             self.order.push(id);
         }
-        before.into_values().for_each(|id| self.remove(id));
+        before.into_values().for_each(|id| self.remove(id, out));
         self.table.set_peers(&settings.peers, self.by_key.clone());
         for id in added {
             self.announce_down(id, out);
         }
-        self.tick(now, out); // what a peer wants, it does at once
+        for place in 0..self.entries.len() {
+            self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
+        }
+        self.settle_mtu(&mut out.events);
     }
 
     fn add(&mut self, settings: &PeerSettings) -> PeerId {
-        let slot = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
+        let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
-            self.entries.len() - 1
+            PeerId(self.entries.len() as u32 - 1)
         });
-        let id = PeerId(slot as u32);
         let (peer, index) = self.keyed(id, settings);
         let path = Path::new(self.mtu, ends(&self.addresses, settings));
-        self.entries[slot] = Some(Entry::new(settings.clone(), peer, index, path));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index, path));
         id
     }
 
@@ -74,15 +76,24 @@ impl Device {
                 entry.replace_peer(peer, index);
             }
         }
-        if let Some(entry) = entry_mut(&mut self.entries, id).filter(|_| old.endpoint != settings.endpoint) {
-            entry.endpoint_changed(now, out);
+        if old.endpoint != settings.endpoint {
+            self.wake(now, id, out);
+            if let Some(entry) = entry_mut(&mut self.entries, id) {
+                entry.endpoint_changed(now, out);
+            }
         }
         id
     }
 
-    fn remove(&mut self, id: PeerId) {
+    /// Whoever watches a peer hears that it is down: what lives with it ends.
+    fn remove(&mut self, id: PeerId, out: &mut Output) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
             self.by_index.remove(&entry.index);
+            self.deadlines.set(id.0, None);
+            self.free.push(id);
+            if entry.settings.watched && entry.liveness.state() != PeerState::Down {
+                out.events.push(Event::PeerState(entry.settings.public_key, PeerState::Down));
+            }
         }
     }
 
