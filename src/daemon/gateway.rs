@@ -315,6 +315,19 @@ impl Gateway {
         }
     }
 
+    /// The device follows the paths behind it.
+    fn set_mtu(&mut self, mtu: u16) {
+        let Some(interface) = self.device.as_ref().map(|device| device.interface) else { return };
+        info!(mtu, "the tunnel's MTU is another");
+        self.journal.write("mtu", "tunnel", mtu.to_string());
+        let kernel = self.kernel.clone();
+        tokio::spawn(async move {
+            if let Err(error) = kernel.set_mtu(interface, mtu.into()).await {
+                warn!(mtu, %error, "cannot set the MTU of the tunnel's device");
+            }
+        });
+    }
+
     /// Liveness first: the FIB flips before the speaker hears of it.
     async fn news(&mut self, news: News) -> Result<()> {
         if let Some(why) = news.failed {
@@ -323,6 +336,9 @@ impl Gateway {
         }
         if let Some(generation) = news.applied {
             self.fib.tunnel_applied(generation);
+        }
+        if let Some(mtu) = news.mtu {
+            self.set_mtu(mtu);
         }
         let mut vias = Vec::new();
         for (peer, state) in news.peers {

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod device;
+pub mod envelope;
 pub mod mss;
 pub mod offload;
 pub mod packet;
@@ -18,9 +19,11 @@ mod curve;
 mod deadlines;
 mod drops;
 mod fault;
+mod icmp;
 mod liveness;
 mod message;
 mod peer;
+mod pmtu;
 #[cfg(test)]
 mod samples;
 

@@ -32,6 +32,8 @@ pub enum Event {
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),
+    /// With `mtu = "auto"`: the MTU that the device is to have now, in octets.
+    Mtu(u16),
     /// The worker ended; the tunnel is gone.
     Failed(String),
 }
@@ -59,6 +61,10 @@ pub struct PeerView {
     pub transmit_bytes: u64,
     /// Why nothing comes of it, as far as it is known.
     pub note: Option<String>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Offloads in use, of the device and towards the endpoint.
     pub offloads: Vec<&'static str>,
     /// Packets dropped, by reason.

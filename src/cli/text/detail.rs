@@ -155,7 +155,8 @@ fn peer(peer: &Peer) -> String {
     let (received, sent) = (bytes(peer.receive_bytes), bytes(peer.transmit_bytes));
     lines.add("transfer", format!("{received} received, {sent} sent"));
     lines.list("dropped", dropped(&peer.drops));
-    lines.maybe("path mtu", peer.mtu);
+    let note = peer.mtu_note.as_ref().map(|note| format!(" ({note})"));
+    lines.add("mtu", format!("{}{}", peer.mtu, note.unwrap_or_default()));
     lines.list("offloads", peer.offloads.iter());
     lines.text
 }

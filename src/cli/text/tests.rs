@@ -218,13 +218,16 @@ fn peers_are_shown_as_wg_does() {
         receive_bytes: 1_258_291,
         transmit_bytes: 92,
         drops: BTreeMap::from([("ceiling".into(), 1), ("source".into(), 3)]),
-        mtu: None,
+        mtu: 1440,
+        mtu_note: None,
         offloads: vec![],
     };
     let silent = Peer {
         name: "office".into(),
         endpoint: None,
         state: PeerState::Down,
+        mtu: 1280,
+        mtu_note: Some("not probed yet".into()),
         note: Some("nothing has arrived yet, and it has no endpoint: it must come to us".into()),
         handshake_age_seconds: None,
         allowed_ips_from_bgp: vec![],

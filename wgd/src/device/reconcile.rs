@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::path::{Path, ends};
 use super::{Device, Entry, Output, announce, entry_mut};
 use crate::fault::Strangers;
 use crate::peer::{Identity, Peer};
@@ -21,6 +22,8 @@ impl Device {
         self.strangers = Strangers::default();
         self.entries.iter_mut().flatten().for_each(Entry::trust_again);
         (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
+        self.addresses = settings.addresses;
+        self.errors.set_sources(settings.icmp_sources);
         let mut before = std::mem::take(&mut self.by_key);
         self.order.clear();
         let mut added = Vec::new();
@@ -48,6 +51,7 @@ impl Device {
         for place in 0..self.entries.len() {
             self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
         }
+        self.settle_mtu(&mut out.events);
     }
 
     fn add(&mut self, settings: &PeerSettings) -> PeerId {
@@ -56,12 +60,14 @@ impl Device {
             PeerId(self.entries.len() as u32 - 1)
         });
         let (peer, index) = self.keyed(id, settings);
-        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index));
+        let path = Path::new(self.mtu, ends(&self.addresses, settings));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index, path));
         id
     }
 
     fn update(&mut self, now: Instant, id: PeerId, settings: &PeerSettings, new_key: bool, out: &mut Output) -> PeerId {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return self.add(settings) };
+        entry.path.configure(self.mtu, ends(&self.addresses, settings));
         let (old_index, old) = (entry.index, std::mem::replace(&mut entry.settings, settings.clone()));
         if new_key || old.preshared_key != settings.preshared_key {
             self.by_index.remove(&old_index);
