@@ -15,6 +15,7 @@ pub mod view;
 
 mod backoff;
 mod curve;
+mod deadlines;
 mod drops;
 mod fault;
 mod liveness;

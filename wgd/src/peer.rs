@@ -40,6 +40,8 @@ pub(crate) struct Identity {
     public: x25519::PublicKey,
     /// Counts each handshake message once. `Tunn` asks a limiter again, so it gets one that never refuses.
     limiter: RateLimiter,
+    /// When the limiter's second began.
+    second: Option<Instant>,
     unlimited: Arc<RateLimiter>,
 }
 
@@ -66,11 +68,15 @@ impl Identity {
         let public = x25519::PublicKey::from(&private);
         let limiter = RateLimiter::new(&public, HANDSHAKES_PER_SECOND);
         let unlimited = Arc::new(RateLimiter::new(&public, u64::MAX));
-        Self { private, public, limiter, unlimited }
+        Self { private, public, limiter, second: None, unlimited }
     }
 
     /// Checks the MACs of a handshake message, before anything costly is done for it.
-    pub(crate) fn admit(&self, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Admission {
+    pub(crate) fn admit(&mut self, now: Instant, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Admission {
+        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
+            self.limiter.reset_count();
+            self.second = Some(now);
+        }
         match self.limiter.verify_packet(Some(from), datagram, out) {
             Ok(_) => Admission::Admitted,
             Err(TunnResult::WriteToNetwork(cookie)) => Admission::Cookie(cookie.len()),
@@ -83,11 +89,6 @@ impl Identity {
         let Ok(Packet::HandshakeInit(initiation)) = Tunn::parse_incoming_packet(datagram) else { return None };
         let half = parse_handshake_anon(&self.private, &self.public, &initiation).ok()?;
         Some(PublicKey(half.peer_static_public))
-    }
-
-    /// Starts the next second of the limiter; more often does no harm.
-    pub(crate) fn tick(&self) {
-        self.limiter.reset_count();
     }
 }
 
@@ -261,7 +262,7 @@ impl Peer {
         if self.has_session() { written(&self.tunn.encapsulate(&[], out)) } else { self.initiate(out, false) }
     }
 
-    /// Retransmissions, passive keepalives and the end of old sessions, about four times a second.
+    /// Retransmissions, passive keepalives and the end of old sessions; also sets the time that packets are noted with.
     pub(crate) fn tick(&mut self, out: &mut [u8]) -> Result<Option<usize>, Expired> {
         match self.tunn.update_timers(out) {
             // `Tunn` repeats it until something starts a handshake
@@ -283,10 +284,13 @@ impl Peer {
 
     /// The session is ours to renew, and old: WireGuard paper, section 6.2.
     pub(crate) fn wants_rekey(&self, now: Instant, last_sent: Option<Instant>) -> bool {
-        self.established.is_some_and(|session| {
-            let used = last_sent.is_some_and(|sent| sent > session.at);
-            session.initiator && used && now.saturating_duration_since(session.at) >= REKEY_AFTER_TIME
-        })
+        self.rekey_due(last_sent).is_some_and(|due| now >= due)
+    }
+
+    /// When [`Self::wants_rekey`] becomes true.
+    pub(crate) fn rekey_due(&self, last_sent: Option<Instant>) -> Option<Instant> {
+        let session = self.established.filter(|session| session.initiator && self.has_session())?;
+        last_sent.filter(|sent| *sent > session.at).map(|_| session.at + REKEY_AFTER_TIME)
     }
 
     /// When the last handshake was completed.

@@ -15,8 +15,10 @@ use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
 use crate::view::{Event, PeerView};
 
+mod timers;
 mod trouble;
 
+use timers::Timers;
 use trouble::Trouble;
 
 /// After 90 s of tries a pause, so that a peer that is gone for long costs little.
@@ -44,6 +46,7 @@ pub(super) struct Entry {
     received: u64,
     transmitted: u64,
     trouble: Trouble,
+    timers: Timers,
 }
 
 impl Entry {
@@ -69,6 +72,7 @@ impl Entry {
             received: 0,
             transmitted: 0,
             trouble: Trouble::default(),
+            timers: Timers::default(),
         }
     }
 
@@ -97,6 +101,7 @@ impl Entry {
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize, events: &mut Vec<Event>) -> bool {
         self.settle_at(from, events);
         self.received += octets as u64;
+        self.timers.received(octets);
         self.asking = None;
         self.trouble.end();
         self.retry.reset();
@@ -108,9 +113,11 @@ impl Entry {
 
     /// The first `len` octets of the room go to the peer.
     pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
-        if out.room().first() == Some(&INITIATION) {
+        let kind = out.room().first().copied();
+        if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
         }
+        self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
         self.transmitted += len as u64;
         out.push(len, to);
@@ -160,7 +167,13 @@ impl Entry {
         self.index = index;
         self.asking = None;
         self.trouble = Trouble::default();
+        self.timers = Timers::default();
         self.retry.reset();
+    }
+
+    /// The peer's response made a session.
+    pub(super) fn established(&mut self, now: Instant) {
+        self.timers.began(now);
     }
 
     /// Where the peer's datagrams go.
@@ -252,6 +265,7 @@ impl Entry {
     fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
         self.drops.add(Reason::NoSession, expired.dropped as u64);
         self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
+        self.timers.gave_up();
         if !self.keeps_session() {
             self.asking = None;
         }

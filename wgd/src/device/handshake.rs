@@ -45,6 +45,7 @@ impl Device {
             Message::CookieReply { receiver } => {
                 let id = self.owner(receiver)?;
                 // No proof of who sent it: neither life nor a new endpoint
+                self.wake(now, id, out);
                 let Some(entry) = entry_mut(&mut self.entries, id) else { return Ok(()) };
                 if let Err(reason) = entry.peer.take_cookie(datagram, out.datagrams.room()) {
                     entry.drops.count(reason);
@@ -66,7 +67,7 @@ impl Device {
         datagram: &[u8],
         out: &mut Output,
     ) -> Result<(), Reason> {
-        match self.identity.admit(from.ip(), datagram, out.datagrams.room()) {
+        match self.identity.admit(now, from.ip(), datagram, out.datagrams.room()) {
             Admission::Admitted if curve::is_low_order(ephemeral) => Err(Reason::Malformed),
             Admission::Admitted => Ok(()),
             Admission::Cookie(len) => {
@@ -83,6 +84,7 @@ impl Device {
     /// The answer goes back where the initiation came from. The peer's endpoint moves when the new session is used:
     /// an initiation can be a recorded one, played back from elsewhere after our restart.
     fn initiation(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+        self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.respond(from.ip(), datagram, out.datagrams.room()) {
             Ok(len) => {
@@ -94,6 +96,7 @@ impl Device {
     }
 
     fn response(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+        self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
@@ -101,6 +104,7 @@ impl Device {
                 if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
+                entry.established(now);
                 entry.drain(now, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),

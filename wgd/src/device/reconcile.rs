@@ -45,17 +45,18 @@ impl Device {
         for id in added {
             self.announce_down(id, out);
         }
-        self.tick(now, out); // what a peer wants, it does at once
+        for place in 0..self.entries.len() {
+            self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
+        }
     }
 
     fn add(&mut self, settings: &PeerSettings) -> PeerId {
-        let slot = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
+        let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
-            self.entries.len() - 1
+            PeerId(self.entries.len() as u32 - 1)
         });
-        let id = PeerId(slot as u32);
         let (peer, index) = self.keyed(id, settings);
-        self.entries[slot] = Some(Entry::new(settings.clone(), peer, index));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index));
         id
     }
 
@@ -69,8 +70,11 @@ impl Device {
                 entry.replace_peer(peer, index);
             }
         }
-        if let Some(entry) = entry_mut(&mut self.entries, id).filter(|_| old.endpoint != settings.endpoint) {
-            entry.endpoint_changed(now, out);
+        if old.endpoint != settings.endpoint {
+            self.wake(now, id, out);
+            if let Some(entry) = entry_mut(&mut self.entries, id) {
+                entry.endpoint_changed(now, out);
+            }
         }
         id
     }
@@ -79,6 +83,8 @@ impl Device {
     fn remove(&mut self, id: PeerId, out: &mut Output) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
             self.by_index.remove(&entry.index);
+            self.deadlines.set(id.0, None);
+            self.free.push(id);
             if entry.settings.watched && entry.liveness.state() != PeerState::Down {
                 out.events.push(Event::PeerState(entry.settings.public_key, PeerState::Down));
             }

@@ -16,6 +16,7 @@ mod liveness;
 mod offload;
 mod reconcile;
 mod routing;
+mod timers;
 mod transport;
 mod weather;
 

@@ -120,6 +120,7 @@ proptest! {
         entry.transmit(*now, udp_address(2), len, &mut alice.out.datagrams);
         sky.pair.settle();
         sky.pair.connect();
+        sky.pair.run(seconds(2));
         prop_assert_eq!(sky.pair.alice.state(sky.pair.now), PeerState::Up);
     }
 }
