@@ -335,7 +335,11 @@ fn the_configuration_is_shown_file_by_file() {
         file("/etc/vpngw/vpngw.toml", "[router]\nasn = 64513\n"),
         file("/etc/vpngw/conf.d/a.toml", "[log]\r\n\tlevel = \"debug\""),
     ];
-    insta::assert_snapshot!(config(&ConfigFiles { files, drift: Vec::new() }));
+    let shown = config(&ConfigFiles { files: files.clone(), drift: Vec::new() });
+    insta::assert_snapshot!(shown);
+    let drift = vec!["peer eu is removed".to_owned(), "peer us: persistent-keepalive is off, not 10s".to_owned()];
+    let expected = "\n# changed by wg, until the next start:\n#   peer eu is removed\n#   peer us: persistent-keepalive is off, not 10s\n";
+    assert_eq!(config(&ConfigFiles { files, drift }), format!("{shown}{expected}"));
 }
 
 #[test]
