@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ::wgd::Settings;
-use ::wgd::settings::{Endpoint, PeerSettings, PrivateKey};
+use ::wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey};
 use ::wgd::uapi::{Changes, Error, Reader, Request, Sockets, differences, state};
 use ::wgd::view::{PeerState, PeerView};
 
