@@ -20,13 +20,17 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn new<'a>(peers: impl Iterator<Item = &'a PeerSettings> + Clone) -> Self {
-        let fixed = peers.clone().filter_map(|peer| match peer.endpoint {
-            Some(Endpoint::Address(address)) => Some((peer.public_key, address.ip())),
-            _ => None,
-        });
-        let learned = peers.clone().filter(|peer| peer.endpoint.is_none()).map(|peer| peer.public_key);
-        Self { now: fixed.collect(), learned: learned.collect(), looking_up: BTreeSet::new() }
+    /// Every peer there is. Those of before stay where they are: the tunnel tells of each that moves.
+    pub(super) fn set_peers(&mut self, peers: &[PeerSettings]) {
+        self.now.retain(|key, _| peers.iter().any(|peer| peer.public_key == *key));
+        self.learned.clear();
+        for peer in peers {
+            match peer.endpoint {
+                Some(Endpoint::Address(address)) => drop(self.now.entry(peer.public_key).or_insert(address.ip())),
+                Some(Endpoint::Name(..)) => {}
+                None => drop(self.learned.insert(peer.public_key)),
+            }
+        }
     }
 
     /// Where the tunnel's own packets go.

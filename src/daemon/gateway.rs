@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -55,7 +56,7 @@ pub(super) struct Gateway {
     pub(super) stopping: Option<Stop>,
     /// By peer; one that nobody watches is always up.
     pub(super) peer_states: BTreeMap<PublicKey, PeerState>,
-    endpoints: Endpoints,
+    pub(super) endpoints: Endpoints,
     pub(super) kernel: Kernel,
     pub(super) config: Config,
     bgp: Option<Bgp>,
@@ -75,8 +76,10 @@ pub(super) struct Gateway {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) instance: Instance,
-    /// The observe listeners.
+    /// The observe listeners, and that of `wg`.
     pub(super) observers: JoinSet<io::Result<()>>,
+    /// Its name in the file system.
+    pub(super) wg_socket: Option<PathBuf>,
 }
 
 /// The result of a job.
@@ -104,15 +107,17 @@ impl Gateway {
         // Neighbors that are waited for say themselves when it is over.
         let leftovers = config.bgp.as_ref().map_or(LEFTOVERS, |bgp| bgp.speaker.select_deferral);
         let settle_at = memory.before().is_empty().then_some(started + leftovers);
-        let peers = config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
+        let peers = config.wireguard.as_ref().map_or(&[][..], |wireguard| &wireguard.tunnel.peers);
+        let mut endpoints = Endpoints::default();
+        endpoints.set_peers(peers);
         let state = |peer: &PeerSettings| if peer.watched { PeerState::Down } else { PeerState::Up };
         Self {
             fib,
             journal: Journal::default(),
             started,
             stopping: None,
-            peer_states: peers.clone().map(|peer| (peer.public_key, state(peer))).collect(),
-            endpoints: Endpoints::new(peers),
+            peer_states: peers.iter().map(|peer| (peer.public_key, state(peer))).collect(),
+            endpoints,
             config,
             kernel,
             bgp,
@@ -309,6 +314,19 @@ impl Gateway {
         }
     }
 
+    /// The device follows the paths behind it.
+    fn set_mtu(&mut self, mtu: u16) {
+        let Some(interface) = self.device.as_ref().map(|device| device.interface) else { return };
+        info!(mtu, "the tunnel's MTU is another");
+        self.journal.write("mtu", "tunnel", mtu.to_string());
+        let kernel = self.kernel.clone();
+        tokio::spawn(async move {
+            if let Err(error) = kernel.set_mtu(interface, mtu.into()).await {
+                warn!(mtu, %error, "cannot set the MTU of the tunnel's device");
+            }
+        });
+    }
+
     /// Liveness first: the FIB flips before the speaker hears of it.
     async fn news(&mut self, news: News) -> Result<()> {
         if let Some(why) = news.failed {
@@ -318,6 +336,9 @@ impl Gateway {
         if let Some(generation) = news.applied {
             self.fib.tunnel_applied(generation);
         }
+        if let Some(mtu) = news.mtu {
+            self.set_mtu(mtu);
+        }
         let mut vias = Vec::new();
         for (peer, state) in news.peers {
             let alive = state != PeerState::Down;
@@ -325,6 +346,10 @@ impl Gateway {
             let Some(name) = self.peer_name(&peer) else { continue };
             if let Some(wireguard) = &self.config.wireguard {
                 vias.push(Via { name: name.clone(), up: alive, interface: wireguard.interface.clone() });
+            }
+            // One that is removed is told as down, once and for all.
+            if !self.peer_states.contains_key(&peer) {
+                continue;
             }
             // That a peer has not answered yet is how it begins, and no event.
             if self.peer_states.insert(peer, state) == Some(state) {
@@ -359,7 +384,8 @@ impl Gateway {
     /// Peers are elsewhere than before.
     fn moved(&mut self, peers: BTreeMap<PublicKey, SocketAddr>) {
         let mut is_new = false;
-        for (peer, address) in peers {
+        // One may have been removed meanwhile
+        for (peer, address) in peers.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer)) {
             self.endpoints.moved(peer, address.ip());
             is_new |= self.endpoints.learned.contains(&peer) && self.memory.note_endpoint(&peer, address);
         }
@@ -428,9 +454,11 @@ impl Gateway {
         self.settle_at.into_iter().chain(self.fib.next_timeout()).min()
     }
 
+    /// One that was removed still has the name of the configuration.
     fn peer_name(&self, key: &PublicKey) -> Option<String> {
-        let peers = &self.config.wireguard.as_ref()?.tunnel.peers;
-        peers.iter().find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
+        let configured = self.config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
+        let mut peers = self.device.iter().flat_map(|device| &device.settings.peers).chain(configured);
+        peers.find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
     }
 
     /// Waits for the tunnel's worker.
@@ -475,8 +503,11 @@ impl Gateway {
             device.tunnel.stop();
         }
         self.held.observers.shutdown().await;
+        // Leftover sockets are no harm: the next start finds that nobody answers and removes them.
+        if let Some(socket) = &self.held.wg_socket {
+            let _ = std::fs::remove_file(socket);
+        }
         drop(self.held.instance);
-        // A leftover socket is no harm: the next start finds that nobody answers and removes it.
         let _ = std::fs::remove_file(&self.config.control.socket);
         withdrawn
     }

@@ -1,6 +1,6 @@
 //! What the control API may ask of the running gateway.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,10 +16,12 @@ use bgpd::view::{NeighborView, RouteView, SessionState};
 use config::Source;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
+use wgd::uapi::{self, Changes};
 use wgd::view::{PeerState, PeerView};
 
 use super::gateway::{Call, Gateway};
 use super::journal::Entry;
+use super::uapi::TunnelView;
 use super::warnings;
 use crate::fib;
 use crate::kernel::Link;
@@ -144,7 +146,7 @@ impl Handle {
     async fn with_unsent(&self, views: Vec<NeighborView>) -> Vec<Neighbor> {
         let unsent = match &self.bgp {
             Some(bgp) => bgp.unsent().await.unwrap_or_default(),
-            None => HashMap::new(),
+            None => BTreeMap::new(),
         };
         let unsent_bytes =
             |view: &NeighborView| view.connection.and_then(|connection| unsent.get(&connection)).map_or(0, |all| *all);
@@ -206,6 +208,21 @@ impl Handle {
     /// What happened after the entry with this number.
     pub async fn events(&self, after: u64) -> Vec<Entry> {
         self.gateway(move |gateway| gateway.journal.after(after)).await.unwrap_or_default()
+    }
+
+    /// The tunnel as it is; `None`: there is none, or the gateway is stopping.
+    pub async fn tunnel(&self) -> Option<TunnelView> {
+        self.gateway(|gateway| gateway.tunnel_view()).await.flatten()
+    }
+
+    /// Changes the tunnel until the next start, whole or not at all; `None`: the gateway is stopping.
+    pub async fn change_tunnel(&self, changes: Changes) -> Option<Result<(), uapi::Error>> {
+        self.gateway(move |gateway| gateway.change_tunnel(&changes)).await
+    }
+
+    /// How the tunnel differs from the configuration, a sentence each.
+    pub async fn drift(&self) -> Vec<String> {
+        self.gateway(|gateway| gateway.drift()).await.unwrap_or_default()
     }
 
     /// The configuration files as read.

@@ -16,6 +16,7 @@ mod news;
 mod signals;
 mod start;
 mod systemd;
+mod uapi;
 mod warnings;
 
 pub use device::{Removed, remove_leftovers};
@@ -23,6 +24,7 @@ pub use gateway::STOP_TIME;
 pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 pub use systemd::failed;
+pub use uapi::TunnelView;
 
 use anyhow::{Context as _, Result};
 use config::{Config, Source};

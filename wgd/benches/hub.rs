@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use wgd::device::{Device, Output};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 /// The system's allocator, and a count of the octets that it has given out.
 struct Counting;
@@ -59,7 +59,14 @@ fn device(now: Instant, host: u32, peers: impl Iterator<Item = u32>) -> Device {
         allowed_ips: vec![ipnet::IpNet::from(std::net::IpAddr::from(Ipv4Addr::from_bits(host)))],
         watched: false,
     };
-    let settings = Settings { private_key: key(host), peers: peers.map(peer).collect(), clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: key(host),
+        peers: peers.map(peer).collect(),
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     Device::new(now, settings, 1, &mut Output::default())
 }
 

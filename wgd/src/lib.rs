@@ -5,11 +5,13 @@
 
 pub mod batch;
 pub mod device;
+pub mod envelope;
 pub mod mss;
 pub mod offload;
 pub mod packet;
 pub mod settings;
 pub mod table;
+pub mod uapi;
 pub mod view;
 
 mod backoff;
@@ -17,9 +19,11 @@ mod curve;
 mod deadlines;
 mod drops;
 mod fault;
+mod icmp;
 mod liveness;
 mod message;
 mod peer;
+mod pmtu;
 #[cfg(test)]
 mod samples;
 

@@ -25,13 +25,15 @@ pub enum PeerState {
 pub enum Event {
     /// Every worker has this generation of the table.
     TableApplied(Generation),
-    /// A watched peer changed its state. A new one is told as down.
+    /// A watched peer changed its state. A new one is told as down, and one that is removed.
     PeerState(PublicKey, PeerState),
     /// A peer is at another address than before: it roamed, or its name was found.
     Endpoint(PublicKey, SocketAddr),
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),
+    /// With `mtu = "auto"`: the MTU that the device is to have now, in octets.
+    Mtu(u16),
     /// The worker ended; the tunnel is gone.
     Failed(String),
 }
@@ -69,6 +71,10 @@ pub struct PeerView {
     pub sent_age: Option<Duration>,
     /// Why nothing comes of it, as far as it is known.
     pub note: Option<String>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Offloads in use, of the device and towards the endpoint.
     pub offloads: Vec<&'static str>,
     /// Packets dropped, by reason.

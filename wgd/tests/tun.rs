@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wgd::net::{Event, Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INSIDE: &str = "VPNGW_TEST_INSIDE";
@@ -64,7 +64,14 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
         allowed_ips: vec![format!("10.9.0.{}/32", 3 - number).parse().unwrap()],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     let (sender, events) = channel();
     let io = Io { tun, udp: vec![udp] };
     (Tunnel::start(io, settings, move |event| drop(sender.send(event))).unwrap(), events)

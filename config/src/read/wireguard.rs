@@ -1,11 +1,11 @@
 //! `[wireguard]` and its peers.
 
 use ipnet::IpNet;
-use wgd::settings::{PeerSettings, PrivateKey};
+use wgd::settings::{Mtu, PeerSettings, PrivateKey};
 
 use super::Names;
 use crate::raw::{Entry, Keys};
-use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Mtu, Prefix, SecretFile, Within};
+use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Prefix, SecretFile, Within};
 
 /// `[wireguard]`.
 pub(crate) struct Tunnel {
@@ -14,7 +14,7 @@ pub(crate) struct Tunnel {
     pub(crate) listen_port: u16,
     pub(crate) fwmark: Option<Entry<Fwmark>>,
     pub(crate) addresses: Vec<IpNet>,
-    pub(crate) mtu: u16,
+    pub(crate) mtu: Mtu,
     pub(crate) clamp_mss: bool,
     pub(crate) peers: Vec<Entry<Peer>>,
     /// Of all peers, also of those that could not be read.
@@ -44,9 +44,13 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
     let mtu = keys.or(
         "mtu",
         Mtu::Auto,
-        "MTU of the device; `auto` is 1420 in this version, which fits every path of 1500 octets.",
+        "The longest packet in the tunnel, in octets. `auto` follows what probes find the paths to take; a number is the device's MTU and the most that any path is used with.",
     );
-    let clamp_mss = keys.or("clamp-mss", true, "Lower the MSS of TCP connections to what fits `mtu`.");
+    let clamp_mss = keys.or(
+        "clamp-mss",
+        true,
+        "Lower the MSS of TCP connections through the tunnel, in both directions, to what fits the path to the peer.",
+    );
     let mut names = Names::default();
     let peers =
         keys.tables("peer", "A peer. One whose public key is our own is skipped.", |keys| peer(keys, &mut names));
@@ -56,7 +60,7 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
         listen_port: listen_port.0,
         fwmark,
         addresses: addresses.into_iter().flatten().map(|address| address.0).collect(),
-        mtu: octets(mtu),
+        mtu,
         clamp_mss,
         peers,
         names,
@@ -68,14 +72,6 @@ fn fwmark(keys: &mut Keys<'_, '_>) -> Fwmark {
     let mask = keys.optional("mask", "The bits of the mark that rules look at; absent: those of `value`.");
     let bits = |bits: Within<u32, 1, { u32::MAX }>| bits.0;
     Fwmark { value: value.map(bits), mask: mask.map(bits) }
-}
-
-/// A path of 1500 octets less IPv6, UDP and WireGuard itself.
-fn octets(mtu: Mtu) -> u16 {
-    match mtu {
-        Mtu::Auto => 1420,
-        Mtu::Octets(octets) => octets,
-    }
 }
 
 fn peer(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Peer> {

@@ -159,7 +159,8 @@ fn peer(peer: &Peer) -> String {
     lines.add("packets", format!("{} received, {} sent", peer.receive_packets, peer.transmit_packets));
     lines.maybe("waiting", (peer.queued_packets > 0).then(|| format!("{} for a session", peer.queued_packets)));
     lines.list("dropped", dropped(&peer.drops));
-    lines.maybe("path mtu", peer.mtu);
+    let note = peer.mtu_note.as_ref().map(|note| format!(" ({note})"));
+    lines.add("mtu", format!("{}{}", peer.mtu, note.unwrap_or_default()));
     lines.list("offloads", peer.offloads.iter());
     lines.text
 }
@@ -178,7 +179,10 @@ pub(in crate::cli) fn config(answer: &ConfigFiles) -> String {
         let text: Vec<String> = file.text.lines().map(|line| tame(&line.replace('\t', "    "))).collect();
         format!("# {}\n{}\n", tame(&file.name), text.join("\n"))
     });
-    files.collect::<Vec<_>>().join("\n")
+    // A comment, so that the whole can be read as a file again.
+    let drift: String = answer.drift.iter().map(|change| format!("#   {}\n", tame(change))).collect();
+    let drift = (!drift.is_empty()).then(|| format!("# changed by wg, until the next start:\n{drift}"));
+    files.chain(drift).collect::<Vec<_>>().join("\n")
 }
 
 /// A first line, and under it what has a value.

@@ -54,8 +54,10 @@ pub struct Peer {
     pub sent_age_seconds: Option<u64>,
     /// Dropped packets by reason.
     pub drops: BTreeMap<String, u64>,
-    /// The path's; null where it was not probed.
-    pub mtu: Option<u32>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Offloads in use: `tun-tso` and `tun-uso`, super-segments of TCP and UDP from the host; `tun-gro`, those to the host;
     /// `udp-gso` and `udp-gro`, trains of datagrams to and from the peer.
     pub offloads: Vec<String>,
@@ -93,7 +95,8 @@ impl From<&view::PeerView> for Peer {
             received_age_seconds: view.received_age.map(|age| age.as_secs()),
             sent_age_seconds: view.sent_age.map(|age| age.as_secs()),
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
-            mtu: None,
+            mtu: view.mtu,
+            mtu_note: view.mtu_note.clone(),
             offloads: view.offloads.iter().map(ToString::to_string).collect(),
         }
     }

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::Output;
+use super::path::Path;
 use crate::backoff::{Backoff, Jitter};
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
+use crate::envelope::{Ecn, Envelope};
 use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
@@ -65,11 +67,12 @@ pub(super) struct Entry {
     received: Traffic,
     transmitted: Traffic,
     trouble: Trouble,
+    pub(super) path: Path,
     timers: Timers,
 }
 
 impl Entry {
-    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32) -> Self {
+    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32, path: Path) -> Self {
         let liveness = Liveness::new(settings.watched);
         let (endpoint, unresolved) = match settings.endpoint {
             Some(Endpoint::Address(address)) => (Some(address), false),
@@ -93,25 +96,54 @@ impl Entry {
             received: Traffic::default(),
             transmitted: Traffic::default(),
             trouble: Trouble::default(),
+            path,
             timers: Timers::default(),
         }
     }
 
     /// Encrypts and sends a packet, or keeps it until there is a session.
-    pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, mtu: u16, out: &mut Output) {
+    pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        self.send_so(now, buffer, len, false, out);
+    }
+
+    /// The same, in a datagram that may be fragmented on its way.
+    pub(super) fn send_in_pieces(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        self.send_so(now, buffer, len, true, out);
+    }
+
+    fn send_so(&mut self, now: Instant, buffer: &mut [u8], len: usize, fragment: bool, out: &mut Output) {
         let Some(to) = self.endpoint else { return self.drops.count(Reason::NoEndpoint) };
-        match self.peer.seal(buffer, len, usize::from(mtu), out.datagrams.room()) {
-            Sealed::Transport(len) | Sealed::Queued(Some(len)) => self.transmit(now, to, len, &mut out.datagrams),
+        let envelope = Envelope { to, ecn: Ecn::of_packet(buffer), fragment };
+        self.seal(now, buffer, len, self.path.mtu(), envelope, &mut out.datagrams);
+        if self.path.wakes(now, len) {
+            self.path.wake(now);
+            self.probe(now, out);
+        }
+    }
+
+    /// Encrypts and sends a packet, padded to no more than `mtu` octets, or keeps it until there is a session.
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        len: usize,
+        mtu: u16,
+        envelope: Envelope,
+        out: &mut Batch<Envelope>,
+    ) {
+        match self.peer.seal(buffer, len, usize::from(mtu), out.room()) {
+            Sealed::Transport(len) => self.transmit(now, envelope, len, out),
+            Sealed::Queued(Some(len)) => self.transmit(now, envelope.to.into(), len, out),
             Sealed::Queued(None) => {}
             Sealed::Full(initiation) => {
                 self.drops.count(Reason::NoSession);
-                self.transmit_made(now, initiation, &mut out.datagrams);
+                self.transmit_made(now, initiation, out);
             }
         }
     }
 
     /// Packets that waited leave, now that there is a session.
-    pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<SocketAddr>) {
+    pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<Envelope>) {
         while let Some(len) = self.peer.unqueue(out.room()) {
             self.transmit_made(now, Some(len), out);
         }
@@ -134,7 +166,7 @@ impl Entry {
     }
 
     /// The first `len` octets of the room go to the peer.
-    pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
+    pub(super) fn transmit(&mut self, now: Instant, envelope: Envelope, len: usize, out: &mut Batch<Envelope>) {
         let kind = out.room().first().copied();
         if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
@@ -142,7 +174,7 @@ impl Entry {
         self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
         self.transmitted.count(len);
-        out.push(len, to);
+        out.push(len, envelope);
     }
 
     /// True: the state of the peer changed.
@@ -157,6 +189,7 @@ impl Entry {
             let made = self.peer.keep_alive(out.datagrams.room());
             self.transmit_made(now, made, &mut out.datagrams);
         }
+        self.probe(now, out);
         if self.next_address_due().is_some_and(|due| now >= due) {
             self.try_next(now, out);
         }
@@ -252,20 +285,22 @@ impl Entry {
             received_age: self.liveness.heard().map(|at| elapsed(now, at)),
             sent_age: self.last_sent.map(|at| elapsed(now, at)),
             note: self.note(now),
+            mtu: self.path.mtu(),
+            mtu_note: self.path.note(),
             offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }
     }
 
-    fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<SocketAddr>) {
+    fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<Envelope>) {
         match (made, self.endpoint) {
-            (Some(len), Some(to)) => self.transmit(now, to, len, out),
+            (Some(len), Some(to)) => self.transmit(now, to.into(), len, out),
             (Some(_), None) => self.drops.count(Reason::NoEndpoint),
             (None, _) => {}
         }
     }
 
-    fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<SocketAddr>) {
+    fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<Envelope>) {
         let made = self.peer.initiate(out.room(), again);
         self.transmit_made(now, made, out);
     }
@@ -283,6 +318,7 @@ impl Entry {
     fn settle_at(&mut self, address: SocketAddr, events: &mut Vec<Event>) -> bool {
         let moved = self.endpoint.replace(address) != Some(address);
         if moved {
+            self.path_moved(address);
             events.push(Event::Endpoint(self.settings.public_key, address));
         }
         moved

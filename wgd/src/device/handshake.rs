@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Device, Output, announce, entry_mut};
 use crate::curve;
 use crate::drops::Reason;
+use crate::envelope::Ecn;
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::peer::Admission;
@@ -17,6 +18,7 @@ impl Device {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        ecn: Ecn,
         datagram: &[u8],
         out: &mut Output,
     ) -> Result<(), Reason> {
@@ -26,7 +28,7 @@ impl Device {
         match Message::parse(datagram).ok_or(Reason::Malformed)? {
             Message::Transport { receiver } => {
                 let id = self.owner(receiver)?;
-                self.transport(now, from, id, datagram, out);
+                self.transport(now, from, ecn, id, datagram, out);
             }
             Message::Initiation { ephemeral } => {
                 self.admit(now, from, &ephemeral, datagram, out)?;
@@ -71,7 +73,7 @@ impl Device {
             Admission::Admitted if curve::is_low_order(ephemeral) => Err(Reason::Malformed),
             Admission::Admitted => Ok(()),
             Admission::Cookie(len) => {
-                out.datagrams.push(len, from);
+                out.datagrams.push(len, from.into());
                 Err(Reason::RateLimited)
             }
             Admission::OtherKey => {
@@ -89,7 +91,7 @@ impl Device {
         match entry.peer.respond(from.ip(), datagram, out.datagrams.room()) {
             Ok(len) => {
                 entry.answered(now, from);
-                entry.transmit(now, from, len, &mut out.datagrams);
+                entry.transmit(now, from.into(), len, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }
@@ -100,12 +102,13 @@ impl Device {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
-                entry.transmit(now, from, keepalive, &mut out.datagrams);
+                entry.transmit(now, from.into(), keepalive, &mut out.datagrams);
                 if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
                 entry.established(now);
                 entry.drain(now, &mut out.datagrams);
+                entry.probe(now, out);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use super::path::{Path, ends};
 use super::{Device, Entry, Output, announce, entry_mut};
 use crate::fault::Strangers;
 use crate::peer::{Identity, Peer};
 use crate::settings::{PeerSettings, Settings};
 use crate::table::PeerId;
-use crate::view::PeerState;
+use crate::view::{Event, PeerState};
 
 impl Device {
     /// The whole desired state. A new private key replaces every session; a peer's new preshared key replaces its own.
@@ -21,6 +22,8 @@ impl Device {
         self.strangers = Strangers::default();
         self.entries.iter_mut().flatten().for_each(Entry::trust_again);
         (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
+        self.addresses = settings.addresses;
+        self.errors.set_sources(settings.icmp_sources);
         let mut before = std::mem::take(&mut self.by_key);
         self.order.clear();
         let mut added = Vec::new();
@@ -40,7 +43,7 @@ impl Device {
             self.by_key.insert(peer.public_key, id);
             self.order.push(id);
         }
-        before.into_values().for_each(|id| self.remove(id));
+        before.into_values().for_each(|id| self.remove(id, out));
         self.table.set_peers(&settings.peers, self.by_key.clone());
         for id in added {
             self.announce_down(id, out);
@@ -48,6 +51,7 @@ impl Device {
         for place in 0..self.entries.len() {
             self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
         }
+        self.settle_mtu(&mut out.events);
     }
 
     fn add(&mut self, settings: &PeerSettings) -> PeerId {
@@ -56,12 +60,14 @@ impl Device {
             PeerId(self.entries.len() as u32 - 1)
         });
         let (peer, index) = self.keyed(id, settings);
-        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index));
+        let path = Path::new(self.mtu, ends(&self.addresses, settings));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, index, path));
         id
     }
 
     fn update(&mut self, now: Instant, id: PeerId, settings: &PeerSettings, new_key: bool, out: &mut Output) -> PeerId {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return self.add(settings) };
+        entry.path.configure(self.mtu, ends(&self.addresses, settings));
         let (old_index, old) = (entry.index, std::mem::replace(&mut entry.settings, settings.clone()));
         if new_key || old.preshared_key != settings.preshared_key {
             self.by_index.remove(&old_index);
@@ -79,11 +85,15 @@ impl Device {
         id
     }
 
-    fn remove(&mut self, id: PeerId) {
+    /// Whoever watches a peer hears that it is down: what lives with it ends.
+    fn remove(&mut self, id: PeerId, out: &mut Output) {
         if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
             self.by_index.remove(&entry.index);
             self.deadlines.set(id.0, None);
             self.free.push(id);
+            if entry.settings.watched && entry.liveness.state() != PeerState::Down {
+                out.events.push(Event::PeerState(entry.settings.public_key, PeerState::Down));
+            }
         }
     }
 

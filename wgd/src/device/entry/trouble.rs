@@ -130,8 +130,9 @@ mod tests {
     use super::*;
     use crate::backoff::Jitter;
     use crate::device::Output;
+    use crate::device::path::Path;
     use crate::peer::{Identity, Peer};
-    use crate::settings::{Endpoint, PeerSettings, PrivateKey};
+    use crate::settings::{Endpoint, Mtu, PeerSettings, PrivateKey};
     use crate::view::Event;
 
     fn entry(endpoint: Option<Endpoint>) -> Entry {
@@ -146,7 +147,7 @@ mod tests {
             watched: true,
         };
         let peer = Peer::new(&Identity::new(&key(1)), settings.public_key, None, 1);
-        Entry::new(settings, peer, 1)
+        Entry::new(settings, peer, 1, Path::new(Mtu::Octets(1420), Vec::new()))
     }
 
     #[test]

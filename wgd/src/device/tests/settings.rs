@@ -38,7 +38,7 @@ fn arbitrary_settings() -> impl Strategy<Value = Settings> {
     let key = prop_oneof![4 => Just(PRIVATE_KEYS[0]), 1 => Just(PRIVATE_KEYS[1])];
     // A public key may be given twice: the first counts
     (key, proptest::collection::vec(arbitrary_peer(), 0..6), 1300..1500u16)
-        .prop_map(|(key, peers, mtu)| Settings { mtu, ..settings(key, peers) })
+        .prop_map(|(key, peers, mtu)| Settings { mtu: Mtu::Octets(mtu), ..settings(key, peers) })
 }
 
 fn routes() -> [Change; 2] {
