@@ -23,13 +23,20 @@ fn device(number: u8, peer: u8, endpoint: SocketAddr) -> Device {
     let peer = PeerSettings {
         name: String::new(),
         public_key: private_key(peer).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(endpoint)),
         persistent_keepalive: None,
         allowed_ips: vec![prefix],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: 1420,
+    };
     Device::new(Instant::now(), settings, 1, &mut Output::default())
 }
 

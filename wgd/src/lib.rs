@@ -16,6 +16,7 @@ mod backoff;
 mod curve;
 mod drops;
 mod fault;
+mod flood;
 mod liveness;
 mod message;
 mod peer;

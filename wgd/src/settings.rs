@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -16,12 +16,23 @@ use crate::{curve, peer};
 pub struct Settings {
     /// Our key.
     pub private_key: PrivateKey,
+    /// The key that takes its place.
+    pub next_private_key: Option<NextPrivateKey>,
     /// In file order; a peer with our own public key is not among them.
     pub peers: Vec<PeerSettings>,
     /// Clamp the MSS of TCP SYNs to what fits `mtu`.
     pub clamp_mss: bool,
     /// The device's MTU, in octets.
     pub mtu: u16,
+}
+
+/// A private key beside the present one. Handshakes made for either are answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextPrivateKey {
+    /// Another key than the present one.
+    pub key: PrivateKey,
+    /// Handshakes are begun with it from then on.
+    pub from: SystemTime,
 }
 
 /// One peer.
@@ -31,6 +42,8 @@ pub struct PeerSettings {
     pub name: String,
     /// Who it is.
     pub public_key: PublicKey,
+    /// Who it is too: the key that takes the place of `public_key`.
+    pub next_public_key: Option<PublicKey>,
     /// Mixed into the handshake.
     pub preshared_key: Option<PresharedKey>,
     /// Where it is; absent: learned from its packets.

@@ -58,13 +58,20 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
     let peer = PeerSettings {
         name: "other".to_owned(),
         public_key: private_key(3 - number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
         allowed_ips: vec![format!("10.9.0.{}/32", 3 - number).parse().unwrap()],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: 1420,
+    };
     let (sender, events) = channel();
     let io = Io { tun, udp: vec![udp] };
     (Tunnel::start(io, settings, move |event| drop(sender.send(event))).unwrap(), events)

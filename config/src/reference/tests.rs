@@ -56,6 +56,7 @@ fn read(text: String) -> Config {
     let context = Context {
         default_router_id: router_id,
         default_on_stop: OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
         env: &|_| None,
         secrets: &no_secrets,
     };

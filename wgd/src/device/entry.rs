@@ -13,8 +13,9 @@ use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
-use crate::view::{Event, PeerView};
+use crate::view::{Event, Handshakes, PeerView};
 
+mod rekey;
 mod trouble;
 
 use trouble::Trouble;
@@ -30,7 +31,6 @@ const LOOKUP_MOST: Duration = Duration::from_secs(60);
 pub(super) struct Entry {
     pub(super) settings: PeerSettings,
     pub(super) peer: Peer,
-    pub(super) index: u32,
     pub(super) liveness: Liveness,
     pub(super) drops: Drops,
     endpoint: Option<SocketAddr>,
@@ -43,11 +43,12 @@ pub(super) struct Entry {
     last_sent: Option<Instant>,
     received: u64,
     transmitted: u64,
+    pub(super) handshakes: Handshakes,
     trouble: Trouble,
 }
 
 impl Entry {
-    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32) -> Self {
+    pub(super) fn new(settings: PeerSettings, peer: Peer) -> Self {
         let liveness = Liveness::new(settings.watched);
         let (endpoint, unresolved) = match settings.endpoint {
             Some(Endpoint::Address(address)) => (Some(address), false),
@@ -57,7 +58,6 @@ impl Entry {
         Self {
             settings,
             peer,
-            index,
             liveness,
             drops: Drops::default(),
             endpoint,
@@ -68,6 +68,7 @@ impl Entry {
             last_sent: None,
             received: 0,
             transmitted: 0,
+            handshakes: Handshakes::default(),
             trouble: Trouble::default(),
         }
     }
@@ -75,7 +76,7 @@ impl Entry {
     /// Encrypts and sends a packet, or keeps it until there is a session.
     pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, mtu: u16, out: &mut Output) {
         let Some(to) = self.endpoint else { return self.drops.count(Reason::NoEndpoint) };
-        match self.peer.seal(buffer, len, usize::from(mtu), out.datagrams.room()) {
+        match self.peer.seal(now, buffer, len, usize::from(mtu), out.datagrams.room()) {
             Sealed::Transport(len) | Sealed::Queued(Some(len)) => self.transmit(now, to, len, &mut out.datagrams),
             Sealed::Queued(None) => {}
             Sealed::Full(initiation) => {
@@ -87,7 +88,7 @@ impl Entry {
 
     /// Packets that waited leave, now that there is a session.
     pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<SocketAddr>) {
-        while let Some(len) = self.peer.unqueue(out.room()) {
+        while let Some(len) = self.peer.unqueue(now, out.room()) {
             self.transmit_made(now, Some(len), out);
         }
     }
@@ -110,6 +111,7 @@ impl Entry {
     pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
         if out.room().first() == Some(&INITIATION) {
             self.asking.get_or_insert(now);
+            self.handshakes.initiations_sent += 1;
         }
         self.last_sent = Some(now);
         self.transmitted += len as u64;
@@ -118,14 +120,16 @@ impl Entry {
 
     /// True: the state of the peer changed.
     pub(super) fn tick(&mut self, now: Instant, jitter: &mut Jitter, out: &mut Output) -> bool {
-        match self.peer.tick(out.datagrams.room()) {
-            Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
-            Err(expired) => self.give_up(now, expired, jitter),
+        for pair in 0..self.peer.ticks() {
+            match self.peer.tick(now, pair, out.datagrams.room()) {
+                Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
+                Err(expired) => self.give_up(now, expired, jitter),
+            }
         }
         if self.wants_handshake(now) {
             self.initiate(now, false, &mut out.datagrams);
         } else if self.wants_keepalive(now) {
-            let made = self.peer.keep_alive(out.datagrams.room());
+            let made = self.peer.keep_alive(now, out.datagrams.room());
             self.transmit_made(now, made, &mut out.datagrams);
         }
         self.look_up(now, jitter, &mut out.events);
@@ -154,10 +158,15 @@ impl Entry {
     }
 
     /// Sessions with other keys: the old ones are gone.
-    pub(super) fn replace_peer(&mut self, peer: Peer, index: u32) {
+    pub(super) fn replace_peer(&mut self, peer: Peer) {
         self.drops.add(Reason::NoSession, self.peer.queued() as u64);
+        self.handshakes.completed += self.peer.completed();
         self.peer = peer;
-        self.index = index;
+        self.begin_anew();
+    }
+
+    /// Whatever was tried before was tried with other keys.
+    fn begin_anew(&mut self) {
         self.asking = None;
         self.trouble = Trouble::default();
         self.retry.reset();
@@ -194,7 +203,8 @@ impl Entry {
             allowed_ips_from_bgp,
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
-            note: self.note(now),
+            note: self.note(now).or_else(|| self.keys_in_use()),
+            handshakes: Handshakes { completed: self.handshakes.completed + self.peer.completed(), ..self.handshakes },
             offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }

@@ -5,25 +5,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::drops::{Drops, Reason};
 use crate::fault::{Fault, Strangers};
+use crate::flood::{self, Bucket, Gate};
 use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
-use crate::peer::{Identity, Opened};
-use crate::settings::{PrivateKey, PublicKey, Settings};
+use crate::peer::Opened;
+use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, PeerId, Table};
 use crate::view::{Event, PeerState, PeerView};
 
 mod entry;
 mod handshake;
+mod keys;
 mod reconcile;
 
 use entry::Entry;
+use keys::Keys;
+pub use keys::{Rekey, RekeyError};
 
 /// How often [`Device::tick`] is to be called.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -42,8 +46,9 @@ pub struct Output {
 /// All peers of one tunnel.
 #[derive(Debug)]
 pub struct Device {
-    private_key: PrivateKey,
-    identity: Identity,
+    keys: Keys,
+    /// Of initiations, and of responses.
+    gates: [Gate; 2],
     mtu: u16,
     clamp_mss: bool,
     /// By [`PeerId`].
@@ -51,32 +56,42 @@ pub struct Device {
     /// As in the settings.
     order: Vec<PeerId>,
     by_key: HashMap<PublicKey, PeerId>,
+    /// By the key that takes the place of the one in `by_key`.
+    by_next_key: HashMap<PublicKey, PeerId>,
     /// By the index that a peer's datagrams carry; boringtun numbers sessions in its low octet.
     by_index: hashbrown::HashMap<u32, PeerId>,
     last_index: u32,
     table: Table,
     drops: Drops,
     strangers: Strangers,
+    misfits: Bucket,
     jitter: Jitter,
 }
 
 impl Device {
     /// A device that starts its work at once. The seed spreads retries and indices; it is no secret.
     pub fn new(now: Instant, settings: Settings, seed: u64, out: &mut Output) -> Self {
+        Self::new_at(now, SystemTime::UNIX_EPOCH, settings, seed, out)
+    }
+
+    /// The same where it is known what time it is, by which a next private key has its turn.
+    pub fn new_at(now: Instant, time: SystemTime, settings: Settings, seed: u64, out: &mut Output) -> Self {
         let mut jitter = Jitter::new(seed);
         let mut device = Self {
-            private_key: settings.private_key.clone(),
-            identity: Identity::new(&settings.private_key),
+            keys: Keys::new(&settings, time),
+            gates: [(); 2].map(|()| Gate::new(now, jitter.next())),
             mtu: settings.mtu,
             clamp_mss: settings.clamp_mss,
             entries: Vec::new(),
             order: Vec::new(),
             by_key: HashMap::new(),
+            by_next_key: HashMap::new(),
             by_index: hashbrown::HashMap::new(),
             last_index: jitter.next() as u32,
             table: Table::default(),
             drops: Drops::default(),
             strangers: Strangers::default(),
+            misfits: Bucket::new(now),
             jitter,
         };
         device.settings(now, settings, out);
@@ -127,7 +142,6 @@ impl Device {
     ///
     /// A tick of an idle peer is some comparisons, so all are visited; a wheel of deadlines would have its place here.
     pub fn tick(&mut self, now: Instant, out: &mut Output) {
-        self.identity.tick();
         for (slot, entry) in self.entries.iter_mut().enumerate() {
             let Some(entry) = entry else { continue };
             entry.complain(now);
@@ -178,8 +192,12 @@ impl Device {
         faults.chain(strangers.into_iter().flatten()).collect()
     }
 
-    /// Handshake messages that fit no peer's key: of the peers that are where they come from, else of a stranger.
+    /// Handshake messages that fit no peer's key: of the peers that are where they come from, else of a stranger. Of a
+    /// flood of them only some are looked at, for each peer is.
     fn misfit(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
+        if !self.misfits.take(now, flood::MISFITS) {
+            return;
+        }
         let mut there = self.entries.iter_mut().flatten().filter(|entry| entry.is_at(from.ip())).peekable();
         if there.peek().is_none() {
             self.strangers.keep(now, from, fault);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, PeerSettings, PresharedKey};
+use crate::settings::{Endpoint, PeerSettings, PresharedKey, PrivateKey};
 use crate::table::Group;
 
 mod fault;
@@ -53,6 +53,7 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: public_key(number),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
@@ -65,7 +66,7 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
 }
 
 fn settings(number: u8, peers: Vec<PeerSettings>) -> Settings {
-    Settings { private_key: private_key(number), peers, clamp_mss: true, mtu: 1420 }
+    Settings { private_key: private_key(number), next_private_key: None, peers, clamp_mss: true, mtu: 1420 }
 }
 
 fn udp_address(number: u8) -> SocketAddr {
