@@ -15,6 +15,7 @@ mod handshake;
 mod liveness;
 mod offload;
 mod reconcile;
+mod rotation;
 mod routing;
 mod transport;
 mod weather;
