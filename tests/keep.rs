@@ -47,7 +47,7 @@ impl<'a> Ec2<'a> {
     }
 
     fn start(&mut self, on_stop: &str) {
-        let mut command = self.lab.node("ec2").command(binary());
+        let mut command = self.lab.node("ec2").gateway(&binary());
         command.args(["run", "--on-stop", on_stop, "--config"]).arg(&self.config);
         self.lab.running.run("changed", command).unwrap();
     }
@@ -256,7 +256,7 @@ fn a_second_gateway_must_have_another_protocol_number() {
         let mut ec2 = Ec2::new(lab, &[]);
         ec2.works("withdraw").await;
         ec2.configure_without_tunnel();
-        let mut second = ec2.lab.node("ec2").command(binary());
+        let mut second = ec2.lab.node("ec2").gateway(&binary());
         second.args(["run", "--config"]).arg(&ec2.config);
         ec2.lab.running.run("second", second).unwrap();
         let process = ec2.lab.running.process("second").unwrap();

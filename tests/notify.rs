@@ -54,7 +54,7 @@ fn start(lab: &mut Lab, environment: &[(&str, &str)]) -> (Ear, u32) {
     let key = lab.running.directory().public_key("ec2").unwrap().to_string();
     let text = include_str!("common/pair/home.toml").replace("${LAB}", &directory).replace("${EC2_PUBLIC_KEY}", &key);
     let config = lab.file("noted.toml", &text);
-    let mut command = lab.node("home").command(binary());
+    let mut command = lab.node("home").gateway(&binary());
     command.args(["run", "--config"]).arg(config).env("NOTIFY_SOCKET", socket).envs(environment.iter().copied());
     lab.running.run("noted", command).unwrap();
     (ear, lab.running.process("noted").unwrap().pid())

@@ -134,7 +134,7 @@ async fn at_work(lab: &mut Lab, package: &Path) -> (Machine, BTreeSet<PathBuf>) 
 #[test]
 fn the_package_runs_and_restarts_without_losing_a_route() {
     let Some(package) = package() else { return };
-    with_site(&PROGRAMS, site(), async |lab| {
+    with_site(&[&PROGRAMS[..], &["wg"]].concat(), site(), async |lab| {
         let (machine, _) = at_work(lab, &package).await;
         has_no_more_rights_than_it_needs(&machine).await;
         let kill = "kill -9 $(systemctl show -P MainPID vpngw)";
@@ -219,6 +219,9 @@ async fn has_no_more_rights_than_it_needs(machine: &Machine) {
     );
     assert_eq!(machine.run("stat -c '%a %U:%G' /run/vpngw/vpngw.sock").unwrap().trim(), "660 vpngw:vpngw");
     assert!(machine.run("ip route show proto vpngw").unwrap().contains(PODS[0]));
+    // root's own
+    assert_eq!(machine.run("stat -c '%a %U:%G' /run/wireguard/wg0.sock").unwrap().trim(), "600 vpngw:vpngw");
+    assert!(machine.run("wg show wg0 allowed-ips").unwrap().contains(PODS[0]));
 }
 
 async fn a_hung_process_is_replaced(lab: &mut Lab, machine: &Machine) {

@@ -70,8 +70,8 @@ use crate::wire::Notification;
 #[allow(missing_docs)]
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A listener took a connection, which arrived on this interface, where the host says so. IPv4 addresses are IPv4,
-    /// whatever the socket. Refused ones are answered with [`Action::Close`].
+    /// A listener took a connection, which arrived on this interface, where the host says so; it need not be asked unless
+    /// [`Speaker::asks_for_interface`]. IPv4 addresses are IPv4, whatever the socket. Refused ones are answered with [`Action::Close`].
     Accepted { connection: ConnectionId, local: SocketAddr, remote: SocketAddr, interface: Option<String> },
     /// A connection asked for by [`Action::Connect`] stands.
     Connected { connection: ConnectionId, local: SocketAddr, remote: SocketAddr },

@@ -50,7 +50,7 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Peers => Ok(peers(&daemon).await),
         Request::Fib { after, limit } => Ok(fib(&daemon, after, limit).await),
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
-        Request::Config => Ok(ok(&config(&daemon))),
+        Request::Config => Ok(ok(&config(&daemon).await)),
         Request::Monitor(watch) => match daemon.monitor(watch).await {
             Ok(monitor) => {
                 let mut answer = with_body(StatusCode::OK, Body::Lines(monitor));
@@ -173,8 +173,9 @@ async fn events(daemon: &Handle, after: u64) -> api::Events {
     api::Events { events: daemon.events(after).await.into_iter().map(api::Event::from).collect() }
 }
 
-fn config(daemon: &Handle) -> api::ConfigFiles {
-    api::ConfigFiles { files: daemon.config().iter().map(api::ConfigFile::from).collect() }
+async fn config(daemon: &Handle) -> api::ConfigFiles {
+    let files = daemon.config().iter().map(api::ConfigFile::from).collect();
+    api::ConfigFiles { files, drift: daemon.drift().await }
 }
 
 fn ok(value: &impl Serialize) -> Answer {

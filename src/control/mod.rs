@@ -13,7 +13,9 @@ mod request;
 mod server;
 #[cfg(test)]
 mod tests;
+mod uapi;
 
 pub use client::{Answer, Client, Lines, segment};
 pub(crate) use request::parse_prefix;
 pub use server::{Access, Listener, serve};
+pub use uapi::serve_wg;

@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -33,9 +33,9 @@ const MAX_CONNECTIONS: usize = 16;
 /// From the accepted connection to the end of the request's header.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// For the daemon to answer.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// For everything.
-const CONNECTION_TIME: Duration = Duration::from_secs(60);
+pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(60);
 /// The largest body, in octets: no command needs more than one short message.
 const MAX_BODY: usize = 16 * 1024;
 /// After an accept that failed: out of descriptors is no reason to spin, nor to give up.
@@ -74,16 +74,21 @@ where
     A: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
+    each_connection(listener, move |stream| connection(stream, access, answer.clone())).await
+}
+
+/// Gives every connection to `serve`, until it is dropped, and its connections with it.
+pub(super) async fn each_connection<F>(listener: Listener, serve: impl Fn(Stream) -> F) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = Accepting::new(listener)?;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok(Stream::Unix(stream)) => {
-                    connections.spawn(connection(stream, access, answer.clone()));
-                }
-                Ok(Stream::Tcp(stream)) => {
-                    connections.spawn(connection(stream, access, answer.clone()));
+                Ok(stream) => {
+                    connections.spawn(serve(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a control connection cannot be accepted");
@@ -100,10 +105,13 @@ enum Accepting {
     Tcp(TcpListener),
 }
 
-enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
+/// A connection.
+pub(super) type Stream = Box<dyn Duplex>;
+
+/// Octets both ways.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Accepting {
     fn new(listener: Listener) -> io::Result<Self> {
@@ -121,15 +129,14 @@ impl Accepting {
 
     async fn accept(&self) -> io::Result<Stream> {
         Ok(match self {
-            Self::Unix(listener) => Stream::Unix(listener.accept().await?.0),
-            Self::Tcp(listener) => Stream::Tcp(listener.accept().await?.0),
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
         })
     }
 }
 
-async fn connection<S, A, F>(stream: S, access: Access, answer: A)
+async fn connection<A, F>(stream: Stream, access: Access, answer: A)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Request) -> F,
     F: Future<Output = Answer>,
 {

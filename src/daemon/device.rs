@@ -23,6 +23,8 @@ const MARK: &str = "vpngw ";
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) tunnel: Tunnel,
+    /// What the tunnel was told last.
+    pub(super) settings: wgd::Settings,
     pub(super) interface: u32,
     tun: OwnedFd,
 }
@@ -64,7 +66,7 @@ impl Device {
         let mailbox = mailbox.clone();
         let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
             .context("cannot start the tunnel")?;
-        Ok(Self { tunnel, tun, interface })
+        Ok(Self { tunnel, settings: wireguard.tunnel.clone(), tun, interface })
     }
 
     /// Whether device, addresses and kernel routes outlive this process, however it ends.

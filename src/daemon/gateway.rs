@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -56,7 +57,7 @@ pub(super) struct Gateway {
     /// By peer; one that nobody watches is always up.
     pub(super) peer_states: BTreeMap<PublicKey, PeerState>,
     /// Where the tunnel's own packets go, for the FIB's recursion guard.
-    endpoints: BTreeMap<PublicKey, IpAddr>,
+    pub(super) endpoints: BTreeMap<PublicKey, IpAddr>,
     pub(super) kernel: Kernel,
     pub(super) config: Config,
     bgp: Option<Bgp>,
@@ -76,8 +77,10 @@ pub(super) struct Gateway {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) instance: Instance,
-    /// The observe listeners.
+    /// The observe listeners, and that of `wg`.
     pub(super) observers: JoinSet<io::Result<()>>,
+    /// Its name in the file system.
+    pub(super) wg_socket: Option<PathBuf>,
 }
 
 /// The result of a job.
@@ -330,6 +333,10 @@ impl Gateway {
             if let Some(wireguard) = &self.config.wireguard {
                 vias.push(Via { name: name.clone(), up: alive, interface: wireguard.interface.clone() });
             }
+            // One that is removed is told as down, once and for all.
+            if !self.peer_states.contains_key(&peer) {
+                continue;
+            }
             // That a peer has not answered yet is how it begins, and no event.
             if self.peer_states.insert(peer, state) == Some(state) {
                 continue;
@@ -352,7 +359,8 @@ impl Gateway {
             });
         }
         if !news.moved.is_empty() {
-            self.endpoints.extend(news.moved.into_iter().map(|(peer, address)| (peer, address.ip())));
+            let moved = news.moved.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer));
+            self.endpoints.extend(moved.map(|(peer, address)| (peer, address.ip())));
             self.fib.endpoints(self.endpoints.values().copied().collect());
         }
         Ok(())
@@ -404,9 +412,11 @@ impl Gateway {
         self.settle_at.into_iter().chain(self.fib.next_timeout()).min()
     }
 
+    /// One that was removed still has the name of the configuration.
     fn peer_name(&self, key: &PublicKey) -> Option<String> {
-        let peers = &self.config.wireguard.as_ref()?.tunnel.peers;
-        peers.iter().find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
+        let configured = self.config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
+        let mut peers = self.device.iter().flat_map(|device| &device.settings.peers).chain(configured);
+        peers.find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
     }
 
     /// Waits for the tunnel's worker.
@@ -456,8 +466,11 @@ impl Gateway {
             device.tunnel.stop();
         }
         self.held.observers.shutdown().await;
+        // Leftover sockets are no harm: the next start finds that nobody answers and removes them.
+        if let Some(socket) = &self.held.wg_socket {
+            let _ = std::fs::remove_file(socket);
+        }
         drop(self.held.instance);
-        // A leftover socket is no harm: the next start finds that nobody answers and removes it.
         let _ = std::fs::remove_file(&self.config.control.socket);
         withdrawn
     }

@@ -17,10 +17,12 @@ use config::Source;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 use wgd::device::{Rekey, RekeyError};
+use wgd::uapi::{self, Changes};
 use wgd::view::{PeerState, PeerView};
 
 use super::gateway::{Call, Gateway};
 use super::journal::Entry;
+use super::uapi::TunnelView;
 use super::warnings;
 use crate::fib;
 use crate::kernel::Link;
@@ -217,6 +219,21 @@ impl Handle {
     /// What happened after the entry with this number.
     pub async fn events(&self, after: u64) -> Vec<Entry> {
         self.gateway(move |gateway| gateway.journal.after(after)).await.unwrap_or_default()
+    }
+
+    /// The tunnel as it is; `None`: there is none, or the gateway is stopping.
+    pub async fn tunnel(&self) -> Option<TunnelView> {
+        self.gateway(|gateway| gateway.tunnel_view()).await.flatten()
+    }
+
+    /// Changes the tunnel until the next start, whole or not at all; `None`: the gateway is stopping.
+    pub async fn change_tunnel(&self, changes: Changes) -> Option<Result<(), uapi::Error>> {
+        self.gateway(move |gateway| gateway.change_tunnel(&changes)).await
+    }
+
+    /// How the tunnel differs from the configuration, a sentence each.
+    pub async fn drift(&self) -> Vec<String> {
+        self.gateway(|gateway| gateway.drift()).await.unwrap_or_default()
     }
 
     /// The configuration files as read.

@@ -15,6 +15,7 @@ mod news;
 mod signals;
 mod start;
 mod systemd;
+mod uapi;
 mod warnings;
 
 pub use device::{Removed, remove_leftovers};
@@ -22,6 +23,7 @@ pub use gateway::STOP_TIME;
 pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 pub use systemd::failed;
+pub use uapi::TunnelView;
 
 use anyhow::{Context as _, Result};
 use config::{Config, Source};

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -61,7 +62,7 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
     };
     let (calls, inbox) = mpsc::channel(CALLS);
     let handle = Handle::new(calls, bgp.clone(), Arc::new(sources));
-    let observers = serve(&config, &handle)?;
+    let (observers, wg_socket) = serve(&config, &handle)?;
     // From here on a crash too leaves what is to be kept; a start that fails leaves only what it has found.
     if let Some(device) = &device {
         device.outlive_us(config.on_stop)?;
@@ -86,7 +87,7 @@ pub(super) async fn start(config: Config, sources: Vec<Source>) -> Result<(Gatew
         "running"
     );
     let inputs = Inputs { calls: inbox, speaker: outputs, kernel: kernel_events, mailbox };
-    let held = Held { instance, observers };
+    let held = Held { instance, observers, wg_socket };
     Ok((Gateway::new(config, kernel, fib, bgp, device, memory, held), inputs))
 }
 
@@ -96,16 +97,25 @@ async fn forwarding_was_kept(config: &Config, kernel: &Kernel) -> Result<bool> {
     Ok(config.bgp.is_some() && config.on_stop == OnStop::Keep && !found.is_empty())
 }
 
-/// Opens the control socket, last, and the observe listeners, which are given back.
-fn serve(config: &Config, handle: &Handle) -> Result<JoinSet<io::Result<()>>> {
-    let mut observers = JoinSet::new();
+/// Opens the control socket, last, and the listeners of others, which are given back: those of `observe`, and the socket of
+/// `wg` with its path. It cannot be had everywhere, and a gateway does its work without.
+fn serve(config: &Config, handle: &Handle) -> Result<(JoinSet<io::Result<()>>, Option<PathBuf>)> {
+    let (mut observers, mut wg_socket) = (JoinSet::new(), None);
     for address in &config.control.observe {
         let listener = Listener::Tcp(host::tcp_listener(*address)?);
         observers.spawn(control::serve(listener, handle.clone(), Access::ReadOnly));
     }
-    let listener = host::unix_listener(&config.control.socket, config.control.group.as_deref())?;
+    match config.wireguard.as_ref().map(|wireguard| host::wg_listener(&wireguard.interface)) {
+        Some(Ok((listener, path))) => {
+            observers.spawn(control::serve_wg(listener, handle.clone()));
+            wg_socket = Some(path);
+        }
+        Some(Err(error)) => warn!("wg does not see the tunnel: {error:#}"),
+        None => {}
+    }
+    let listener = host::control_listener(&config.control.socket, config.control.group.as_deref())?;
     tokio::spawn(control::serve(Listener::Unix(listener), handle.clone(), Access::Full));
-    Ok(observers)
+    Ok((observers, wg_socket))
 }
 
 fn fib_settings(config: &Config, device: Option<&Device>, own: &[Address]) -> fib::Settings {
@@ -124,7 +134,7 @@ fn fib_settings(config: &Config, device: Option<&Device>, own: &[Address]) -> fi
     }
 }
 
-fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSettings) -> fib::TunnelPeer {
+pub(super) fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSettings) -> fib::TunnelPeer {
     let ceiling = wireguard.routed_ips.iter().filter(|(key, _)| *key == peer.public_key);
     fib::TunnelPeer {
         key: peer.public_key,

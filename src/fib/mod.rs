@@ -184,10 +184,30 @@ impl Fib {
 
     /// Routes of the configuration, which need no word of the speaker.
     fn pin_static_routes(&mut self) {
-        let peers = self.settings.tunnel.iter().flat_map(|tunnel| &tunnel.peers).filter(|peer| peer.static_routes);
-        let prefixes: Vec<IpNet> = peers.flat_map(|peer| peer.allowed_ips.iter().map(IpNet::trunc)).collect();
-        for prefix in prefixes {
+        for prefix in self.static_routes() {
             self.choose(prefix, Some(Choice::pinned(&prefix)));
+        }
+    }
+
+    fn static_routes(&self) -> BTreeSet<IpNet> {
+        let peers = self.settings.tunnel.iter().flat_map(|tunnel| &tunnel.peers).filter(|peer| peer.static_routes);
+        peers.flat_map(|peer| peer.allowed_ips.iter().map(IpNet::trunc)).collect()
+    }
+
+    /// The tunnel's peers are others now, or have other allowed IPs. Where a static route goes, one of the speaker's for
+    /// the same prefix comes when the speaker next has news of it.
+    pub fn tunnel_peers(&mut self, peers: Vec<TunnelPeer>) {
+        let before = self.static_routes();
+        if let Some(tunnel) = &mut self.settings.tunnel {
+            tunnel.peers.clone_from(&peers);
+        }
+        for gone in before.difference(&self.static_routes()) {
+            self.choose(*gone, None);
+        }
+        self.pin_static_routes();
+        let next_hops = self.next_hops.set_peers(peers);
+        if self.plans.renew(&self.settings, &self.next_hops, &next_hops) {
+            self.reconsider_all();
         }
     }
 

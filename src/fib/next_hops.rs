@@ -127,6 +127,15 @@ impl NextHops {
         }
     }
 
+    /// Sets the tunnel's peers; returns every address, for any of them may be another's now.
+    pub(super) fn set_peers(&mut self, peers: Vec<TunnelPeer>) -> Vec<NextHop> {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.peers = peers;
+        }
+        self.to_tell.extend(self.known.keys());
+        self.known.keys().copied().collect()
+    }
+
     /// What to ask the kernel now; one question at a time, so that answers cannot overtake each other.
     pub(super) fn poll_look_up(&mut self) -> Option<Vec<NextHop>> {
         if self.looking_up || self.to_look_up.is_empty() {

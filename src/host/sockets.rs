@@ -1,14 +1,15 @@
-//! UDP sockets of the tunnel, TCP listeners of the speaker and of `observe`, and the control socket.
+//! UDP sockets of the tunnel, TCP listeners of the speaker and of `observe`, the control socket, and that of `wg`.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// What a burst of datagrams may take up while the worker is busy; the kernel cuts it to `net.core.rmem_max`.
 const UDP_BUFFER: usize = 4 << 20;
@@ -80,24 +81,12 @@ fn no_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
-/// The control socket, mode 0660; its directory is made where missing. A socket that nobody answers is a leftover and
-/// goes; one that is answered belongs to a running gateway.
-pub fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
+/// The control socket, mode 0660.
+pub fn control_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    if UnixStream::connect(path).is_ok() {
-        bail!("another vpngw answers on {}", path.display());
-    }
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => bail!("{} is there already and is no socket", path.display()),
-        Ok(_) => {
-            fs::remove_file(path).with_context(|| format!("cannot remove the old socket {}", path.display()))?;
-        }
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot bind {}", path.display()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    let listener = unix_listener(path, 0o660)?;
     if let Some(group) = group {
         let gid = group_id(group)?;
         std::os::unix::fs::chown(path, None, Some(gid)).map_err(|error| {
@@ -110,8 +99,46 @@ pub fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
             anyhow::Error::new(error).context(format!("cannot give {} to group {group}{remedy}", path.display()))
         })?;
     }
-    listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// The socket on which `wg` looks for the tunnel of an interface: a place that every implementation in userspace shares.
+/// Who may open it can read the private key.
+pub fn wg_listener(interface: &str) -> Result<(UnixListener, PathBuf)> {
+    let directory = Path::new("/var/run/wireguard");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    let path = directory.join(format!("{interface}.sock"));
+    Ok((unix_listener(&path, 0o600)?, path))
+}
+
+/// A socket with a name in the file system. One that nobody answers is a leftover and goes; one that is answered belongs
+/// to a running program.
+fn unix_listener(path: &Path, mode: u32) -> Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        bail!("another program answers on {}", path.display());
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => bail!("{} is there already and is no socket", path.display()),
+        Ok(_) => {
+            fs::remove_file(path).with_context(|| format!("cannot remove the old socket {}", path.display()))?;
+        }
+        Err(_) => {}
+    }
+    bind(path, mode).with_context(|| format!("cannot bind {}", path.display()))
+}
+
+/// Nobody can connect before it listens: by then it has its mode.
+fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.set_nonblocking(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
 /// A group's number, from /etc/group: the image has no name service.
@@ -140,7 +167,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vpngw.sock");
         fs::write(&path, "a key").unwrap();
-        let refused = unix_listener(&path, None).unwrap_err().to_string();
+        let refused = unix_listener(&path, 0o600).unwrap_err().to_string();
         assert!(refused.ends_with("is there already and is no socket"), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "a key");
     }
@@ -150,9 +177,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vpngw.sock");
         drop(UnixListener::bind(&path).unwrap());
-        let first = unix_listener(&path, None).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        assert!(unix_listener(&path, None).unwrap_err().to_string().contains("another vpngw answers"));
+        let first = unix_listener(&path, 0o600).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(unix_listener(&path, 0o600).unwrap_err().to_string().contains("another program answers"));
         drop(first);
     }
 }

@@ -16,6 +16,7 @@ pub mod request;
 pub mod running;
 mod screen;
 pub mod site;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;

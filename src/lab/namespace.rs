@@ -19,7 +19,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process;
-use super::request::{Answer, Call, Echoes, Fetch, KernelRoute, Ping, Request, StaticRoute};
+use super::request::{Answer, Call, Echoes, Fetch, KernelRoute, Ping, Request, Run, StaticRoute, Stream};
 
 /// Calls that wait for the agent to read them; a caller beyond waits too.
 const CALLS: usize = 16;
@@ -83,6 +83,13 @@ impl Namespace {
         command
     }
 
+    /// A `vpngw` that will run in this namespace, with a `/run` of its own, since other gateways have a `wg0` too.
+    pub fn gateway(&self, binary: &Path) -> Command {
+        let mut command = self.command(binary);
+        process::with_own_run(&mut command);
+        command
+    }
+
     /// Has the agent do something that returns nothing.
     ///
     /// # Errors
@@ -121,6 +128,30 @@ impl Namespace {
     /// Where none could be sent, as without a route.
     pub async fn ping(&self, ping: Ping) -> anyhow::Result<Echoes> {
         self.ask(Request::Ping(ping)).await
+    }
+
+    /// Starts a stream of echo requests; its number.
+    ///
+    /// # Errors
+    /// Where there is no socket for it.
+    pub async fn stream(&self, stream: Stream) -> anyhow::Result<u64> {
+        self.ask(Request::Stream(stream)).await
+    }
+
+    /// What became of a stream's requests so far.
+    ///
+    /// # Errors
+    /// Where there is no such stream.
+    pub async fn streamed(&self, number: u64) -> anyhow::Result<Vec<Run>> {
+        self.ask(Request::Streamed { number, end: false }).await
+    }
+
+    /// Ends a stream: what became of all its requests.
+    ///
+    /// # Errors
+    /// Where there is no such stream.
+    pub async fn end_stream(&self, number: u64) -> anyhow::Result<Vec<Run>> {
+        self.ask(Request::Streamed { number, end: true }).await
     }
 
     /// Starts a TCP echo server.

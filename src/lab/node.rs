@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::Mutex;
 
 use super::request::{Answer, Call, KernelHop, KernelRoute, Request, StaticRoute};
-use super::{ping, tcp};
+use super::{ping, stream, tcp};
 use crate::kernel::{Hop, Kernel, Link, Route, RouteOp, Target};
 
 /// RTPROT_STATIC: what an administrator configured.
@@ -92,6 +92,13 @@ fn write_sysctl(name: &str, value: &str) -> anyhow::Result<()> {
 struct Agent {
     /// One for each protocol number that was asked for; a handle shows and changes only its own.
     kernels: Mutex<BTreeMap<u8, Kernel>>,
+    streams: Mutex<Streams>,
+}
+
+#[derive(Default)]
+struct Streams {
+    last: u64,
+    running: BTreeMap<u64, stream::Running>,
 }
 
 impl Agent {
@@ -117,6 +124,25 @@ impl Agent {
             Request::Route(route) => self.route(route).await?,
             Request::Routes { protocol } => return Ok(json!(self.routes(protocol).await?)),
             Request::Ping(request) => return Ok(json!(ping::ping(&request).await?)),
+            Request::Stream(request) => {
+                let mut streams = self.streams.lock().await;
+                let stream = stream::Running::start(&request)?;
+                streams.last += 1;
+                let number = streams.last;
+                streams.running.insert(number, stream);
+                return Ok(json!(number));
+            }
+            Request::Streamed { number, end } => {
+                let mut streams = self.streams.lock().await;
+                let stream = streams.running.remove(&number).with_context(|| format!("no stream {number}"))?;
+                if end {
+                    drop(streams);
+                    return Ok(json!(stream.end().await?));
+                }
+                let runs = stream.runs();
+                streams.running.insert(number, stream);
+                return Ok(json!(runs));
+            }
             Request::Serve { address } => return Ok(json!(tcp::serve(address).await?)),
             Request::Fetch(request) => return Ok(json!(tcp::fetch(&request).await?)),
         }

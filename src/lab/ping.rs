@@ -20,7 +20,10 @@ const PAYLOAD: usize = 48;
 
 /// Sends the requests and waits for each answer.
 pub(super) async fn ping(ping: &Ping) -> anyhow::Result<Echoes> {
-    let socket = open(ping)?;
+    let socket = socket(ping.to, ping.from)?;
+    socket.connect(&SocketAddr::new(ping.to, 0).into()).with_context(|| format!("no way to {}", ping.to))?;
+    // tokio knows no ping sockets; a connected one is sent to and received from like any datagram socket.
+    let socket = UdpSocket::from_std(socket.into())?;
     let mut echoes = Echoes::default();
     for sequence in 0..ping.count {
         let start = Instant::now();
@@ -36,19 +39,18 @@ pub(super) async fn ping(ping: &Ping) -> anyhow::Result<Echoes> {
     Ok(echoes)
 }
 
-fn open(ping: &Ping) -> anyhow::Result<UdpSocket> {
-    let (domain, protocol) = match ping.to {
+/// A ping socket in non-blocking mode.
+pub(super) fn socket(to: IpAddr, from: Option<IpAddr>) -> anyhow::Result<Socket> {
+    let (domain, protocol) = match to {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
     };
     let socket = Socket::new(domain, Type::DGRAM, Some(protocol)).context("a ping socket")?;
     socket.set_nonblocking(true)?;
-    if let Some(from) = ping.from {
+    if let Some(from) = from {
         socket.bind(&SocketAddr::new(from, 0).into()).with_context(|| format!("bind to {from}"))?;
     }
-    socket.connect(&SocketAddr::new(ping.to, 0).into()).with_context(|| format!("no way to {}", ping.to))?;
-    // tokio knows no ping sockets; a connected one is sent to and received from like any datagram socket.
-    Ok(UdpSocket::from_std(socket.into())?)
+    Ok(socket)
 }
 
 async fn echo(socket: &UdpSocket, ping: &Ping, sequence: u16) -> anyhow::Result<Duration> {
@@ -61,7 +63,8 @@ async fn echo(socket: &UdpSocket, ping: &Ping, sequence: u16) -> anyhow::Result<
     Ok(start.elapsed())
 }
 
-fn request(to: IpAddr, sequence: u16) -> [u8; HEADER + PAYLOAD] {
+/// An echo request; the kernel completes it.
+pub(super) fn request(to: IpAddr, sequence: u16) -> [u8; HEADER + PAYLOAD] {
     let mut message = [0; HEADER + PAYLOAD];
     message[0] = if to.is_ipv4() { ECHO_REQUEST_V4 } else { ECHO_REQUEST_V6 };
     message[6..HEADER].copy_from_slice(&sequence.to_be_bytes());

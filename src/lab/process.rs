@@ -1,12 +1,14 @@
 //! A child process that cannot outlive the lab: killed and waited for when dropped, killed by the kernel when we die.
 #![allow(unsafe_code)] // What happens between fork and exec, and signals by number, are libc's.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +154,23 @@ pub(super) fn in_namespace(command: &mut Command, namespace: Arc<OwnedFd>) -> &m
     // SAFETY: as above; the closure holds the descriptor open.
     unsafe { command.pre_exec(move || check(libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET))) };
     dies_with_us(command)
+}
+
+/// A command with a `/run` of its own: there `wg` finds every tunnel of a host in one directory, whatever its network.
+pub(super) fn with_own_run(command: &mut Command) -> &mut Command {
+    let mount = |source: Option<&CStr>, target: &CStr, flags| {
+        let source = source.map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: both strings end with a zero and live as long as the call; the kind is the same, and no data is given.
+        check(unsafe { libc::mount(source, target.as_ptr(), source, flags, ptr::null()) })
+    };
+    let change = move || {
+        // SAFETY: no memory is touched.
+        check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+        mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+        mount(Some(c"tmpfs"), c"/run", 0)
+    };
+    // SAFETY: between fork and exec only system calls are made, none of which allocates.
+    unsafe { command.pre_exec(change) }
 }
 
 /// The kernel kills the child when the *thread* that started it ends. A group of its own keeps the terminal's Ctrl-C away.

@@ -78,6 +78,15 @@ pub enum Request {
     },
     /// ICMP echo. Returns [`Echoes`].
     Ping(Ping),
+    /// Starts a stream of echo requests. Returns its number.
+    Stream(Stream),
+    /// What became of a stream's requests so far: a list of [`Run`].
+    Streamed {
+        /// Which.
+        number: u64,
+        /// Sends no more, and waits for the last answers first.
+        end: bool,
+    },
     /// Starts a TCP server that sends everything back. Returns its [`SocketAddr`].
     Serve {
         /// Port 0: chosen by the kernel.
@@ -142,6 +151,38 @@ pub struct Echoes {
     pub round_trips: Vec<Duration>,
     /// Why the last request that got no answer got none.
     pub error: Option<String>,
+}
+
+/// ICMP echo requests in a steady beat, whether they are answered or not: at most 65,536.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Stream {
+    /// Who is asked.
+    pub to: IpAddr,
+    /// Our address; absent: the kernel's choice.
+    pub from: Option<IpAddr>,
+    /// From one to the next.
+    pub interval: Duration,
+}
+
+/// What became of an echo request.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// The answer came.
+    Answered,
+    /// Somebody, perhaps we ourselves, said that there is no way.
+    Unreachable,
+    /// Nothing was heard of it.
+    Lost,
+}
+
+/// Requests of a stream in a row that had the same fate.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Run {
+    /// Theirs.
+    pub fate: Fate,
+    /// How many there are.
+    pub requests: usize,
 }
 
 /// Octets to an echo server and back.

@@ -85,7 +85,7 @@ impl Running {
         let gateway = self.gateways.iter().find(|gateway| gateway.name == name);
         let gateway = gateway.with_context(|| format!("the site has no gateway {name}"))?;
         let config = self.directory.write(&format!("{name}.toml"), &gateway.config)?;
-        let mut command = self.network.node(gateway.node)?.command(&self.binary);
+        let mut command = self.network.node(gateway.node)?.gateway(&self.binary);
         command.arg("run").arg("--config").arg(config).envs(self.environment.iter().cloned());
         command.env("STATE_DIRECTORY", self.directory.file(&format!("{name}.state")));
         self.run(name, command)

@@ -15,6 +15,11 @@ impl Backoff {
         self.next.is_none_or(|next| now >= next)
     }
 
+    /// When a try is allowed again; absent: at once.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
     /// After a try: the next one comes no sooner than `first`, doubled for each try before up to `most`, and up to a
     /// quarter more.
     pub(crate) fn tried(&mut self, now: Instant, first: Duration, most: Duration, jitter: &mut Jitter) {

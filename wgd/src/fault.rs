@@ -14,6 +14,8 @@ use crate::settings::PublicKey;
 /// How long what arrived is worth a word: as long as a session without an answer lasts.
 pub(crate) const KEPT: Duration = Duration::from_secs(180);
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// How many faults a second are looked at: to find whose one is takes a walk over all peers.
+const LOOKS: u32 = 100;
 /// Sources that belong to no peer: those that are kept, and those that are shown.
 const SOURCES: usize = 16;
 const SHOWN: usize = 3;
@@ -81,14 +83,29 @@ impl fmt::Display for Seen {
 /// Faults of hosts where no peer is known to be. Anybody can cause them, with any source: a place is another's only a
 /// minute after its source was told, so that the log has a line a minute and place.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers([Option<Seen>; SOURCES]);
+pub(crate) struct Strangers {
+    seen: [Option<Seen>; SOURCES],
+    /// When the second began in which faults are counted, and how many there were.
+    second: Option<Instant>,
+    looks: u32,
+}
 
 impl Strangers {
+    /// Whether one more fault is looked at. Beyond that it is only counted, by its caller: whoever waits for the tunnel
+    /// sends again.
+    pub(crate) fn looks(&mut self, now: Instant) -> bool {
+        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
+            (self.second, self.looks) = (Some(now), 0);
+        }
+        self.looks = self.looks.saturating_add(1);
+        self.looks <= LOOKS
+    }
+
     /// Where no place is free the fault is only counted, by its caller.
     pub(crate) fn keep(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
         let same = |seen: &Option<Seen>| seen.is_some_and(|seen| seen.from.ip() == from.ip());
         let free = |seen: &Option<Seen>| seen.is_none_or(|seen| !seen.is_told(now));
-        let places = self.0.iter_mut().filter(|seen| same(seen) || free(seen));
+        let places = self.seen.iter_mut().filter(|seen| same(seen) || free(seen));
         // Whoever waits for the tunnel sends again; one of many made up sources does not
         if let Some(place) = places.max_by_key(|seen| (same(seen), Reverse(seen.map(|seen| seen.at)))) {
             Seen::keep(place, now, from, fault, None);
@@ -97,7 +114,7 @@ impl Strangers {
 
     /// A few of the last minutes, the newest first.
     pub(crate) fn newest(&self, now: Instant) -> Vec<String> {
-        let mut recent: Vec<&Seen> = self.0.iter().flatten().filter(|seen| !seen.is_old(now)).collect();
+        let mut recent: Vec<&Seen> = self.seen.iter().flatten().filter(|seen| !seen.is_old(now)).collect();
         recent.sort_by_key(|seen| Reverse(seen.at));
         recent.into_iter().take(SHOWN).map(ToString::to_string).collect()
     }
@@ -148,7 +165,7 @@ mod tests {
             IpAddr::V4(address) => address.octets()[3],
             IpAddr::V6(_) => 0,
         };
-        let mut hosts: Vec<u8> = strangers.0.iter().flatten().map(host).collect();
+        let mut hosts: Vec<u8> = strangers.seen.iter().flatten().map(host).collect();
         hosts.sort_unstable();
         hosts
     }
@@ -161,6 +178,16 @@ mod tests {
         assert_eq!(hosts(&strangers), first);
         strangers.keep(start + TELL_AGAIN / 2, source(99, 1), Fault::OtherKey);
         assert_eq!(hosts(&strangers), first, "each of them was told in this minute");
+    }
+
+    #[test]
+    fn of_a_flood_some_a_second_are_looked_at() {
+        let (start, mut strangers) = (Instant::now(), Strangers::default());
+        let mut looks = |millis| {
+            let now = start + Duration::from_millis(millis);
+            (0..10_000).filter(|_| strangers.looks(now)).count()
+        };
+        assert_eq!([0, 999, 1000].map(&mut looks), [LOOKS as usize, 0, LOOKS as usize]);
     }
 
     #[test]

@@ -16,8 +16,6 @@ pub(crate) const PROVED: Rate = Rate { per_second: 500, burst: 32 };
 pub(crate) const COOKIES: Rate = Rate { per_second: 20_000, burst: 256 };
 /// One address; as the kernel's implementation.
 pub(crate) const PER_SOURCE: Rate = Rate { per_second: 20, burst: 5 };
-/// Messages that fit no key and are looked at, to be told to whoever set the tunnel up.
-pub(crate) const MISFITS: Rate = Rate { per_second: 200, burst: 1000 };
 /// How long we are under load after the rate was exceeded.
 const LOADED_FOR: Duration = Duration::from_secs(1);
 /// Addresses share places, by a hash that senders do not know: memory is bounded, whoever sends.

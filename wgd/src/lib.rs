@@ -10,10 +10,12 @@ pub mod offload;
 pub mod packet;
 pub mod settings;
 pub mod table;
+pub mod uapi;
 pub mod view;
 
 mod backoff;
 mod curve;
+mod deadlines;
 mod drops;
 mod fault;
 mod flood;

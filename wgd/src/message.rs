@@ -2,7 +2,8 @@
 
 /// The type octet of a handshake initiation.
 pub(crate) const INITIATION: u8 = 1;
-const RESPONSE: u8 = 2;
+/// The type octet of a handshake response.
+pub(crate) const RESPONSE: u8 = 2;
 const COOKIE_REPLY: u8 = 3;
 /// The type octet of transport data.
 pub(crate) const TRANSPORT: u8 = 4;
@@ -11,7 +12,7 @@ const INITIATION_LEN: usize = 148;
 const RESPONSE_LEN: usize = 92;
 const COOKIE_REPLY_LEN: usize = 64;
 /// Header and tag of transport data without content: a keepalive.
-const TRANSPORT_MIN: usize = 32;
+pub(crate) const KEEPALIVE_LEN: usize = 32;
 
 /// A datagram with a type and a length that belong together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +28,7 @@ impl Message {
     pub(crate) fn parse(datagram: &[u8]) -> Option<Self> {
         let [kind, 0, 0, 0] = field(datagram, 0)? else { return None };
         match (kind, datagram.len()) {
-            (TRANSPORT, TRANSPORT_MIN..) => Some(Self::Transport { receiver: u32::from_le_bytes(field(datagram, 4)?) }),
+            (TRANSPORT, KEEPALIVE_LEN..) => Some(Self::Transport { receiver: u32::from_le_bytes(field(datagram, 4)?) }),
             (INITIATION, INITIATION_LEN) => Some(Self::Initiation { ephemeral: field(datagram, 8)? }),
             (RESPONSE, RESPONSE_LEN) => Some(Self::Response {
                 receiver: u32::from_le_bytes(field(datagram, 8)?),
@@ -56,7 +57,7 @@ mod tests {
             (INITIATION, INITIATION_LEN),
             (RESPONSE, RESPONSE_LEN),
             (COOKIE_REPLY, COOKIE_REPLY_LEN),
-            (TRANSPORT, TRANSPORT_MIN),
+            (TRANSPORT, KEEPALIVE_LEN),
         ] {
             let mut datagram = vec![0; len];
             datagram[0] = kind;

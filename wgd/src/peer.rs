@@ -121,11 +121,11 @@ impl Established {
         self.counter >= REJECT_AFTER_MESSAGES - 1 || now.saturating_duration_since(self.at) >= REJECT_AFTER_TIME
     }
 
-    /// Time for a new session: for who began this one when it is old, for each end when it has sent much.
-    fn is_old(&self, now: Instant, last_sent: Option<Instant>) -> bool {
+    /// When it is time for a new session: for who began this one when it is old, for each end when it has sent much.
+    fn rekey_due(&self, last_sent: Option<Instant>) -> Option<Instant> {
         let used = last_sent.is_some_and(|sent| sent > self.at);
-        let aged = now.saturating_duration_since(self.at) >= REKEY_AFTER_TIME;
-        (self.initiator && used && aged) || self.counter >= REKEY_AFTER_MESSAGES
+        let aged = (self.initiator && used).then_some(self.at + REKEY_AFTER_TIME);
+        if self.counter >= REKEY_AFTER_MESSAGES { Some(self.at) } else { aged }
     }
 }
 
@@ -251,7 +251,7 @@ impl Sessions {
         written(&self.tunn.format_handshake_initiation(out, again))
     }
 
-    /// Retransmissions, passive keepalives and the end of old sessions, about four times a second.
+    /// Retransmissions, passive keepalives and the end of old sessions; also sets the time that packets are noted with.
     fn tick(&mut self, out: &mut [u8]) -> Result<Option<usize>, Unanswered> {
         match self.tunn.update_timers(out) {
             // `Tunn` repeats it until something starts a handshake

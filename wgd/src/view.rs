@@ -25,7 +25,7 @@ pub enum PeerState {
 pub enum Event {
     /// Every worker has this generation of the table.
     TableApplied(Generation),
-    /// A watched peer changed its state. A new one is told as down.
+    /// A watched peer changed its state. A new one is told as down, and one that is removed.
     PeerState(PublicKey, PeerState),
     /// A peer is at another address than before: it roamed, or its name was found.
     Endpoint(PublicKey, SocketAddr),

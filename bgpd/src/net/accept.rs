@@ -97,7 +97,7 @@ pub(super) async fn serve(shell: Rc<Shell>, index: usize) {
             }
             Ok((stream, remote)) => {
                 had_room = true;
-                if let Err(error) = shell.accepted(stream) {
+                if let Err(error) = shell.accepted(stream, remote) {
                     tracing::debug!(%remote, %error, "a connection broke before it was taken in");
                 }
             }

@@ -42,7 +42,7 @@ async fn dial(connect: &Connect) -> io::Result<TcpStream> {
 fn prepared(connect: &Connect, scope: u32) -> io::Result<Socket> {
     let remote = connect.remote.ip();
     let socket = Socket::new(Domain::for_address(connect.remote), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    socket::prepare_connection(&socket, remote)?;
+    socket::prepare_dialled(&socket, remote)?;
     socket::set_ttl(&socket, remote, connect.socket)?;
     if let Some(password) = &connect.password {
         socket::set_key(&socket, IpNet::from(remote), false, Some(password))?;

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{pending, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
@@ -364,16 +365,16 @@ impl Shell {
 /// Connections that come and go.
 impl Shell {
     /// Takes a connection in, or closes it where too many are undecided.
-    pub(super) fn accepted(self: &Rc<Self>, stream: TcpStream) -> io::Result<()> {
+    pub(super) fn accepted(self: &Rc<Self>, stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
         let undecided = self.core.borrow().connections.values().filter(|connection| !connection.is_adopted()).count();
         if undecided >= MAX_UNADOPTED {
             tracing::warn!(undecided, "a connection was closed because too many are undecided");
             return Ok(());
         }
-        let (bare_local, remote) = (stream.local_addr()?, socket::canonical(stream.peer_addr()?));
+        let (bare_local, remote) = (stream.local_addr()?, socket::canonical(remote));
         let local = socket::canonical(bare_local);
-        let interface = socket::arrival_interface(&stream, bare_local).and_then(socket::interface_name);
-        socket::prepare_connection(&stream, remote.ip())?;
+        let interface = || socket::arrival_interface(&stream, bare_local).and_then(socket::interface_name);
+        let interface = self.core.borrow().speaker.asks_for_interface(remote.ip()).then(interface).flatten();
         self.accepted.set(self.accepted.get() + 1);
         let connection = ConnectionId(self.accepted.get());
         self.open(Connection::new(connection, stream, remote, false));

@@ -31,6 +31,7 @@ const MAX_KEY: usize = libc::TCP_MD5SIG_MAXKEYLEN;
 
 /// What a listener hands down to the connections it accepts.
 pub(super) fn prepare_listener(socket: &impl AsFd, address: SocketAddr) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_nodelay(true)?;
     SockRef::from(socket).set_tos_v4(CS6)?; // a dual-stack listener carries both
     match address {
         SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_TTL, &LISTENER_TTL),
@@ -42,8 +43,8 @@ pub(super) fn prepare_listener(socket: &impl AsFd, address: SocketAddr) -> io::R
     }
 }
 
-/// What every connection gets before its first byte. `remote` without IPv4-mapped addresses.
-pub(super) fn prepare_connection(socket: &impl AsFd, remote: IpAddr) -> io::Result<()> {
+/// What a connection of ours gets before its first byte. `remote` without IPv4-mapped addresses.
+pub(super) fn prepare_dialled(socket: &impl AsFd, remote: IpAddr) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;
     match remote {

@@ -22,6 +22,12 @@ struct Page {
     summary: u64,
 }
 
+impl Default for Page {
+    fn default() -> Self {
+        Self { words: [0; PAGE], summary: 0 }
+    }
+}
+
 impl Bits {
     /// How many members.
     pub(crate) fn len(&self) -> usize {
@@ -34,22 +40,33 @@ impl Bits {
     }
 
     /// Whether `member` is in the set.
+    #[inline]
     pub(crate) fn contains(&self, member: u32) -> bool {
         self.word(member / WORD) & bit(member) != 0
     }
 
     /// `true` if it was not there before.
+    #[inline]
     pub(crate) fn insert(&mut self, member: u32) -> bool {
-        let (page, word) = place(member / WORD);
-        if page >= self.pages.len() {
-            self.pages.resize_with(page + 1, || None);
-        }
-        let page = self.pages[page].get_or_insert_with(|| Box::new(Page { words: [0; PAGE], summary: 0 }));
+        let (index, word) = place(member / WORD);
+        let page = match self.pages.get_mut(index) {
+            Some(Some(page)) => page,
+            _ => self.page(index),
+        };
         let new = page.words[word] & bit(member) == 0;
         page.words[word] |= bit(member);
         page.summary |= 1 << word;
         self.len += usize::from(new);
         new
+    }
+
+    /// A page, made where it is missing.
+    #[cold]
+    fn page(&mut self, index: usize) -> &mut Page {
+        if index >= self.pages.len() {
+            self.pages.resize_with(index + 1, || None);
+        }
+        self.pages[index].get_or_insert_default()
     }
 
     /// `true` if it was there.
@@ -77,7 +94,7 @@ impl Bits {
         }
         for (page, more) in self.pages.iter_mut().zip(&other.pages) {
             let (Some(more), known) = (more, &mut *page) else { continue };
-            let page = known.get_or_insert_with(|| Box::new(Page { words: [0; PAGE], summary: 0 }));
+            let page = known.get_or_insert_default();
             for (word, more) in page.words.iter_mut().zip(&more.words) {
                 self.len += (more & !*word).count_ones() as usize;
                 *word |= more;

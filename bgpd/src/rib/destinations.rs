@@ -50,9 +50,9 @@ impl Destinations {
         self.index.find(hash, |id| self.records.is(id, prefix))
     }
 
-    /// A number for a prefix that has this hash and no number yet.
-    pub(super) fn insert(&mut self, hash: u64, prefix: IpNet) -> DestinationId {
-        let id = self.records.insert(prefix);
+    /// A number for a prefix that has this hash and no number yet, with its first path.
+    pub(super) fn insert(&mut self, hash: u64, prefix: IpNet, path: Path, flags: u8) -> DestinationId {
+        let id = self.records.insert(prefix, path, flags);
         self.index.insert(hash, id);
         id
     }
@@ -164,17 +164,20 @@ impl Destinations {
 mod tests {
     use super::*;
 
+    fn path(set: u32) -> Path {
+        Path { set, since: 0 }
+    }
+
     fn number(destinations: &mut Destinations, prefix: IpNet) -> DestinationId {
         let known = destinations.find(&prefix);
-        known.unwrap_or_else(|| destinations.insert(destinations.fetch(&prefix), prefix))
+        known.unwrap_or_else(|| destinations.insert(destinations.fetch(&prefix), prefix, path(0), 0))
     }
 
     #[test]
     fn paths_keep_their_order_when_one_goes() {
         let mut destinations = Destinations::new(Seed::new(3));
         let id = number(&mut destinations, "10.0.0.0/8".parse().unwrap());
-        let path = |set| Path { set, since: 0 };
-        (0..3).for_each(|set| destinations.push_path(id, path(set)));
+        (1..3).for_each(|set| destinations.push_path(id, path(set)));
         destinations.remove_path(id, 1);
         assert_eq!(destinations.paths(id), [path(0), path(2)]);
         destinations.remove_path(id, 0);

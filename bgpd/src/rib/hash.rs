@@ -107,9 +107,8 @@ impl Shard {
     fn insert(&mut self, tag: u16, id: u32) {
         for at in places(self.lines.len(), tag) {
             let Line { ids, tags } = &mut self.lines[at];
-            if let Some(place) = tags.free() {
+            if let Some(place) = tags.take_place(tag) {
                 ids[place] = id;
-                tags.set(place, tag);
                 self.len += 1;
                 return;
             }
@@ -144,11 +143,20 @@ impl Tags {
         self.at(LINE)
     }
 
-    /// The first place that has none.
-    fn free(self) -> Option<usize> {
-        let word = self.0.iter().position(|word| zeros(*word) != 0)?;
-        let place = word * 4 + zeros(self.0[word]).trailing_zeros() as usize / 16;
-        (place < LINE).then_some(place)
+    /// Puts a tag into the first place that has none; `None`: there is no such place.
+    fn take_place(&mut self, tag: u16) -> Option<usize> {
+        for (index, word) in self.0.iter_mut().enumerate() {
+            let free = zeros(*word);
+            if free != 0 {
+                let shift = free.trailing_zeros();
+                let place = index * 4 + shift as usize / 16;
+                return (place < LINE).then(|| {
+                    *word |= u64::from(tag) << shift;
+                    place
+                });
+            }
+        }
+        None
     }
 
     /// The places with this tag, without a branch for each.

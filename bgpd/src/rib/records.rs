@@ -51,9 +51,9 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// A record without paths.
-    pub(super) fn insert(&mut self, prefix: IpNet) -> DestinationId {
-        let record = Record { length: prefix.prefix_len(), flags: 0, paths: Paths::None, path: Path::default() };
+    /// A record with its first path.
+    pub(super) fn insert(&mut self, prefix: IpNet, path: Path, flags: u8) -> DestinationId {
+        let record = Record { length: prefix.prefix_len(), flags, paths: Paths::One, path };
         let place = match prefix.addr() {
             IpAddr::V4(address) => self.ipv4.insert(Entry { address: address.octets(), record }),
             IpAddr::V6(address) => self.ipv6.insert(Entry { address: address.octets(), record }),

@@ -122,16 +122,15 @@ impl Rib {
                 self.best.remove(id);
                 return (None, flags & AGAIN != 0);
             }
-            [only] => self.judge(id, *only, &mut judged.news).map(|_| 0),
-            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last, judged) => Some(0),
+            [only] => self.judge(id, *only, &mut judged.news).map(|_| (0, only.set)),
+            [best, .., last] if flags & ANEW == 0 && self.stays_best(due, *best, *last, judged) => Some((0, best.set)),
             _ => self.best_position(id),
         };
-        let best = best.or_else(|| self.last_resort(id)).map(|position| {
-            let paths = &mut self.destinations.paths_mut(id)[..=position];
+        let best = best.or_else(|| self.last_resort(id)).map(|(position, set)| {
             if position > 0 {
-                paths.rotate_right(1);
+                self.destinations.paths_mut(id)[..=position].rotate_right(1);
             }
-            paths[0].set
+            set
         });
         match best {
             Some(_) => self.best.insert(id),
@@ -172,12 +171,13 @@ impl Rib {
         usable
     }
 
-    /// Where the best path stands.
-    fn best_position(&self, id: DestinationId) -> Option<usize> {
+    /// Where the best path stands, and its set.
+    fn best_position(&self, id: DestinationId) -> Option<(usize, SetId)> {
         let paths = self.destinations.paths(id).iter().enumerate();
-        let usable =
-            paths.filter_map(|(position, path)| Some((self.candidate(*path, self.usable(id, *path)?), position)));
-        decision::best(usable).map(|(_, position)| position)
+        let usable = paths.filter_map(|(position, path)| {
+            Some((self.candidate(*path, self.usable(id, *path)?), (position, path.set)))
+        });
+        decision::best(usable).map(|(_, best)| best)
     }
 
     /// The cost of a path's next hop, where the path may be used.
@@ -226,10 +226,10 @@ impl Rib {
         eligible
     }
 
-    /// Where the best path stands of a destination without usable ones.
-    fn last_resort(&self, id: DestinationId) -> Option<usize> {
-        decision::best(self.last_resorts(id).map(|(candidate, position, _)| (candidate, position)))
-            .map(|(_, position)| position)
+    /// Where the best path stands of a destination without usable ones, and its set.
+    fn last_resort(&self, id: DestinationId) -> Option<(usize, SetId)> {
+        decision::best(self.last_resorts(id).map(|(candidate, position, path)| (candidate, (position, path.set))))
+            .map(|(_, best)| best)
     }
 
     /// The paths of a destination that are used where no other can be, with their positions.
@@ -249,7 +249,7 @@ impl Rib {
     fn candidate(&self, path: Path, metric: u32) -> Candidate<'_> {
         let set = self.sets.at(path.set);
         let source = &self.sources[set.source];
-        let path_id = self.path_id(path.set).unwrap_or(0);
+        let path_id = source.tells_several().then(|| set.path_id()).flatten().unwrap_or(0);
         Candidate { rank: &set.rank, metric, neighbor: &source.address, local: &source.local, path_id }
     }
 

@@ -48,6 +48,12 @@ impl Source {
         basis(self) == basis(other) && self.names == other.names
     }
 
+    /// Whether the neighbor tells several paths of a prefix (RFC 7911).
+    #[inline]
+    pub(super) fn tells_several(&self) -> bool {
+        !self.context.paths_received.is_empty()
+    }
+
     /// The neighbor has spoken of a destination, after its return or while it refreshes its routes.
     pub(crate) fn refreshed(&mut self, path_id: Option<u32>, destination: DestinationId) {
         for old in [&mut self.stale, &mut self.doomed] {

@@ -26,20 +26,18 @@ impl Rib {
 
     /// Takes the first path to a prefix.
     pub(super) fn begin(&mut self, source: SourceId, hash: u64, prefix: IpNet, set: SetId, since: u32) {
-        let destination = self.destinations.insert(hash, prefix);
-        self.destinations.raise(destination, TOUCHED);
+        let destination = self.destinations.insert(hash, prefix, Path { set, since }, TOUCHED);
         self.touched.push(Touched { destination, best_before: None, news: Some(set) });
-        if !self.sources[source].refreshes.is_empty() {
-            let path_id = self.path_id(set);
+        if !self.count(source, destination, set).refreshes.is_empty() {
+            let path_id = self.path_id(source, set);
             self.sources[source].refreshed(path_id, destination);
         }
-        self.add(source, destination, Path { set, since });
     }
 
     /// Takes a path of `source`, in place of the one it had (with its identifier, where it tells several). A path that is as
     /// before stays as old as it is.
     pub(super) fn renew(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let path_id = self.path_id(set);
+        let path_id = self.path_id(source, set);
         self.sources[source].refreshed(path_id, destination);
         self.put(source, destination, set, since);
     }
@@ -64,7 +62,7 @@ impl Rib {
 
     /// As [`Rib::renew`], where it is not the neighbor that says so.
     pub(super) fn put(&mut self, source: SourceId, destination: DestinationId, set: SetId, since: u32) {
-        let position = self.position(source, self.path_id(set), destination);
+        let position = self.position(source, self.path_id(source, set), destination);
         let before = position.map(|position| self.destinations.paths(destination)[position].set);
         if before == Some(set) {
             return;
@@ -73,7 +71,9 @@ impl Rib {
         let path = Path { set, since };
         let (Some(position), Some(before)) = (position, before) else {
             self.empty.remove(destination);
-            return self.add(source, destination, path);
+            self.destinations.push_path(destination, path);
+            self.count(source, destination, set);
+            return;
         };
         self.hold(source, destination, set);
         self.destinations.paths_mut(destination)[position] = path;
@@ -81,23 +81,24 @@ impl Rib {
         self.release(before);
     }
 
-    /// Adds a path, which makes a decision due.
-    fn add(&mut self, source: SourceId, destination: DestinationId, path: Path) {
-        self.hold(source, destination, path.set);
-        self.destinations.push_path(destination, path);
+    /// `source` has one more path.
+    fn count(&mut self, source: SourceId, destination: DestinationId, set: SetId) -> &Source {
         let family = self.family(destination);
-        let source = &mut self.sources[source];
+        let source = self.hold(source, destination, set);
         source.received.insert(destination);
         source.prefixes[family as usize] += 1;
+        source
     }
 
     /// One more path of `source` carries a set.
-    fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) {
+    fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) -> &mut Source {
         let set = self.sets.hold(set);
-        self.sources[source].accepted += usize::from(set.is_accepted());
         if let Forward::To(next_hop) = set.forward {
             self.next_hops.note(next_hop, destination);
         }
+        let source = &mut self.sources[source];
+        source.accepted += usize::from(set.is_accepted());
+        source
     }
 
     /// Takes a route of ours away.
@@ -124,7 +125,7 @@ impl Rib {
         }
         let family = self.family(destination);
         let accepted = self.sets.at(path.set).is_accepted();
-        let gone = self.path_id(path.set);
+        let gone = self.path_id(source, path.set);
         let is_last = gone.is_none() || self.paths_of(source, destination).next().is_none();
         let source = &mut self.sources[source];
         if is_last {
@@ -162,11 +163,10 @@ impl Rib {
         }
     }
 
-    /// Which of its source's paths a set is for, where the source tells several (RFC 7911).
-    pub(super) fn path_id(&self, set: SetId) -> Option<u32> {
-        let set = self.sets.at(set);
-        let tells_several = !self.sources[set.source].context.paths_received.is_empty();
-        tells_several.then(|| set.path_id())?
+    /// Which of the source's paths a set is for, where the source tells several.
+    #[inline]
+    fn path_id(&self, source: SourceId, set: SetId) -> Option<u32> {
+        self.sources[source].tells_several().then(|| self.sets.at(set).path_id())?
     }
 
     /// Where the path of `source` stands: the one with this identifier, or any.

@@ -39,6 +39,12 @@ impl Speaker {
         }
     }
 
+    /// Whether it matters on which interface a connection from there arrives: only then the host is asked.
+    pub fn asks_for_interface(&self, remote: IpAddr) -> bool {
+        let asks = |neighbor: &Neighbor| neighbor.settings.zone.is_some() || neighbor.settings.via.is_some();
+        self.neighbors.iter().any(|(_, neighbor)| neighbor.settings.address == remote && asks(neighbor))
+    }
+
     /// Why a connection is not a neighbor's, although it has its address: it arrived on another way than by the tunnel.
     fn astray(&self, id: NeighborId, interface: Option<&str>) -> Option<String> {
         let neighbor = self.neighbors.get(id)?;

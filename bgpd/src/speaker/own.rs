@@ -89,11 +89,17 @@ impl OwnRoutes {
         self.aggregates.iter().any(|summary| summary.settings.summary_only && summary.covers(&prefix()))
     }
 
-    /// A decision has changed.
-    pub(super) fn take_note(&mut self, change: &Change, rib: &mut Rib, since: u32) {
-        if change.before == change.now || self.aggregates.is_empty() {
+    /// Decisions have changed.
+    pub(super) fn take_note(&mut self, changes: &[Change], rib: &mut Rib, since: u32) {
+        if self.aggregates.is_empty() {
             return;
         }
+        for change in changes.iter().filter(|change| change.before != change.now) {
+            self.count_again(change, rib, since);
+        }
+    }
+
+    fn count_again(&mut self, change: &Change, rib: &mut Rib, since: u32) {
         let prefix = rib.prefix(change.destination);
         for summary in self.aggregates.iter_mut().filter(|summary| summary.covers(&prefix)) {
             if summary.counted.is_some_and(|counted| counted <= change.destination) {

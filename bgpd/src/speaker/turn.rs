@@ -45,7 +45,7 @@ impl Speaker {
             let mut changes = std::mem::take(&mut self.changes);
             changes.clear();
             self.rib.decide(&mut changes);
-            changes.iter().for_each(|change| self.own.take_note(change, &mut self.rib, since));
+            self.own.take_note(&changes, &mut self.rib, since);
             self.announce(&changes);
             self.monitor_routes(&changes);
             self.changes = changes;

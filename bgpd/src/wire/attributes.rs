@@ -71,23 +71,19 @@ impl Clone for PathAttributes {
 impl PathAttributes {
     /// Back to [`PathAttributes::default`]; memory is kept for the next.
     pub fn clear(&mut self) {
-        let Self { as_path, communities, cluster_list, extended_communities, large_communities, unknown, .. } =
-            std::mem::take(self);
-        *self = Self {
-            as_path,
-            communities,
-            cluster_list,
-            extended_communities,
-            large_communities,
-            unknown,
-            ..Self::default()
-        };
-        self.as_path.asns.clear();
-        self.communities.clear();
-        self.cluster_list.clear();
-        self.extended_communities.clear();
-        self.large_communities.clear();
-        self.unknown.clear();
+        let Self { origin, as_path, med, local_pref, atomic_aggregate, aggregator, communities, originator_id, .. } =
+            self;
+        (*origin, *med, *local_pref, *atomic_aggregate) = Default::default();
+        (*aggregator, *originator_id) = (None, None);
+        as_path.asns.clear();
+        communities.clear();
+        let Self { cluster_list, extended_communities, large_communities, only_to_customer, unknown, partial, .. } =
+            self;
+        cluster_list.clear();
+        extended_communities.clear();
+        large_communities.clear();
+        (*only_to_customer, *partial) = Default::default();
+        unknown.clear();
     }
 
     /// Puts a community in its place among the others, where it is not there yet.

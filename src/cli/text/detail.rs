@@ -182,7 +182,10 @@ pub(in crate::cli) fn config(answer: &ConfigFiles) -> String {
         let text: Vec<String> = file.text.lines().map(|line| tame(&line.replace('\t', "    "))).collect();
         format!("# {}\n{}\n", tame(&file.name), text.join("\n"))
     });
-    files.collect::<Vec<_>>().join("\n")
+    // A comment, so that the whole can be read as a file again.
+    let drift: String = answer.drift.iter().map(|change| format!("#   {}\n", tame(change))).collect();
+    let drift = (!drift.is_empty()).then(|| format!("# changed by wg, until the next start:\n{drift}"));
+    files.chain(drift).collect::<Vec<_>>().join("\n")
 }
 
 /// A first line, and under it what has a value.

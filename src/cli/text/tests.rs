@@ -339,7 +339,7 @@ fn the_configuration_is_shown_file_by_file() {
         file("/etc/vpngw/vpngw.toml", "[router]\nasn = 64513\n"),
         file("/etc/vpngw/conf.d/a.toml", "[log]\r\n\tlevel = \"debug\""),
     ];
-    insta::assert_snapshot!(config(&ConfigFiles { files }));
+    insta::assert_snapshot!(config(&ConfigFiles { files, drift: Vec::new() }));
 }
 
 #[test]

@@ -119,6 +119,8 @@ pub struct Event {
 pub struct ConfigFiles {
     /// In the order in which they were read.
     pub files: Vec<ConfigFile>,
+    /// How the running tunnel differs from them since `wg` changed it, a sentence each; a restart undoes it.
+    pub drift: Vec<String>,
 }
 
 /// A file of the configuration as it was read.

@@ -16,8 +16,10 @@ use crate::settings::{Endpoint, PeerSettings};
 use crate::view::{Event, Handshakes, PeerView};
 
 mod rekey;
+mod timers;
 mod trouble;
 
+use timers::Timers;
 use trouble::Trouble;
 
 /// After 90 s of tries a pause, so that a peer that is gone for long costs little.
@@ -45,6 +47,7 @@ pub(super) struct Entry {
     transmitted: u64,
     pub(super) handshakes: Handshakes,
     trouble: Trouble,
+    timers: Timers,
 }
 
 impl Entry {
@@ -70,6 +73,7 @@ impl Entry {
             transmitted: 0,
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
+            timers: Timers::default(),
         }
     }
 
@@ -98,6 +102,7 @@ impl Entry {
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize, events: &mut Vec<Event>) -> bool {
         self.settle_at(from, events);
         self.received += octets as u64;
+        self.timers.received(octets);
         self.asking = None;
         self.trouble.end();
         self.retry.reset();
@@ -109,10 +114,12 @@ impl Entry {
 
     /// The first `len` octets of the room go to the peer.
     pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
-        if out.room().first() == Some(&INITIATION) {
+        let kind = out.room().first().copied();
+        if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
             self.handshakes.initiations_sent += 1;
         }
+        self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
         self.transmitted += len as u64;
         out.push(len, to);
@@ -169,7 +176,13 @@ impl Entry {
     fn begin_anew(&mut self) {
         self.asking = None;
         self.trouble = Trouble::default();
+        self.timers = Timers::default();
         self.retry.reset();
+    }
+
+    /// The peer's response made a session.
+    pub(super) fn established(&mut self, now: Instant) {
+        self.timers.began(now);
     }
 
     /// Where the peer's datagrams go.
@@ -219,7 +232,7 @@ impl Entry {
     }
 
     fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<SocketAddr>) {
-        let made = self.peer.initiate(out.room(), again);
+        let made = self.peer.initiate(now, out.room(), again);
         self.transmit_made(now, made, out);
     }
 
@@ -262,6 +275,7 @@ impl Entry {
     fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
         self.drops.add(Reason::NoSession, expired.dropped as u64);
         self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
+        self.timers.gave_up();
         if !self.keeps_session() {
             self.asking = None;
         }

@@ -50,6 +50,7 @@ impl Device {
             Message::CookieReply { receiver } => {
                 let id = self.owner(receiver)?;
                 // No proof of who sent it: neither life nor a new endpoint
+                self.wake(now, id, out);
                 let Some(entry) = entry_mut(&mut self.entries, id) else { return Ok(()) };
                 if let Err(reason) = entry.peer.take_cookie(datagram, out.datagrams.room()) {
                     entry.drops.count(reason);
@@ -105,6 +106,7 @@ impl Device {
         datagram: &[u8],
         out: &mut Output,
     ) {
+        self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.respond(keys, from.ip(), datagram, out.datagrams.room()) {
             Ok(len) => {
@@ -118,6 +120,7 @@ impl Device {
     }
 
     fn response(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+        self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
@@ -126,6 +129,7 @@ impl Device {
                 if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
+                entry.established(now);
                 entry.drain(now, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),

@@ -5,31 +5,34 @@
 //! with the public key of whom a message is for.
 
 use std::fmt;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Device, Entry, Output, entry_mut};
 use crate::peer::Identity;
 use crate::settings::{NextPrivateKey, PeerSettings, PrivateKey, PublicKey, Settings};
 use crate::table::PeerId;
 
+/// A clock that is set is noticed after so long.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct Keys {
     private: PrivateKey,
     present: Identity,
     next: Option<(NextPrivateKey, Identity)>,
-    /// What time it was last.
-    time: SystemTime,
+    /// What time it was last, and when that was.
+    time: (Instant, SystemTime),
     /// What was told to the peers last.
     lead: PublicKey,
 }
 
 impl Keys {
-    pub(super) fn new(settings: &Settings, time: SystemTime) -> Self {
+    pub(super) fn new(settings: &Settings, time: (Instant, SystemTime)) -> Self {
         let next = |next: &NextPrivateKey| (next.clone(), Identity::new(&next.key));
         let mut keys = Self {
             private: settings.private_key.clone(),
             present: Identity::new(&settings.private_key),
-            next: settings.next_private_key.as_ref().map(next),
+            next: settings.next_private_key.as_ref().filter(|next| next.key != settings.private_key).map(next),
             time,
             lead: settings.private_key.public_key(),
         };
@@ -43,9 +46,18 @@ impl Keys {
         self.private != settings.private_key || next != settings.next_private_key.as_ref()
     }
 
-    pub(super) fn change(&mut self, settings: &Settings) {
-        let lead = self.lead;
-        *self = Self { lead, ..Self::new(settings, self.time) };
+    pub(super) fn change(&mut self, now: Instant, settings: &Settings) {
+        let (lead, (at, time)) = (self.lead, self.time);
+        let time = time.checked_add(now.saturating_duration_since(at)).unwrap_or(time);
+        *self = Self { lead, ..Self::new(settings, (now, time)) };
+    }
+
+    /// When to look at the clock next, which may be set meanwhile; absent: it does not matter what time it is.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        let (next, _) = self.next.as_ref()?;
+        let (at, time) = self.time;
+        let wait = next.from.duration_since(time).ok().filter(|wait| !wait.is_zero())?;
+        Some(at + wait.min(LOOK_EVERY))
     }
 
     /// The key that a handshake message is made for.
@@ -64,13 +76,14 @@ impl Keys {
 
     /// The key that handshakes are begun with.
     pub(super) fn leading(&self) -> PublicKey {
-        let due = self.next.as_ref().filter(|(next, _)| self.time >= next.from);
+        let due = self.next.as_ref().filter(|(next, _)| self.time.1 >= next.from);
         due.map_or(&self.present, |(_, identity)| identity).public_key()
     }
 
     /// Every pair of a key of ours and a key of the peer's, in the order that [`Peer`](crate::peer::Peer) wants.
     pub(super) fn pairs(&self, peer: &PeerSettings) -> Vec<(PublicKey, PublicKey)> {
-        let theirs = || [Some(peer.public_key), peer.next_public_key].into_iter().flatten();
+        let next = peer.next_public_key.filter(|next| *next != peer.public_key);
+        let theirs = || [Some(peer.public_key), next].into_iter().flatten();
         self.all().flat_map(|ours| theirs().map(|theirs| (ours.public_key(), theirs))).collect()
     }
 
@@ -126,13 +139,14 @@ impl Device {
         if let Some(entry) = entry_mut(&mut self.entries, id) {
             entry.rekey(now, out);
         }
+        self.visit(now, id, out);
         Ok(())
     }
 
     /// What time it is. When that of the next private key has come, every peer with a session gets one under that key;
     /// the old one is used meanwhile.
     pub fn time(&mut self, now: Instant, time: SystemTime, out: &mut Output) {
-        self.keys.time = time;
+        self.keys.time = (now, time);
         self.lead(now, out);
     }
 
@@ -143,6 +157,11 @@ impl Device {
             return;
         }
         tracing::info!(public_key = %leading, "handshakes are begun with another key of ours");
-        self.entries.iter_mut().flatten().for_each(|entry| entry.lead_with(now, leading, out));
+        for place in 0..self.entries.len() {
+            if let Some(entry) = &mut self.entries[place] {
+                entry.lead_with(now, leading, out);
+            }
+            self.visit(now, PeerId(place as u32), out);
+        }
     }
 }

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::backoff::Jitter;
 use crate::batch::Batch;
+use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
 use crate::fault::{Fault, Strangers};
-use crate::flood::{self, Bucket, Gate};
+use crate::flood::Gate;
+use crate::message::KEEPALIVE_LEN;
 use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
@@ -29,7 +31,7 @@ use entry::Entry;
 use keys::Keys;
 pub use keys::{Rekey, RekeyError};
 
-/// How often [`Device::tick`] is to be called.
+/// How fine time is here: a peer is visited no more often, and what is due is done this much later at most.
 pub const TICK: Duration = Duration::from_millis(250);
 
 /// What a call made.
@@ -53,6 +55,8 @@ pub struct Device {
     clamp_mss: bool,
     /// By [`PeerId`].
     entries: Vec<Option<Entry>>,
+    /// Places in `entries` that nobody has.
+    free: Vec<PeerId>,
     /// As in the settings.
     order: Vec<PeerId>,
     by_key: HashMap<PublicKey, PeerId>,
@@ -62,9 +66,11 @@ pub struct Device {
     by_index: hashbrown::HashMap<u32, PeerId>,
     last_index: u32,
     table: Table,
+    /// By [`PeerId`]: its next visit.
+    deadlines: Deadlines,
+    visits: u64,
     drops: Drops,
     strangers: Strangers,
-    misfits: Bucket,
     jitter: Jitter,
 }
 
@@ -78,20 +84,22 @@ impl Device {
     pub fn new_at(now: Instant, time: SystemTime, settings: Settings, seed: u64, out: &mut Output) -> Self {
         let mut jitter = Jitter::new(seed);
         let mut device = Self {
-            keys: Keys::new(&settings, time),
+            keys: Keys::new(&settings, (now, time)),
             gates: [(); 2].map(|()| Gate::new(now, jitter.next())),
             mtu: settings.mtu,
             clamp_mss: settings.clamp_mss,
             entries: Vec::new(),
+            free: Vec::new(),
             order: Vec::new(),
             by_key: HashMap::new(),
             by_next_key: HashMap::new(),
             by_index: hashbrown::HashMap::new(),
             last_index: jitter.next() as u32,
             table: Table::default(),
+            deadlines: Deadlines::default(),
+            visits: 0,
             drops: Drops::default(),
             strangers: Strangers::default(),
-            misfits: Bucket::new(now),
             jitter,
         };
         device.settings(now, settings, out);
@@ -115,10 +123,11 @@ impl Device {
         let Some(header) = buffer.get(..len).and_then(Header::parse) else {
             return self.drops.count(Reason::Malformed);
         };
-        let peer = self.table.egress(header.destination, || header.flow(buffer));
-        let Some(entry) = peer.and_then(|peer| entry_mut(&mut self.entries, peer)) else {
+        let Some(id) = self.table.egress(header.destination, || header.flow(buffer)) else {
             return self.drops.count(Reason::NoRoute);
         };
+        self.wake(now, id, out);
+        let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         let (mtu, clamp_mss) = (self.mtu, self.clamp_mss);
         let is_sound = split(offload, buffer, header.length, mtu, |buffer, len| {
             if clamp_mss {
@@ -138,17 +147,22 @@ impl Device {
         }
     }
 
-    /// Lets time pass: retransmissions, keepalives, liveness. To be called every [`TICK`].
-    ///
-    /// A tick of an idle peer is some comparisons, so all are visited; a wheel of deadlines would have its place here.
+    /// Lets time pass: retransmissions, keepalives, liveness. To be called at [`Self::next_timeout`]; what is not due
+    /// costs nothing.
     pub fn tick(&mut self, now: Instant, out: &mut Output) {
-        for (slot, entry) in self.entries.iter_mut().enumerate() {
-            let Some(entry) = entry else { continue };
-            entry.complain(now);
-            if entry.tick(now, &mut self.jitter, out) {
-                announce(PeerId(slot as u32), entry, &mut self.table, &mut out.events);
-            }
+        while let Some(slot) = self.deadlines.take_due(now) {
+            self.visit(now, PeerId(slot), out);
         }
+    }
+
+    /// When [`Self::tick`] or [`Self::time`] has something to do next, if nothing is sent or received before. May have passed.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().into_iter().chain(self.keys.look_at()).min()
+    }
+
+    /// How often a peer was visited for the sake of its timers: what an idle tunnel costs.
+    pub fn visits(&self) -> u64 {
+        self.visits
     }
 
     /// Changes of the routed table.
@@ -161,13 +175,14 @@ impl Device {
     /// Addresses found for a peer's name, best first. The peer moves if it does not answer where it is now; asked
     /// again, it goes to the next of them.
     pub fn endpoint(&mut self, now: Instant, peer: PublicKey, addresses: &[SocketAddr], out: &mut Output) {
-        let id = self.by_key.get(&peer);
-        if let Some(entry) = id.and_then(|id| entry_mut(&mut self.entries, *id)) {
+        let Some(id) = self.by_key.get(&peer).copied() else { return };
+        self.wake(now, id, out);
+        if let Some(entry) = entry_mut(&mut self.entries, id) {
             entry.found(now, addresses, out);
         }
     }
 
-    /// Every peer, in the order of the settings.
+    /// Every peer, in the order of the settings; the prefixes from BGP in no order.
     pub fn peers(&self, now: Instant) -> Vec<PeerView> {
         let mut routed = self.table.routed_from();
         let view = |id: &PeerId| {
@@ -192,10 +207,9 @@ impl Device {
         faults.chain(strangers.into_iter().flatten()).collect()
     }
 
-    /// Handshake messages that fit no peer's key: of the peers that are where they come from, else of a stranger. Of a
-    /// flood of them only some are looked at, for each peer is.
+    /// A handshake message that fits no peer's key: of the peers that are where it comes from, else of a stranger.
     fn misfit(&mut self, now: Instant, from: SocketAddr, fault: Fault) {
-        if !self.misfits.take(now, flood::MISFITS) {
+        if !self.strangers.looks(now) {
             return;
         }
         let mut there = self.entries.iter_mut().flatten().filter(|entry| entry.is_at(from.ip())).peekable();
@@ -211,8 +225,39 @@ impl Device {
         self.drops.add(Reason::HostRefused, packets);
     }
 
+    /// Does what is due of a peer. Its next visit comes later than now.
+    fn visit(&mut self, now: Instant, id: PeerId, out: &mut Output) {
+        let Some(entry) = entry_mut(&mut self.entries, id) else { return };
+        self.visits += 1;
+        entry.complain(now);
+        if entry.tick(now, &mut self.jitter, out) {
+            announce(id, entry, &mut self.table, &mut out.events);
+        }
+        self.deadlines.set(id.0, entry.next_visit(now));
+    }
+
+    /// To be called before a packet passes to or from a peer: it is noted with the time of the last visit.
+    fn wake(&mut self, now: Instant, id: PeerId, out: &mut Output) {
+        if entry_mut(&mut self.entries, id).is_some_and(|entry| !entry.passes()) {
+            self.visit(now, id, out);
+        }
+    }
+
+    /// To be called when a packet that wakes nobody has changed what is due of a peer.
+    fn schedule(&mut self, now: Instant, id: PeerId) {
+        if let Some(entry) = entry_mut(&mut self.entries, id).filter(|entry| !entry.is_awake()) {
+            self.deadlines.set(id.0, entry.due(now));
+        }
+    }
+
     /// Transport data of a peer, whose index is known. Drops from here on are the peer's.
     fn transport(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+        // A keepalive wakes nobody: of many idle peers each sends some
+        if datagram.len() > KEEPALIVE_LEN {
+            self.wake(now, id, out);
+        } else if entry_mut(&mut self.entries, id).is_some_and(|entry| entry.is_stale(now)) {
+            self.visit(now, id, out);
+        }
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         let opened = match entry.peer.open(now, datagram, out.packets.room()) {
             Ok(opened) => opened,
@@ -224,7 +269,7 @@ impl Device {
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
-            Opened::Keepalive => return,
+            Opened::Keepalive => return self.schedule(now, id),
             Opened::Malformed => return entry.drops.count(Reason::Malformed),
         };
         let Some(header) = Header::parse(packet) else { return entry.drops.count(Reason::Malformed) };

@@ -8,13 +8,13 @@ use crate::fault::Strangers;
 use crate::peer::{Peer, Sessions};
 use crate::settings::{PeerSettings, PublicKey, Settings};
 use crate::table::PeerId;
-use crate::view::PeerState;
+use crate::view::{Event, PeerState};
 
 impl Device {
     /// The whole desired state. Sessions end with the keys that made them, whichever end's, and with a preshared key.
     pub fn settings(&mut self, now: Instant, settings: Settings, out: &mut Output) {
         if self.keys.differ(&settings) {
-            self.keys.change(&settings);
+            self.keys.change(now, &settings);
         }
         // Whoever was a stranger may be known now
         self.strangers = Strangers::default();
@@ -41,13 +41,15 @@ impl Device {
             self.by_next_key.extend(peer.next_public_key.map(|key| (key, id)));
             self.order.push(id);
         }
-        before.by_key.into_values().for_each(|id| self.remove(id));
+        before.by_key.into_values().for_each(|id| self.remove(id, out));
         self.table.set_peers(&settings.peers, self.by_key.clone());
         for id in added {
             self.announce_down(id, out);
         }
         self.lead(now, out);
-        self.tick(now, out); // what a peer wants, it does at once
+        for place in 0..self.entries.len() {
+            self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
+        }
     }
 
     /// The sessions of a peer are gone.
@@ -62,14 +64,13 @@ impl Device {
     }
 
     fn add(&mut self, settings: &PeerSettings) -> PeerId {
-        let slot = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
+        let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
-            self.entries.len() - 1
+            PeerId(self.entries.len() as u32 - 1)
         });
-        let id = PeerId(slot as u32);
         let pairs = self.sessions(id, settings, Vec::new());
         let peer = Peer::new(pairs, self.keys.leading(), settings.public_key);
-        self.entries[slot] = Some(Entry::new(settings.clone(), peer));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer));
         id
     }
 
@@ -88,16 +89,24 @@ impl Device {
                 entry.change_pairs(now, pairs, self.keys.leading());
             }
         }
-        if let Some(entry) = entry_mut(&mut self.entries, id).filter(|_| old.endpoint != settings.endpoint) {
-            entry.endpoint_changed(now, out);
+        if old.endpoint != settings.endpoint {
+            self.wake(now, id, out);
+            if let Some(entry) = entry_mut(&mut self.entries, id) {
+                entry.endpoint_changed(now, out);
+            }
         }
         id
     }
 
-    fn remove(&mut self, id: PeerId) {
+    /// Whoever watches a peer hears that it is down: what lives with it ends.
+    fn remove(&mut self, id: PeerId, out: &mut Output) {
         self.forget_indices(id);
-        if let Some(slot) = self.entries.get_mut(id.0 as usize) {
-            *slot = None;
+        if let Some(entry) = self.entries.get_mut(id.0 as usize).and_then(Option::take) {
+            self.deadlines.set(id.0, None);
+            self.free.push(id);
+            if entry.settings.watched && entry.liveness.state() != PeerState::Down {
+                out.events.push(Event::PeerState(entry.settings.public_key, PeerState::Down));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::mmsg::Inbox;
 use super::offloads;
@@ -43,7 +43,8 @@ pub(super) struct Worker<F> {
     events: F,
     poll: Poll,
     device: Device,
-    next_tick: Instant,
+    /// When descriptors that rest are asked again.
+    rested: Option<Instant>,
     out: Output,
 }
 
@@ -56,12 +57,11 @@ impl<F: Fn(Event)> Worker<F> {
         queue: Receiver<Command>,
         events: F,
     ) -> Self {
-        let now = Instant::now();
         let mut out = Output::default();
-        let device = Device::new_at(now, SystemTime::now(), settings, seed, &mut out);
+        let device = Device::new_at(Instant::now(), SystemTime::now(), settings, seed, &mut out);
         let (tun, udp) = (Tun::new(io.tun), Udp::new(io.udp));
         let descriptors = [woken.as_raw_fd(), tun.as_raw_fd()].into_iter().chain(udp.descriptors());
-        Self { poll: Poll::new(descriptors), tun, udp, woken, queue, events, device, next_tick: now + TICK, out }
+        Self { poll: Poll::new(descriptors), tun, udp, woken, queue, events, device, rested: None, out }
     }
 
     /// Until it is told to stop (Ok), or the TUN is gone.
@@ -69,14 +69,16 @@ impl<F: Fn(Event)> Worker<F> {
         loop {
             let now = Instant::now();
             self.flush(now)?;
-            if now >= self.next_tick {
+            if self.device.next_timeout().is_some_and(|due| now >= due) {
                 self.device.time(now, SystemTime::now(), &mut self.out);
                 self.device.tick(now, &mut self.out);
-                self.next_tick = now + TICK;
-                self.poll.wake_all();
                 self.flush(now)?;
             }
-            self.poll.wait(self.next_tick.saturating_duration_since(now))?;
+            if self.rested.is_some_and(|until| now >= until) {
+                self.poll.wake_all();
+                self.rested = None;
+            }
+            self.poll.wait(self.timeout(now))?;
             if self.poll.is_ready(WOKEN) {
                 while matches!((&self.woken).read(&mut [0; 64]), Ok(1..)) {}
             }
@@ -88,6 +90,18 @@ impl<F: Fn(Event)> Worker<F> {
             self.flush(now)?;
             self.take_datagrams(now);
         }
+    }
+
+    /// How long there is nothing to do but what descriptors bring.
+    fn timeout(&self, now: Instant) -> Duration {
+        let due = self.device.next_timeout().into_iter().chain(self.rested).min();
+        due.map_or(Duration::MAX, |due| due.saturating_duration_since(now))
+    }
+
+    /// Leaves a descriptor out for a moment.
+    fn rest(&mut self, now: Instant, descriptor: usize) {
+        self.poll.rest(descriptor);
+        self.rested.get_or_insert(now + TICK);
     }
 
     /// False: to stop.
@@ -139,7 +153,7 @@ impl<F: Fn(Event)> Worker<F> {
                 Ok(None) => break,
                 Err(error) if tun_is_gone(&error) => return Err(error),
                 Err(_) => {
-                    self.poll.rest(TUN);
+                    self.rest(now, TUN);
                     break;
                 }
             }
@@ -160,7 +174,7 @@ impl<F: Fn(Event)> Worker<F> {
                 let Ok(inbox) = self.udp.receive(socket) else {
                     // An ICMP error that belongs to a datagram sent before; it is gone once it is read
                     self.device.count_refused(1);
-                    self.poll.rest(UDP + socket);
+                    self.rest(now, UDP + socket);
                     break;
                 };
                 for (from, datagram) in inbox.datagrams() {

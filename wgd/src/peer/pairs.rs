@@ -47,8 +47,9 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug)]
 struct Asking {
     pair: usize,
-    /// When the first pair was asked, and this one; not known before the next tick.
-    since: Option<(Instant, Instant)>,
+    /// When the first pair was asked, and this one.
+    begun: Instant,
+    since: Instant,
 }
 
 /// What became of a packet to send.
@@ -111,10 +112,10 @@ impl Peer {
         }
         self.sending = None;
         if self.queue.len() >= QUEUE {
-            return Sealed::Full(self.initiate(out, false));
+            return Sealed::Full(self.initiate(now, out, false));
         }
         self.queue.push_back(packet.to_vec());
-        Sealed::Queued(self.initiate(out, false))
+        Sealed::Queued(self.initiate(now, out, false))
     }
 
     /// Decrypts transport data; `out` has room for all of `datagram`.
@@ -170,18 +171,18 @@ impl Peer {
     }
 
     /// An initiation, unless one is on its way; with `again` a second one.
-    pub(crate) fn initiate(&mut self, out: &mut [u8], again: bool) -> Option<usize> {
+    pub(crate) fn initiate(&mut self, now: Instant, out: &mut [u8], again: bool) -> Option<usize> {
         // What another pair has on its way is no try of this one
         let again = again || self.asking.is_none();
         let best = self.best();
-        let Asking { pair, .. } = *self.asking.get_or_insert(Asking { pair: best, since: None });
+        let Asking { pair, .. } = *self.asking.get_or_insert(Asking { pair: best, begun: now, since: now });
         self.pairs[pair].initiate(out, again)
     }
 
     /// A keepalive, or without a session an initiation unless one is on its way.
     pub(crate) fn keep_alive(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let made = self.sender().and_then(|sessions| sessions.seal(now, &[], out));
-        made.or_else(|| self.initiate(out, false))
+        made.or_else(|| self.initiate(now, out, false))
     }
 
     /// How often [`Self::tick`] is to be called at a time, from 0.
@@ -199,7 +200,7 @@ impl Peer {
             Err(Unanswered) => Ok(None),
             Ok(made) if is_asked => self.ask_on(now, made, out),
             Ok(Some(len)) if out.first() == Some(&INITIATION) => {
-                Ok(self.is_wanted(pair).then(|| self.ask(pair, len, out)).flatten())
+                Ok(self.is_wanted(pair).then(|| self.ask(now, pair, len, out)).flatten())
             }
             Ok(made) => Ok(made),
         }
@@ -231,11 +232,15 @@ impl Peer {
 
     /// It is time for a new session, and up to us to begin it: WireGuard paper, section 6.2.
     pub(crate) fn wants_rekey(&self, now: Instant, last_sent: Option<Instant>) -> bool {
-        let Some((pair, session)) = self.sending.and_then(|pair| Some((pair, self.pairs[pair].established?))) else {
-            return false;
-        };
-        let may_improve = pair != self.best() && now.saturating_duration_since(session.at) >= IMPROVE_AFTER;
-        may_improve || session.is_old(now, last_sent)
+        self.rekey_due(last_sent).is_some_and(|due| now >= due)
+    }
+
+    /// When [`Self::wants_rekey`] becomes true.
+    pub(crate) fn rekey_due(&self, last_sent: Option<Instant>) -> Option<Instant> {
+        let pair = self.sending?;
+        let session = self.pairs[pair].established?;
+        let improve_due = (pair != self.best()).then_some(session.at + IMPROVE_AFTER);
+        session.rekey_due(last_sent).into_iter().chain(improve_due).min()
     }
 
     /// When the last handshake was completed.
@@ -295,11 +300,11 @@ impl Peer {
     }
 
     /// A new session is wanted by `pair`, whose initiation is in the output; the best one asks for it.
-    fn ask(&mut self, pair: usize, len: usize, out: &mut [u8]) -> Option<usize> {
+    fn ask(&mut self, now: Instant, pair: usize, len: usize, out: &mut [u8]) -> Option<usize> {
         if pair != self.best() {
-            return self.initiate(out, false);
+            return self.initiate(now, out, false);
         }
-        self.asking = Some(Asking { pair, since: None });
+        self.asking = Some(Asking { pair, begun: now, since: now });
         Some(len)
     }
 
@@ -307,16 +312,15 @@ impl Peer {
     fn ask_on(&mut self, now: Instant, made: Option<usize>, out: &mut [u8]) -> Result<Option<usize>, Expired> {
         let candidates = self.candidates();
         let Some(asking) = self.asking.as_mut().filter(|_| candidates.len() > 1) else { return Ok(made) };
-        let (first, this) = *asking.since.get_or_insert((now, now));
-        if now.saturating_duration_since(first) >= GIVE_UP_AFTER {
+        if now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
             return Err(self.give_up());
         }
-        if now.saturating_duration_since(this) < NEXT_AFTER {
+        if now.saturating_duration_since(asking.since) < NEXT_AFTER {
             return Ok(made);
         }
         let place = candidates.iter().position(|pair| *pair == asking.pair).map_or(0, |place| place + 1);
         let next = candidates[place % candidates.len()];
-        *asking = Asking { pair: next, since: Some((first, now)) };
+        (asking.pair, asking.since) = (next, now);
         Ok(self.pairs[next].initiate(out, true))
     }
 

@@ -31,6 +31,7 @@ struct Shared {
     prefixes: u64,
     sends: bool,
     send: Vec<PeerId>,
+    backup: Vec<PeerId>,
     /// Those that carry now: flows go there that cannot go to their own of `send`.
     fallback: Vec<PeerId>,
     /// Those of `send` that carry nothing now.
@@ -105,14 +106,14 @@ impl Groups {
         let present: HashSet<_> = ids.values().copied().collect();
         self.down.retain(|peer| present.contains(peer));
         self.ids = ids;
-        self.resolve_all();
+        self.resolve_all(|_| true);
     }
 
     /// A peer died or came back.
     pub(super) fn set_down(&mut self, peer: PeerId, down: bool) {
         let changed = if down { self.down.insert(peer) } else { self.down.remove(&peer) };
         if changed {
-            self.resolve_all();
+            self.resolve_all(|shared| shared.send.contains(&peer) || shared.backup.contains(&peer));
         }
     }
 
@@ -130,9 +131,9 @@ impl Groups {
         self.slots.get_mut(id.0 as usize)?.as_mut()
     }
 
-    fn resolve_all(&mut self) {
+    fn resolve_all(&mut self, concerns: impl Fn(&Shared) -> bool) {
         for index in 0..self.slots.len() {
-            if let Some(shared) = &self.slots[index] {
+            if let Some(shared) = self.slots[index].as_ref().filter(|shared| concerns(shared)) {
                 self.slots[index] = Some(self.resolve(Arc::clone(&shared.wanted), shared.prefixes));
             }
         }
@@ -151,7 +152,7 @@ impl Groups {
             true => stands_by().or(send.first().copied()).or(backup.first().copied()).into_iter().collect(),
         };
         let sends = !wanted.send.is_empty() || !wanted.backup.is_empty();
-        Shared { wanted, prefixes, sends, send, fallback, down, accept }
+        Shared { wanted, prefixes, sends, send, backup, fallback, down, accept }
     }
 }
 

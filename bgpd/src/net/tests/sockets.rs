@@ -76,8 +76,8 @@ fn packets_of_a_session_carry_cs6_and_are_not_delayed() {
         let dialled = dial(&listener);
         let (accepted, remote) = listener.accept().unwrap();
         let remote = socket::canonical(remote).ip();
+        socket::prepare_dialled(&dialled, remote).unwrap();
         for stream in [&dialled, &accepted] {
-            socket::prepare_connection(stream, remote).unwrap();
             let socket = SockRef::from(stream);
             let dscp = if remote.is_ipv4() { socket.tos_v4().unwrap() } else { socket.tclass_v6().unwrap() };
             assert_eq!((dscp, socket.tcp_nodelay().unwrap()), (0xC0, true), "{address}");

@@ -60,6 +60,13 @@ impl Entry {
         }
     }
 
+    /// When there may be something to tell.
+    pub(super) fn complaints_due(&self) -> impl Iterator<Item = Instant> {
+        let unconfirmed = self.liveness.heard().filter(|_| self.trouble.answers > 1).map(|heard| heard + SUSPECT_AFTER);
+        let unanswered = self.asking.map(|since| since + TELL_AFTER);
+        unconfirmed.into_iter().chain(unanswered)
+    }
+
     fn untold(&mut self, now: Instant) -> Option<Silence> {
         let silence = self.silence(now)?;
         let is_due = match silence {

@@ -129,6 +129,7 @@ fn strangers_never_take_the_place_of_a_host_where_a_peer_should_be() {
     let mut pair = Pair::with(|_, alice| alice.endpoint = Some(Endpoint::Address(udp_address(1))));
     let datagram = for_another(&pair);
     for place in (10..=255).chain([1]).chain(10..=255) {
+        pair.now += Duration::from_millis(20);
         pair.bob.receive(pair.now, udp_address(place), &datagram);
     }
     let faults = pair.bob.device.faults(pair.now);

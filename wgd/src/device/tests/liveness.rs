@@ -39,7 +39,7 @@ fn a_far_end_without_keepalive_is_asked_by_handshakes_and_does_not_flap() {
 }
 
 #[test]
-fn silence_makes_a_watched_peer_suspect_and_then_down_and_an_answer_up_again() {
+fn silence_makes_a_watched_peer_suspect_and_then_down_and_two_answers_up_again() {
     let mut pair = Pair::with(|bob, _| watched(bob));
     pair.settle();
     pair.run_alone(seconds(14));
@@ -50,9 +50,11 @@ fn silence_makes_a_watched_peer_suspect_and_then_down_and_an_answer_up_again() {
     assert_eq!(pair.alice.state(pair.now), PeerState::Down);
     // The initiation of 12 s is lost; boringtun repeats it by a clock that the test does not own
     let entry = pair.alice.device.entries[0].as_mut().unwrap();
-    let len = entry.peer.initiate(pair.alice.out.datagrams.room(), true).unwrap();
+    let len = entry.peer.initiate(pair.now, pair.alice.out.datagrams.room(), true).unwrap();
     entry.transmit(pair.now, udp_address(2), len, &mut pair.alice.out.datagrams);
     pair.settle();
+    assert_eq!(pair.alice.state(pair.now), PeerState::Down);
+    pair.run(seconds(1));
     assert_eq!(
         states(&pair.alice),
         [PeerState::Down, PeerState::Up, PeerState::Suspect, PeerState::Down, PeerState::Up]

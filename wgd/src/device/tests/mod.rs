@@ -17,6 +17,7 @@ mod offload;
 mod reconcile;
 mod rotation;
 mod routing;
+mod timers;
 mod transport;
 mod weather;
 

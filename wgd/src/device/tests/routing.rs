@@ -126,6 +126,9 @@ fn the_backup_takes_over_when_all_senders_are_down_and_gives_back() {
     hub.silence_all_but(2);
     assert_eq!(hub.spread("203.0.113.1"), [0, 0, 100]);
     hub.greet(0);
+    assert_eq!(hub.spread("203.0.113.1"), [0, 0, 100], "it answered once");
+    hub.now += seconds(1);
+    hub.greet(0);
     assert_eq!(hub.spread("203.0.113.1"), [100, 0, 0]);
 }
 

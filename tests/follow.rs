@@ -1,0 +1,214 @@
+//! The tunnel follows BGP: what GoBGP announces behind two tunnels is reachable, and its source acceptable, in one step, and
+//! no packet is lost when the route changes or moves.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "follow/streams.rs"]
+mod streams;
+
+use anyhow::{Context as _, ensure};
+use common::gobgp::{Families, GoBgp, Settings};
+use common::{Lab, eventually, with_site};
+use serde_json::{Value, json};
+use streams::{BACK, HUB, Streams, THERE};
+use vpngw::lab::request::Fate;
+use vpngw::lab::site::{Gateway, Link, Node, Port, Site};
+
+const PROGRAMS: [&str; 2] = ["gobgpd", "gobgp"];
+const SIDES: [&str; 2] = ["left", "right"];
+/// What the service is in.
+const ROUTES: [&str; 2] = ["10.50.0.0/24", "fd50::/64"];
+
+fn site() -> Site {
+    Site {
+        name: "follow",
+        drawing: "server - hub; hub ==== left - service; hub ==== right - service",
+        nodes: vec![
+            Node::host("server").route("0.0.0.0/0", "10.20.0.10").route("::/0", "fd20::10"),
+            Node::router("hub"),
+            Node::router("left").route(ROUTES[0], "10.31.0.10").route(ROUTES[1], "fd31::10"),
+            Node::router("right").route(ROUTES[0], "10.32.0.10").route(ROUTES[1], "fd32::10"),
+            Node::host("service")
+                .address("10.50.0.1/32")
+                .address("fd50::1/128")
+                .route("10.20.0.0/16", "10.31.0.1")
+                .route("fd20::/56", "fd31::1"),
+        ],
+        links: vec![
+            Link::new(
+                "internet",
+                vec![
+                    Port::new("hub", "wan0", &["203.0.113.10/24"]),
+                    Port::new("left", "wan0", &["203.0.113.31/24"]),
+                    Port::new("right", "wan0", &["203.0.113.32/24"]),
+                ],
+            ),
+            Link::new(
+                "servers",
+                vec![
+                    Port::new("hub", "lan0", &["10.20.0.10/24", "fd20::10/64"]),
+                    Port::new("server", "eth0", &["10.20.0.20/24", "fd20::20/64"]),
+                ],
+            ),
+            Link::new(
+                "left-lan",
+                vec![
+                    Port::new("left", "lan0", &["10.31.0.1/24", "fd31::1/64"]),
+                    Port::new("service", "eth0", &["10.31.0.10/24", "fd31::10/64"]),
+                ],
+            ),
+            Link::new(
+                "right-lan",
+                vec![
+                    Port::new("right", "lan0", &["10.32.0.1/24", "fd32::1/64"]),
+                    Port::new("service", "eth1", &["10.32.0.10/24", "fd32::10/64"]),
+                ],
+            ),
+        ],
+        gateways: vec![
+            Gateway { name: "hub", node: "hub", config: include_str!("follow/hub.toml").to_owned() },
+            Gateway { name: "left", node: "left", config: include_str!("follow/left.toml").to_owned() },
+            Gateway { name: "right", node: "right", config: include_str!("follow/right.toml").to_owned() },
+        ],
+        expectations: Vec::new(),
+    }
+}
+
+/// Both tunnels with GoBGP at their far ends, and the sessions through them.
+async fn comes_up(lab: &mut Lab) -> [GoBgp; 2] {
+    lab.start_all(&["hub", "left", "right"]);
+    for gateway in ["hub", "left", "right"] {
+        lab.answers(gateway).await;
+        // On a machine that is busy with other things, a program may be kept waiting for longer than the usual 500 packets.
+        lab.output(gateway, "ip", &["link", "set", "wg0", "txqueuelen", "10000"]).unwrap();
+    }
+    let mut speakers = Vec::new();
+    for (name, router_id) in SIDES.into_iter().zip(["10.31.0.1", "10.32.0.1"]) {
+        let neighbors = &[("169.254.64.1", 64513), ("fd64:64::1", 64513)];
+        let settings = Settings { asn: 64513, router_id, neighbors, families: Families::Own, password: None };
+        let speaker = lab.gobgp(&format!("gobgp-{name}"), name, &settings).await;
+        for (neighbor, _) in neighbors {
+            speaker.established(neighbor).await;
+        }
+        speakers.push(speaker);
+    }
+    speakers.try_into().ok().unwrap()
+}
+
+/// Announces both prefixes with these attributes, in the words of GoBGP.
+fn announce(speaker: &GoBgp, attributes: &[&str]) {
+    for prefix in ROUTES {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        speaker.run(&[&["global", "rib", "add", "-a", family, prefix], attributes].concat()).unwrap();
+    }
+}
+
+fn withdraw(speaker: &GoBgp) {
+    ROUTES.iter().for_each(|prefix| speaker.withdraw(prefix));
+}
+
+/// The hub's tunnel group of a prefix, acknowledged, with the kernel's route.
+fn group(lab: &Lab, prefix: &str) -> anyhow::Result<Value> {
+    let shown = lab.show("hub", &["fib"])?;
+    let route = shown["routes"].as_array().and_then(|routes| routes.iter().find(|route| route["prefix"] == prefix));
+    let route = route.with_context(|| shown.to_string())?;
+    ensure!(route["state"] == "installed", "{route}");
+    Ok(route["tunnel"].clone())
+}
+
+/// Waits until both prefixes are sent to these peers, and may come from those.
+async fn uses(lab: &Lab, send: &[&str], backup: &[&str]) {
+    let mut accept = [send, backup].concat();
+    accept.sort_unstable();
+    let wanted = json!({ "send": send, "backup": backup, "accept": accept });
+    for prefix in ROUTES {
+        eventually(&format!("{prefix}: {wanted}"), async || {
+            let mut group = group(lab, prefix)?;
+            let names = group["accept"].as_array_mut().context("no peers")?;
+            names.sort_by_key(ToString::to_string);
+            ensure!(group == wanted, "{group}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+/// The service sends by this side from now on.
+fn service_sends_by(lab: &Lab, side: &str) {
+    let [ipv4, ipv6] = if side == "left" { ["10.31.0.1", "fd31::1"] } else { ["10.32.0.1", "fd32::1"] };
+    for (prefix, gateway) in [("10.20.0.0/16", ipv4), ("fd20::/56", ipv6)] {
+        let words = ["route", "replace", prefix, "via", gateway, "proto", "static", "metric", "10"];
+        lab.output("service", "ip", &words).unwrap();
+    }
+}
+
+#[test]
+fn an_announced_route_is_reachable_and_its_source_acceptable_in_one_step() {
+    with_site(&PROGRAMS, site(), async |lab| {
+        let [left, _right] = comes_up(lab).await;
+        let streams = Streams::start(lab).await;
+        streams.go_on(lab, 100).await;
+        announce(&left, &[]);
+        uses(lab, &["left"], &[]).await;
+        streams.are_answered(lab, 100).await;
+        for attributes in
+            [&["med", "7"][..], &["local-pref", "300"], &["community", "64513:1"], &["origin", "egp"], &[]]
+        {
+            announce(&left, attributes);
+            streams.are_answered(lab, 50).await;
+        }
+        for (way, runs) in streams.end(lab).await {
+            let fates: Vec<Fate> = runs.iter().map(|run| run.fate).collect();
+            let (last, before) = fates.split_last().unwrap();
+            assert!(*last == Fate::Answered && !before.contains(last), "{way:?}: {runs:?}");
+            // The first packet that finds the kernel's route is answered, and there is no packet without a word
+            assert!(!HUB.contains(&way) || before == [Fate::Unreachable], "{way:?}: {runs:?}");
+        }
+    });
+}
+
+#[test]
+fn a_route_that_moves_between_two_tunnels_loses_nothing() {
+    with_site(&PROGRAMS, site(), async |lab| {
+        let [left, right] = comes_up(lab).await;
+        announce(&left, &[]);
+        uses(lab, &["left"], &[]).await;
+        for (node, from, to) in THERE.into_iter().chain(BACK) {
+            lab.pings(node, from, to).await;
+        }
+        let streams = Streams::start(lab).await;
+        for _ in 0..3 {
+            // A better one comes
+            announce(&right, &["local-pref", "200"]);
+            uses(lab, &["right"], &["left"]).await;
+            streams.are_answered(lab, 50).await;
+            // The other becomes better
+            announce(&left, &["local-pref", "300"]);
+            uses(lab, &["left"], &["right"]).await;
+            streams.are_answered(lab, 50).await;
+            // By MULTI_EXIT_DISC
+            announce(&right, &["local-pref", "300", "med", "10"]);
+            announce(&left, &["local-pref", "300", "med", "20"]);
+            uses(lab, &["right"], &["left"]).await;
+            streams.are_answered(lab, 50).await;
+            announce(&left, &["local-pref", "300", "med", "5"]);
+            uses(lab, &["left"], &["right"]).await;
+            // The better one is withdrawn, by a side that sends nothing any more
+            service_sends_by(lab, "right");
+            streams.are_answered(lab, 50).await;
+            withdraw(&left);
+            uses(lab, &["right"], &[]).await;
+            streams.are_answered(lab, 50).await;
+            // Back to the start: a worse one comes, the better one goes
+            announce(&left, &[]);
+            uses(lab, &["right"], &["left"]).await;
+            service_sends_by(lab, "left");
+            streams.are_answered(lab, 50).await;
+            withdraw(&right);
+            uses(lab, &["left"], &[]).await;
+            streams.are_answered(lab, 50).await;
+        }
+        let ended = streams.end(lab).await;
+        assert!(ended.iter().all(|(_, runs)| runs.len() == 1 && runs[0].fate == Fate::Answered), "{ended:?}");
+    });
+}
