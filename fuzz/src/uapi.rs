@@ -76,6 +76,12 @@ fn view(peer: &PeerSettings) -> PeerView {
         drops: Default::default(),
         mtu: 1420,
         mtu_note: None,
+        receive_packets: 0,
+        transmit_packets: 0,
+        queued_packets: 0,
+        received_age: None,
+        sent_age: None,
+        handshakes: Default::default(),
     }
 }
 
@@ -84,6 +90,7 @@ fn configured() -> Settings {
     let peer = |key: [u8; 32], prefix: &str| PeerSettings {
         name: "peer".to_owned(),
         public_key: PrivateKey(key.into()).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: Some(Duration::from_secs(10)),
@@ -93,6 +100,7 @@ fn configured() -> Settings {
     let peers = vec![peer([2; 32], "10.0.0.0/8"), peer([3; 32], "fd00::/8")];
     Settings {
         private_key: PrivateKey([1; 32].into()),
+        next_private_key: None,
         peers,
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

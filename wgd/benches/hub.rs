@@ -1,6 +1,7 @@
 //! What a peer costs the others: a busy one beside 0, 100 and 1000 idle ones, and what those cost by themselves.
 //!
 //! `cargo bench -p wgd --bench hub`. Peers are idle when they were configured and nothing was said to them.
+#![allow(clippy::print_stdout)] // a bench has nobody else to tell
 #![allow(unsafe_code)] // an allocator cannot be told otherwise
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -53,6 +54,7 @@ fn device(now: Instant, host: u32, peers: impl Iterator<Item = u32>) -> Device {
     let peer = |host: u32| PeerSettings {
         name: format!("peer {host}"),
         public_key: key(host).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(address(host))),
         persistent_keepalive: None,
@@ -61,6 +63,7 @@ fn device(now: Instant, host: u32, peers: impl Iterator<Item = u32>) -> Device {
     };
     let settings = Settings {
         private_key: key(host),
+        next_private_key: None,
         peers: peers.map(peer).collect(),
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

@@ -4,8 +4,6 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["aws", "kubernetes"]),
     ("router", &["cluster-id"]),
-    ("wireguard", &["next-private-key"]),
-    ("wireguard.peer", &["next-public-key"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),

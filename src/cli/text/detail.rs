@@ -7,7 +7,7 @@ use super::table::state;
 use super::tame;
 use super::units::{bytes, duration};
 use crate::control::api::{
-    ConfigFiles, Counters, Family, LastError, Messages, Neighbor, Peer, PeerState, Peers, Status,
+    ConfigFiles, Counters, Family, Handshakes, LastError, Messages, Neighbor, Peer, PeerState, Peers, Status,
 };
 
 /// How many prefixes of BGP a peer shows before the rest is counted.
@@ -150,6 +150,7 @@ fn peer(peer: &Peer) -> String {
     lines.maybe("note", peer.note.as_ref());
     let ago = |age: Option<u64>| age.map_or_else(|| "never".into(), |age| format!("{} ago", duration(age)));
     lines.add("latest handshake", ago(peer.handshake_age_seconds));
+    lines.maybe("handshakes", handshakes(peer));
     lines.add("last heard", ago(peer.received_age_seconds));
     lines.add("last sent", ago(peer.sent_age_seconds));
     lines.list("allowed ips", peer.allowed_ips.iter());
@@ -163,6 +164,13 @@ fn peer(peer: &Peer) -> String {
     lines.add("mtu", format!("{}{}", peer.mtu, note.unwrap_or_default()));
     lines.list("offloads", peer.offloads.iter());
     lines.text
+}
+
+/// Absent before the first.
+fn handshakes(peer: &Peer) -> Option<String> {
+    let Handshakes { initiations_sent, initiations_received, completed, .. } = peer.handshakes;
+    (initiations_sent + initiations_received > 0)
+        .then(|| format!("{completed} completed; {initiations_sent} begun here, {initiations_received} answered"))
 }
 
 fn from_bgp(peer: &Peer) -> Vec<String> {

@@ -213,6 +213,13 @@ fn peers_are_shown_as_wg_does() {
         state: PeerState::Up,
         note: None,
         handshake_age_seconds: Some(63),
+        handshakes: Handshakes {
+            initiations_sent: 9,
+            initiations_received: 2,
+            responses_sent: 2,
+            responses_received: 3,
+            completed: 5,
+        },
         allowed_ips: vec![net("169.254.64.2/32"), net("fd64:64::2/128")],
         allowed_ips_from_bgp: (0..20).map(|number| net(&format!("10.244.{number}.0/24"))).collect(),
         receive_bytes: 1_258_291,
