@@ -1,6 +1,6 @@
 //! What the control API may ask of the running gateway.
 
-use std::collections::{BTreeMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

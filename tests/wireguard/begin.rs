@@ -112,7 +112,7 @@ fn another_preshared_key(program: Program) {
             // What was dropped are their responses.
             let far = lab.show("home", &["peers"])?["peers"][0].clone();
             ensure!(far["drops"]["preshared key"].as_u64() >= Some(2), "{far}");
-            ensure!(far["receive_bytes"].as_u64() >= Some(2 * INITIATION), "{far}");
+            ensure!(far["transmit_bytes"].as_u64() >= Some(2 * (INITIATION + RESPONSE)), "{far}");
             Ok(())
         })
         .await;
