@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ::wgd::Settings;
-use ::wgd::settings::{Endpoint, PeerSettings, PrivateKey};
+use ::wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey};
 use ::wgd::uapi::{Changes, Error, Reader, Request, Sockets, differences, state};
 use ::wgd::view::{PeerState, PeerView};
 
@@ -74,6 +74,9 @@ fn view(peer: &PeerSettings) -> PeerView {
         note: None,
         offloads: Vec::new(),
         drops: Default::default(),
+        mtu: 1420,
+        mtu_note: None,
+        handshakes: Default::default(),
     }
 }
 
@@ -82,6 +85,7 @@ fn configured() -> Settings {
     let peer = |key: [u8; 32], prefix: &str| PeerSettings {
         name: "peer".to_owned(),
         public_key: PrivateKey(key.into()).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: Some(Duration::from_secs(10)),
@@ -89,5 +93,13 @@ fn configured() -> Settings {
         watched: true,
     };
     let peers = vec![peer([2; 32], "10.0.0.0/8"), peer([3; 32], "fd00::/8")];
-    Settings { private_key: PrivateKey([1; 32].into()), peers, clamp_mss: true, mtu: 1420 }
+    Settings {
+        private_key: PrivateKey([1; 32].into()),
+        next_private_key: None,
+        peers,
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    }
 }

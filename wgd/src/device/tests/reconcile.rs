@@ -112,7 +112,7 @@ fn a_changed_endpoint_is_used_and_an_unchanged_one_does_not_undo_roaming() {
     let mut pair = Pair::connected();
     pair.bob.address = udp_address(7);
     pair.ping();
-    pair.alice.change(pair.now, |settings| settings.mtu = 1400);
+    pair.alice.change(pair.now, |settings| settings.mtu = Mtu::Octets(1400));
     assert_eq!(pair.alice.peer(pair.now).endpoint, Some(udp_address(7)));
     pair.alice.change(pair.now, |settings| settings.peers[0].endpoint = Some(Endpoint::Address(udp_address(8))));
     assert_eq!(pair.alice.peer(pair.now).endpoint, Some(udp_address(8)));
