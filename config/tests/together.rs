@@ -128,6 +128,23 @@ fn what_does_not_fit_is_said() {
 }
 
 #[test]
+fn the_far_end_of_a_rotation_knows_the_next_key() {
+    let rotating = |end: String| {
+        end.replace(
+            "[wireguard]\n",
+            "[wireguard]\nnext-private-key = { file = 'third.key', from = 2026-03-01T02:00:00Z }\n",
+        )
+    };
+    let message = "other.toml: error: peer `far` does not have the next key of one.toml";
+    assert_eq!(said(&rotating(one()), &other()), [message]);
+    let third = taken(&one().replace("one.key", "third.key")).wireguard.unwrap().tunnel.private_key.public_key();
+    let knowing = other().replace("endpoint =", &format!("next-public-key = '{third}'\nendpoint ="));
+    assert_eq!(said(&rotating(one()), &knowing), [""; 0]);
+    let done = one().replace("one.key", "third.key");
+    assert_eq!(said(&done, &knowing), [""; 0], "and afterwards it is known by it");
+}
+
+#[test]
 fn two_ends_that_know_nothing_of_each_other_are_told_both_keys() {
     let stranger = "1lZ6QKCmrWlqVGjVHJtVUHCqo8RvFGXzjAvlqOcvvCM=";
     let (one, other) = (one().replace(OTHER_PUBLIC, stranger), other().replace(ONE_PUBLIC, stranger));

@@ -19,6 +19,7 @@ fn device(out: &mut Output) -> Device {
     let peer = PeerSettings {
         name: "peer".to_owned(),
         public_key: PrivateKey([2; 32].into()).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(from())),
         persistent_keepalive: None,
@@ -27,6 +28,7 @@ fn device(out: &mut Output) -> Device {
     };
     let settings = Settings {
         private_key: PrivateKey([1; 32].into()),
+        next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

@@ -53,6 +53,11 @@ fn the_corpus_of_segments_to_clamp_holds() {
 }
 
 #[test]
+fn the_corpus_of_the_words_of_wg_holds() {
+    replay("corpus/uapi", vpngw_fuzz::uapi::requests);
+}
+
+#[test]
 fn broken_configurations_hold() {
     replay("../config/tests/broken", vpngw_fuzz::config::text);
 }

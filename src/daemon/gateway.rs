@@ -18,6 +18,7 @@ use config::Config;
 use config::settings::OnStop;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
+use wgd::device::{Rekey, RekeyError};
 use wgd::settings::{Endpoint, PeerSettings, PublicKey};
 use wgd::view::{PeerState, PeerView};
 
@@ -444,6 +445,11 @@ impl Gateway {
     /// Every WireGuard peer.
     pub(super) fn peers(&self) -> Vec<PeerView> {
         self.device.as_ref().map(|device| device.tunnel.peers()).unwrap_or_default()
+    }
+
+    /// A new session with a WireGuard peer.
+    pub(super) fn rekey(&self, peer: String, how: Rekey) -> Result<(), RekeyError> {
+        self.device.as_ref().map_or(Err(RekeyError::NoSuchPeer), |device| device.tunnel.rekey(peer, how))
     }
 
     /// Sessions end first, while the tunnel can still carry the NOTIFICATION; then our routes go, then the device.

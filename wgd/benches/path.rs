@@ -23,6 +23,7 @@ fn device(number: u8, peer: u8, endpoint: SocketAddr) -> Device {
     let peer = PeerSettings {
         name: String::new(),
         public_key: private_key(peer).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(endpoint)),
         persistent_keepalive: None,
@@ -31,6 +32,7 @@ fn device(number: u8, peer: u8, endpoint: SocketAddr) -> Device {
     };
     let settings = Settings {
         private_key: private_key(number),
+        next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

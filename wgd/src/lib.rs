@@ -19,6 +19,7 @@ mod curve;
 mod deadlines;
 mod drops;
 mod fault;
+mod flood;
 mod icmp;
 mod liveness;
 mod message;

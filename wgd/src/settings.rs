@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -17,6 +17,8 @@ use crate::{curve, peer};
 pub struct Settings {
     /// Our key.
     pub private_key: PrivateKey,
+    /// The key that takes its place.
+    pub next_private_key: Option<NextPrivateKey>,
     /// In file order; a peer with our own public key is not among them.
     pub peers: Vec<PeerSettings>,
     /// Clamp the MSS of TCP SYNs to what fits the path.
@@ -49,6 +51,15 @@ impl Mtu {
     }
 }
 
+/// A private key beside the present one. Handshakes made for either are answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextPrivateKey {
+    /// Another key than the present one.
+    pub key: PrivateKey,
+    /// Handshakes are begun with it from then on.
+    pub from: SystemTime,
+}
+
 /// One peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PeerSettings {
@@ -56,6 +67,8 @@ pub struct PeerSettings {
     pub name: String,
     /// Who it is.
     pub public_key: PublicKey,
+    /// Who it is too: the key that takes the place of `public_key`.
+    pub next_public_key: Option<PublicKey>,
     /// Mixed into the handshake.
     pub preshared_key: Option<PresharedKey>,
     /// Where it is; absent: learned from its packets.

@@ -40,6 +40,7 @@ fn start(number: u8, udp: UdpSocket, endpoint: Option<Endpoint>) -> (Tunnel, Uni
     let peer = PeerSettings {
         name: String::new(),
         public_key: private_key(3 - number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint,
         persistent_keepalive: None,
@@ -48,6 +49,7 @@ fn start(number: u8, udp: UdpSocket, endpoint: Option<Endpoint>) -> (Tunnel, Uni
     };
     let settings = Settings {
         private_key: private_key(number),
+        next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

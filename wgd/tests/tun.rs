@@ -58,6 +58,7 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
     let peer = PeerSettings {
         name: "other".to_owned(),
         public_key: private_key(3 - number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
@@ -66,6 +67,7 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
     };
     let settings = Settings {
         private_key: private_key(number),
+        next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

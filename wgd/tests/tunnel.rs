@@ -29,6 +29,7 @@ fn peer(number: u8, endpoint: Option<Endpoint>) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: private_key(number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint,
         persistent_keepalive: None,
@@ -43,6 +44,7 @@ fn host(number: u8, udp: UdpSocket, peer: PeerSettings) -> Host {
     tun.set_read_timeout(Some(PATIENCE)).unwrap();
     let settings = Settings {
         private_key: private_key(number),
+        next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
         mtu: Mtu::Octets(1420),

@@ -25,9 +25,6 @@ pub(super) fn laws(tunnel: &Entry<Tunnel>, report: &mut Report) {
         let other = places.item("addresses", *index);
         report.error(places.of("mtu"), title, "allowed: 1280 and more").also(other, format!("{address} is IPv6"));
     }
-    let keys: Vec<_> =
-        tunnel.peers.iter().map(|peer| (peer.value.settings.public_key, peer.places.of("public-key"))).collect();
-    duplicates(&keys, report, |key| format!("public key {key} is given twice"));
     duplicates(&allowed_ips(tunnel), report, |prefix| format!("allowed-ips {prefix} is given twice"));
     for peer in &tunnel.peers {
         static_routes(peer, report);

@@ -1,16 +1,17 @@
 //! `[wireguard]` and its peers.
 
 use ipnet::IpNet;
-use wgd::settings::{Mtu, PeerSettings, PrivateKey};
+use wgd::settings::{Mtu, NextPrivateKey, PeerSettings, PrivateKey};
 
 use super::Names;
 use crate::raw::{Entry, Keys};
-use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Prefix, SecretFile, Within};
+use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Moment, Prefix, SecretFile, Within};
 
 /// `[wireguard]`.
 pub(crate) struct Tunnel {
     pub(crate) interface: String,
     pub(crate) private_key: Option<PrivateKey>,
+    pub(crate) next_private_key: Option<Entry<Option<NextPrivateKey>>>,
     pub(crate) listen_port: u16,
     pub(crate) addresses: Vec<IpNet>,
     pub(crate) mtu: Mtu,
@@ -30,6 +31,12 @@ pub(crate) struct Peer {
 pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
     let interface = keys.or("interface", InterfaceName("wg0".to_owned()), "Name of the device.");
     let private_key = keys.required("private-key-file", "File with our private key, as `wg genkey` writes it.");
+    let next_private_key = keys.table(
+        "next-private-key",
+        "The key that takes the place of `private-key-file`. Handshakes made for either are answered; the far end has its \
+         public key as `next-public-key`.",
+        next_private_key,
+    );
     let listen_port = keys.or("listen-port", Within::<u16, 0, 65535>(51820), "UDP port; 0: any.");
     let addresses: Option<Vec<InterfaceAddress>> = keys.optional("addresses", "Addresses of the device.");
     let mtu = keys.or(
@@ -48,6 +55,7 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
     Tunnel {
         interface: interface.0,
         private_key: private_key.map(|key: SecretFile<_>| key.0),
+        next_private_key,
         listen_port: listen_port.0,
         addresses: addresses.into_iter().flatten().map(|address| address.0).collect(),
         mtu,
@@ -57,9 +65,19 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
     }
 }
 
+fn next_private_key(keys: &mut Keys<'_, '_>) -> Option<NextPrivateKey> {
+    let key = keys.required("file", "File with the next private key, as `wg genkey` writes it.");
+    let from = keys.required("from", "Handshakes are begun with it from then on.");
+    Some(NextPrivateKey { key: key.map(|key: SecretFile<_>| key.0)?, from: from.map(|from: Moment| from.0)? })
+}
+
 fn peer(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Peer> {
     let name = names.claim(keys, "What people and `via` call it.");
     let public_key = keys.required("public-key", "Who it is, as `wg pubkey` writes it.");
+    let next_public_key = keys.optional(
+        "next-public-key",
+        "Who it is too: the key that takes the place of `public-key`. Handshakes by either are answered.",
+    );
     let preshared_key = keys.optional("preshared-key-file", "File with the preshared key, as `wg genpsk` writes it.");
     let endpoint = keys.optional("endpoint", "Where it is; absent: learned from its packets.");
     let keepalive: Option<IntervalOrNever> = keys.optional(
@@ -74,6 +92,7 @@ fn peer(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Peer> {
     let settings = PeerSettings {
         name: name?,
         public_key: public_key?,
+        next_public_key,
         preshared_key: preshared_key.map(|key: SecretFile<_>| key.0),
         endpoint,
         persistent_keepalive: keepalive.and_then(|keepalive| keepalive.0),

@@ -15,6 +15,8 @@ pub(super) fn check(one: End<'_>, other: End<'_>, only_two: bool, findings: &mut
     match (one.peer(other), other.peer(one)) {
         (Some(there), Some(here)) => {
             preshared_keys(one, other, there, here, findings);
+            next_keys(one, other, there, findings);
+            next_keys(other, one, here, findings);
             endpoints(one, other, there, here, findings);
             both_ways(one, other, |from, to| allowed(from, to, findings));
             sizes(one, other, findings);
@@ -49,6 +51,17 @@ fn preshared_keys(one: End<'_>, other: End<'_>, there: &PeerSettings, here: &Pee
         let message = format!("the preshared key of peer `{}` is not the one in {}", there.name, other.file);
         findings.error(one, message, "the same preshared-key-file content at both ends, or none at either".to_owned());
     }
+}
+
+/// `peer` is what `from` knows of the other end.
+fn next_keys(from: End<'_>, to: End<'_>, peer: &PeerSettings, findings: &mut Findings) {
+    let Some(key) =
+        to.next_public_key().filter(|key| ![Some(peer.public_key), peer.next_public_key].contains(&Some(*key)))
+    else {
+        return;
+    };
+    let message = format!("peer `{}` does not have the next key of {}", peer.name, to.file);
+    findings.error(from, message, format!("give it next-public-key = \"{key}\""));
 }
 
 fn endpoints(one: End<'_>, other: End<'_>, there: &PeerSettings, here: &PeerSettings, findings: &mut Findings) {

@@ -14,6 +14,7 @@ mod number;
 mod prefix;
 mod secret;
 mod set;
+mod time;
 mod words;
 
 use std::str::FromStr;
@@ -31,6 +32,7 @@ pub(crate) use number::{Port, Within};
 pub(crate) use prefix::Prefix;
 pub(crate) use secret::SecretFile;
 pub(crate) use set::{AnyCommunity, Member, SetOr};
+pub(crate) use time::Moment;
 
 use crate::raw::{Node, Wrong, Wrongs};
 

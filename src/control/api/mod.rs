@@ -30,7 +30,7 @@ pub use gateway::{
 pub(crate) use monitor::lines;
 pub use monitor::{Line, Record, RecordLine, RouteChange, RouteLine, SessionChange, SessionLine};
 pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
-pub use peer::{Peer, PeerState, Peers};
+pub use peer::{Handshakes, Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};
 
 /// A table by prefix, or a slice of one: ask again with `?after=` what `next` says, until there is no `next`.

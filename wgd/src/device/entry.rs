@@ -15,8 +15,9 @@ use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
-use crate::view::{Event, PeerView};
+use crate::view::{Event, Handshakes, PeerView};
 
+mod rekey;
 mod timers;
 mod trouble;
 
@@ -34,7 +35,6 @@ const LOOKUP_MOST: Duration = Duration::from_secs(60);
 pub(super) struct Entry {
     pub(super) settings: PeerSettings,
     pub(super) peer: Peer,
-    pub(super) index: u32,
     pub(super) liveness: Liveness,
     pub(super) drops: Drops,
     endpoint: Option<SocketAddr>,
@@ -47,13 +47,14 @@ pub(super) struct Entry {
     last_sent: Option<Instant>,
     received: u64,
     transmitted: u64,
+    pub(super) handshakes: Handshakes,
     trouble: Trouble,
     pub(super) path: Path,
     timers: Timers,
 }
 
 impl Entry {
-    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32, path: Path) -> Self {
+    pub(super) fn new(settings: PeerSettings, peer: Peer, path: Path) -> Self {
         let liveness = Liveness::new(settings.watched);
         let (endpoint, unresolved) = match settings.endpoint {
             Some(Endpoint::Address(address)) => (Some(address), false),
@@ -63,7 +64,6 @@ impl Entry {
         Self {
             settings,
             peer,
-            index,
             liveness,
             drops: Drops::default(),
             endpoint,
@@ -74,6 +74,7 @@ impl Entry {
             last_sent: None,
             received: 0,
             transmitted: 0,
+            handshakes: Handshakes::default(),
             trouble: Trouble::default(),
             path,
             timers: Timers::default(),
@@ -110,7 +111,7 @@ impl Entry {
         envelope: Envelope,
         out: &mut Batch<Envelope>,
     ) {
-        match self.peer.seal(buffer, len, usize::from(mtu), out.room()) {
+        match self.peer.seal(now, buffer, len, usize::from(mtu), out.room()) {
             Sealed::Transport(len) => self.transmit(now, envelope, len, out),
             Sealed::Queued(Some(len)) => self.transmit(now, envelope.to.into(), len, out),
             Sealed::Queued(None) => {}
@@ -123,7 +124,7 @@ impl Entry {
 
     /// Packets that waited leave, now that there is a session.
     pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<Envelope>) {
-        while let Some(len) = self.peer.unqueue(out.room()) {
+        while let Some(len) = self.peer.unqueue(now, out.room()) {
             self.transmit_made(now, Some(len), out);
         }
     }
@@ -148,6 +149,7 @@ impl Entry {
         let kind = out.room().first().copied();
         if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
+            self.handshakes.initiations_sent += 1;
         }
         self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
@@ -157,14 +159,16 @@ impl Entry {
 
     /// True: the state of the peer changed.
     pub(super) fn tick(&mut self, now: Instant, jitter: &mut Jitter, out: &mut Output) -> bool {
-        match self.peer.tick(out.datagrams.room()) {
-            Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
-            Err(expired) => self.give_up(now, expired, jitter),
+        for pair in 0..self.peer.ticks() {
+            match self.peer.tick(now, pair, out.datagrams.room()) {
+                Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
+                Err(expired) => self.give_up(now, expired, jitter),
+            }
         }
         if self.wants_handshake(now) {
             self.initiate(now, false, &mut out.datagrams);
         } else if self.wants_keepalive(now) {
-            let made = self.peer.keep_alive(out.datagrams.room());
+            let made = self.peer.keep_alive(now, out.datagrams.room());
             self.transmit_made(now, made, &mut out.datagrams);
         }
         self.probe(now, out);
@@ -194,10 +198,15 @@ impl Entry {
     }
 
     /// Sessions with other keys: the old ones are gone.
-    pub(super) fn replace_peer(&mut self, peer: Peer, index: u32) {
+    pub(super) fn replace_peer(&mut self, peer: Peer) {
         self.drops.add(Reason::NoSession, self.peer.queued() as u64);
+        self.handshakes.completed += self.peer.completed();
         self.peer = peer;
-        self.index = index;
+        self.begin_anew();
+    }
+
+    /// Whatever was tried before was tried with other keys.
+    fn begin_anew(&mut self) {
         self.asking = None;
         self.trouble = Trouble::default();
         self.timers = Timers::default();
@@ -240,9 +249,10 @@ impl Entry {
             allowed_ips_from_bgp,
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
-            note: self.note(now),
+            note: self.note(now).or_else(|| self.keys_in_use()),
             mtu: self.path.mtu(),
             mtu_note: self.path.note(),
+            handshakes: Handshakes { completed: self.handshakes.completed + self.peer.completed(), ..self.handshakes },
             offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }
@@ -257,7 +267,7 @@ impl Entry {
     }
 
     fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<Envelope>) {
-        let made = self.peer.initiate(out.room(), again);
+        let made = self.peer.initiate(now, out.room(), again);
         self.transmit_made(now, made, out);
     }
 

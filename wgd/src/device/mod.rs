@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ipnet::IpNet;
 
@@ -15,23 +15,27 @@ use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
 use crate::envelope::{self, Ecn, Envelope};
 use crate::fault::{Fault, Strangers};
+use crate::flood::Gate;
 use crate::message::KEEPALIVE_LEN;
 use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
-use crate::peer::{Identity, Opened};
+use crate::peer::Opened;
 use crate::pmtu::BASE;
-use crate::settings::{Mtu, PrivateKey, PublicKey, Settings};
+use crate::settings::{Mtu, PublicKey, Settings};
 use crate::table::{Change, PeerId, Table};
 use crate::view::{Event, PeerState, PeerView};
 
 mod entry;
 mod handshake;
+mod keys;
 mod oversize;
 mod path;
 mod reconcile;
 
 use entry::Entry;
+use keys::Keys;
+pub use keys::{Rekey, RekeyError};
 use oversize::Errors;
 
 /// How fine time is here: a peer is visited no more often, and what is due is done this much later at most.
@@ -51,8 +55,9 @@ pub struct Output {
 /// All peers of one tunnel.
 #[derive(Debug)]
 pub struct Device {
-    private_key: PrivateKey,
-    identity: Identity,
+    keys: Keys,
+    /// Of initiations, and of responses.
+    gates: [Gate; 2],
     mtu: Mtu,
     /// The device's MTU as it was told.
     told_mtu: u16,
@@ -68,6 +73,8 @@ pub struct Device {
     /// As in the settings.
     order: Vec<PeerId>,
     by_key: HashMap<PublicKey, PeerId>,
+    /// By the key that takes the place of the one in `by_key`.
+    by_next_key: HashMap<PublicKey, PeerId>,
     /// By the index that a peer's datagrams carry; boringtun numbers sessions in its low octet.
     by_index: hashbrown::HashMap<u32, PeerId>,
     last_index: u32,
@@ -83,10 +90,15 @@ pub struct Device {
 impl Device {
     /// A device that starts its work at once. The seed spreads retries and indices; it is no secret.
     pub fn new(now: Instant, settings: Settings, seed: u64, out: &mut Output) -> Self {
+        Self::new_at(now, SystemTime::UNIX_EPOCH, settings, seed, out)
+    }
+
+    /// The same where it is known what time it is, by which a next private key has its turn.
+    pub fn new_at(now: Instant, time: SystemTime, settings: Settings, seed: u64, out: &mut Output) -> Self {
         let mut jitter = Jitter::new(seed);
         let mut device = Self {
-            private_key: settings.private_key.clone(),
-            identity: Identity::new(&settings.private_key),
+            keys: Keys::new(&settings, (now, time)),
+            gates: [(); 2].map(|()| Gate::new(now, jitter.next())),
             mtu: settings.mtu,
             told_mtu: BASE,
             paths_changed: false,
@@ -97,6 +109,7 @@ impl Device {
             free: Vec::new(),
             order: Vec::new(),
             by_key: HashMap::new(),
+            by_next_key: HashMap::new(),
             by_index: hashbrown::HashMap::new(),
             last_index: jitter.next() as u32,
             table: Table::default(),
@@ -173,9 +186,9 @@ impl Device {
         }
     }
 
-    /// When [`Self::tick`] has something to do next, if nothing is sent or received before. May have passed.
+    /// When [`Self::tick`] or [`Self::time`] has something to do next, if nothing is sent or received before. May have passed.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.keys.look_at()).min()
     }
 
     /// How often a peer was visited for the sake of its timers: what an idle tunnel costs.

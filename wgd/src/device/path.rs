@@ -116,7 +116,7 @@ impl Entry {
                 else {
                     return;
                 };
-                let echo = Echo { source, destination, identifier: self.index as u16, sequence: probe.sequence };
+                let echo = Echo { source, destination, identifier: self.echo_identifier(), sequence: probe.sequence };
                 if icmp::echo(&echo, probe.length, out.packets.room()).is_some() {
                     self.seal(
                         now,
@@ -134,6 +134,12 @@ impl Entry {
         }
     }
 
+    /// In all echo requests to the peer.
+    fn echo_identifier(&self) -> u16 {
+        let [first, second, ..] = self.settings.public_key.0;
+        u16::from_be_bytes([first, second])
+    }
+
     /// Whether a packet of the peer's is an answer to a probe, which the host never sees.
     pub(super) fn takes_answer(&mut self, now: Instant, packet: &[u8], header: &Header) -> bool {
         let far = self.path.asked.and_then(|asked| self.path.ends.get(asked)).map(|(_, far)| *far);
@@ -141,7 +147,7 @@ impl Entry {
             return false;
         }
         match icmp::reply(packet, header) {
-            Some(Reply::Whole { identifier, sequence, fragments }) if identifier == self.index as u16 => {
+            Some(Reply::Whole { identifier, sequence, fragments }) if identifier == self.echo_identifier() => {
                 self.path.fragments = fragments;
                 self.path.mtu.answered(now, sequence);
                 true

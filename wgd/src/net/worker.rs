@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::mmsg::Inbox;
 use super::offloads;
@@ -17,7 +17,7 @@ use super::poll::Poll;
 use super::tun::{Packet, Tun};
 use super::udp::Udp;
 use super::{Event, Io};
-use crate::device::{Device, Output, TICK};
+use crate::device::{Device, Output, Rekey, RekeyError, TICK};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
 use crate::view::PeerView;
@@ -28,6 +28,7 @@ pub(super) enum Command {
     Settings(Box<Settings>),
     Table(Generation, Vec<Change>),
     Endpoint(PublicKey, Vec<SocketAddr>),
+    Rekey(String, Rekey, SyncSender<Result<(), RekeyError>>),
     Peers(SyncSender<Vec<PeerView>>),
     Drops(SyncSender<BTreeMap<&'static str, u64>>),
     Faults(SyncSender<Vec<String>>),
@@ -57,7 +58,7 @@ impl<F: Fn(Event)> Worker<F> {
         events: F,
     ) -> Self {
         let mut out = Output::default();
-        let device = Device::new(Instant::now(), settings, seed, &mut out);
+        let device = Device::new_at(Instant::now(), SystemTime::now(), settings, seed, &mut out);
         let (tun, udp) = (Tun::new(io.tun), Udp::new(io.udp));
         let descriptors = [woken.as_raw_fd(), tun.as_raw_fd()].into_iter().chain(udp.descriptors());
         Self { poll: Poll::new(descriptors), tun, udp, woken, queue, events, device, rested: None, out }
@@ -69,6 +70,7 @@ impl<F: Fn(Event)> Worker<F> {
             let now = Instant::now();
             self.flush(now)?;
             if self.device.next_timeout().is_some_and(|due| now >= due) {
+                self.device.time(now, SystemTime::now(), &mut self.out);
                 self.device.tick(now, &mut self.out);
                 self.flush(now)?;
             }
@@ -119,6 +121,9 @@ impl<F: Fn(Event)> Worker<F> {
                 }
                 Command::Endpoint(peer, addresses) => self.device.endpoint(now, peer, &addresses, &mut self.out),
                 // Who asked may have gone
+                Command::Rekey(peer, how, answer) => {
+                    drop(answer.send(self.device.rekey(now, &peer, how, &mut self.out)))
+                }
                 Command::Peers(answer) => drop(answer.send(self.peers(now))),
                 Command::Drops(answer) => drop(answer.send(self.device.drops())),
                 Command::Faults(answer) => drop(answer.send(self.device.faults(now))),

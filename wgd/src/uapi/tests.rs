@@ -26,6 +26,7 @@ fn peer(name: &str, public_key: PublicKey, allowed_ips: &[&str]) -> PeerSettings
     PeerSettings {
         name: name.to_owned(),
         public_key,
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: None,
@@ -37,6 +38,7 @@ fn peer(name: &str, public_key: PublicKey, allowed_ips: &[&str]) -> PeerSettings
 fn settings(peers: Vec<PeerSettings>) -> Settings {
     Settings {
         private_key: PrivateKey(Zeroizing::new([0x77; 32])),
+        next_private_key: None,
         peers,
         clamp_mss: true,
         mtu: Mtu::Octets(1420),
@@ -260,6 +262,7 @@ fn everything_there_is_is_told_as_wireguard_go_tells_it() {
         receive_bytes: 92,
         transmit_bytes: 148,
         note: None,
+        handshakes: crate::view::Handshakes::default(),
         offloads: Vec::new(),
         drops: Default::default(),
     };
@@ -355,6 +358,7 @@ fn views(peers: &[PeerSettings]) -> Vec<PeerView> {
         receive_bytes: 0,
         transmit_bytes: 0,
         note: None,
+        handshakes: crate::view::Handshakes::default(),
         offloads: Vec::new(),
         drops: Default::default(),
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, Mtu, PeerSettings, PresharedKey};
+use crate::settings::{Endpoint, Mtu, PeerSettings, PresharedKey, PrivateKey};
 use crate::table::Group;
 
 mod fault;
@@ -16,6 +16,7 @@ mod liveness;
 mod offload;
 mod path;
 mod reconcile;
+mod rotation;
 mod routing;
 mod timers;
 mod transport;
@@ -55,6 +56,7 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: public_key(number),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
@@ -69,6 +71,7 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
 fn settings(number: u8, peers: Vec<PeerSettings>) -> Settings {
     Settings {
         private_key: private_key(number),
+        next_private_key: None,
         peers,
         clamp_mss: true,
         mtu: Mtu::Octets(1420),
