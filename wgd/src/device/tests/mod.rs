@@ -14,6 +14,7 @@ mod fault;
 mod handshake;
 mod liveness;
 mod offload;
+mod path;
 mod reconcile;
 mod rotation;
 mod routing;
