@@ -250,6 +250,11 @@ fn no_secret_is_in_an_error_or_in_what_is_shown_for_debugging() {
 #[test]
 fn everything_there_is_is_told_as_wireguard_go_tells_it() {
     let view = PeerView {
+        receive_packets: 0,
+        transmit_packets: 0,
+        queued_packets: 0,
+        received_age: None,
+        sent_age: None,
         mtu: 1420,
         mtu_note: None,
         name: "eu".to_owned(),
@@ -343,6 +348,11 @@ fn one_peer() -> impl Strategy<Value = PeerSettings> {
 /// As [`super::state`] needs them: nothing but where they are.
 fn views(peers: &[PeerSettings]) -> Vec<PeerView> {
     let view = |peer: &PeerSettings| PeerView {
+        receive_packets: 0,
+        transmit_packets: 0,
+        queued_packets: 0,
+        received_age: None,
+        sent_age: None,
         mtu: 1420,
         mtu_note: None,
         name: peer.name.clone(),

@@ -18,6 +18,7 @@ mod path;
 mod reconcile;
 mod rotation;
 mod routing;
+mod settings;
 mod timers;
 mod transport;
 mod weather;
