@@ -17,6 +17,7 @@ mod offload;
 mod reconcile;
 mod rotation;
 mod routing;
+mod rules;
 mod timers;
 mod transport;
 mod weather;
