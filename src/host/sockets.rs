@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What a burst of datagrams may take up while the worker is busy; the kernel cuts it to `net.core.rmem_max`.
-const UDP_BUFFER: usize = 4 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -50,9 +48,6 @@ fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Smaller buffers cost packets under load, not correctness.
-    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
-    let _ = socket.set_send_buffer_size(UDP_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
