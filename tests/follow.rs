@@ -7,17 +7,21 @@ mod common;
 mod streams;
 
 use anyhow::{Context as _, ensure};
+use common::daemon::{Attributes, mrt};
 use common::gobgp::{Families, GoBgp, Settings};
 use common::{Lab, eventually, with_site};
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use streams::{BACK, HUB, Streams, THERE};
 use vpngw::lab::request::Fate;
-use vpngw::lab::site::{Gateway, Link, Node, Port, Site};
+use vpngw::lab::site::{Gateway, Link, Node, Port, Site, ip, net};
 
 const PROGRAMS: [&str; 2] = ["gobgpd", "gobgp"];
 const SIDES: [&str; 2] = ["left", "right"];
 /// What the service is in.
 const ROUTES: [&str; 2] = ["10.50.0.0/24", "fd50::/64"];
+/// Behind a peer that dies.
+const MANY: u32 = 10_000;
 
 fn site() -> Site {
     Site {
@@ -210,5 +214,58 @@ fn a_route_that_moves_between_two_tunnels_loses_nothing() {
         }
         let ended = streams.end(lab).await;
         assert!(ended.iter().all(|(_, runs)| runs.len() == 1 && runs[0].fate == Fate::Answered), "{ended:?}");
+    });
+}
+
+/// Has GoBGP announce ten thousand routes, and waits until the hub has as many paths of its.
+async fn announce_many(lab: &Lab, side: &str, speaker: &GoBgp, next_hop: &str, local_pref: u32) {
+    let attributes = Attributes { next_hop: Some(ip(next_hop)), local_pref: Some(local_pref), ..Attributes::default() };
+    let prefix = |number: u32| net(&format!("10.{}.{}.0/24", 64 + (number >> 8), number & 0xff));
+    let prefixes: Vec<IpNet> = (0..MANY).map(prefix).collect();
+    let file = lab.running.directory().file(&format!("{side}.mrt"));
+    // The command ends before its last routes were taken, so each is there twice
+    let twice = prefixes.iter().chain(&prefixes).map(|prefix| (prefix, &attributes));
+    std::fs::write(&file, mrt::table(twice)).unwrap();
+    speaker.run(&["mrt", "inject", "global", &file.display().to_string()]).unwrap();
+    eventually(&format!("{MANY} routes of {side}"), async || {
+        let shown = lab.show("hub", &["neighbor", side])?;
+        // And the one of the service
+        ensure!(shown["accepted"] == MANY + 1, "{}", shown["accepted"]);
+        Ok(())
+    })
+    .await;
+}
+
+#[test]
+fn ten_thousand_routes_of_a_peer_that_dies_move_to_the_backup_while_its_session_is_up() {
+    with_site(&PROGRAMS, site(), async |lab| {
+        let [left, right] = comes_up(lab).await;
+        announce(&right, &["local-pref", "100"]);
+        announce(&left, &["local-pref", "200"]);
+        announce_many(lab, "right", &right, "169.254.64.32", 100).await;
+        announce_many(lab, "left", &left, "169.254.64.31", 200).await;
+        uses(lab, &["left"], &["right"]).await;
+        service_sends_by(lab, "right");
+        for (node, from, to) in THERE.into_iter().chain(BACK) {
+            lab.pings(node, from, to).await;
+        }
+        let streams = Streams::start(lab).await;
+        streams.are_answered(lab, 50).await;
+
+        lab.output("left", "ip", &["link", "set", "wan0", "down"]).unwrap();
+        streams.are_answered(lab, 200).await;
+        let shown = lab.show("hub", &["peers"]).unwrap();
+        assert!(shown["peers"][0]["name"] == "left" && shown["peers"][0]["state"] == "down", "{shown}");
+        // A session without `via` knows nothing of it before its hold time
+        assert_eq!(lab.show("hub", &["neighbor", "left"]).unwrap()["state"], "established");
+
+        lab.output("left", "ip", &["link", "set", "wan0", "up"]).unwrap();
+        uses(lab, &["left"], &["right"]).await;
+        streams.are_answered(lab, 50).await;
+        for (way, runs) in streams.end(lab).await {
+            let fates: Vec<Fate> = runs.iter().map(|run| run.fate).collect();
+            // What went to the dead peer is lost, for as long as it is silence and not yet death
+            assert_eq!(fates, [Fate::Answered, Fate::Lost, Fate::Answered], "{way:?}: {runs:?}");
+        }
     });
 }

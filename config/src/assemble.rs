@@ -141,7 +141,8 @@ fn tunnel_settings(tunnel: Tunnel) -> Option<(settings::Wireguard, Vec<String>)>
     let wireguard = Wireguard {
         interface: tunnel.interface,
         listen_port: tunnel.listen_port,
-        addresses: tunnel.addresses,
+        fwmark: tunnel.fwmark.and_then(|fwmark| fwmark.value.value),
+        addresses: tunnel.addresses.clone(),
         static_routes: with_static_routes.map(|peer| peer.settings.public_key).collect(),
         routed_ips: peers.iter().map(|peer| (peer.settings.public_key, peer.routed_ips.clone())).collect(),
         tunnel: wgd::Settings {
@@ -150,6 +151,8 @@ fn tunnel_settings(tunnel: Tunnel) -> Option<(settings::Wireguard, Vec<String>)>
             peers: peers.into_iter().map(|peer| peer.settings).collect(),
             clamp_mss: tunnel.clamp_mss,
             mtu: tunnel.mtu,
+            addresses: tunnel.addresses,
+            icmp_sources: Vec::new(), // the host's
         },
     };
     Some((wireguard, own.into_iter().map(|peer| peer.settings.name).collect()))

@@ -13,7 +13,7 @@ fn end(number: u8, key: &str, public: &str) -> String {
     let (other, asn, other_asn) = (3 - number, 64512 + u32::from(number), 64515 - u32::from(number));
     format!(
         "[router]\nasn = {asn}\nrouter-id = '10.0.0.{number}'\n\
-         [wireguard]\nprivate-key-file = '{key}'\naddresses = '10.0.0.{number}/30'\n\
+         [wireguard]\nprivate-key-file = '{key}'\nmtu = 1420\naddresses = '10.0.0.{number}/30'\n\
          [[wireguard.peer]]\nname = 'far'\npublic-key = '{public}'\nendpoint = '192.0.2.{other}:51820'\n\
          allowed-ips = '10.0.0.{other}/32'\nrouted-ips = '10.{other}.0.0/16'\n\
          [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.{other}'\nasn = {other_asn}\nvia = 'far'\n\
@@ -92,11 +92,8 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
         "name = 'far'\npreshared-key-file = 'psk'\npublic",
         &["one.toml: error: the preshared key of peer `far` is not the one in other.toml"],
     ),
-    (
-        "[wireguard]\n",
-        "[wireguard]\nmtu = 1400\n",
-        &["one.toml: warning: the MTU of the tunnel is 1420 here and 1400 in other.toml"],
-    ),
+    ("mtu = 1420\n", "mtu = 1400\n", &["one.toml: warning: the MTU of the tunnel is 1420 here and 1400 in other.toml"]),
+    ("mtu = 1420\n", "mtu = 'auto'\n", &[]),
     ("asn = 64514\n", "asn = 64999\n", &["one.toml: error: the asn of neighbor `far` does not fit other.toml"]),
     ("asn = 64513\n", "asn = 'internal'\n", &["other.toml: error: the asn of neighbor `far` does not fit one.toml"]),
     ("asn = 64513\n", "asn = 'external'\n", &[]),

@@ -5,5 +5,6 @@ pub mod attributes;
 pub mod config;
 pub mod negotiation;
 pub mod session;
+pub mod uapi;
 pub mod wgd;
 pub mod wire;

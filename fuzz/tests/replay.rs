@@ -38,6 +38,11 @@ fn the_corpus_of_packets_holds() {
 }
 
 #[test]
+fn the_corpus_of_packets_that_do_not_fit_holds() {
+    replay("corpus/oversize", vpngw_fuzz::wgd::oversize);
+}
+
+#[test]
 fn the_corpus_of_super_segments_holds() {
     replay("corpus/super-segments", vpngw_fuzz::wgd::super_segments);
 }
@@ -50,6 +55,11 @@ fn the_corpus_of_packets_to_coalesce_holds() {
 #[test]
 fn the_corpus_of_segments_to_clamp_holds() {
     replay("corpus/clamp", vpngw_fuzz::wgd::clamp);
+}
+
+#[test]
+fn the_corpus_of_the_words_of_wg_holds() {
+    replay("corpus/uapi", vpngw_fuzz::uapi::requests);
 }
 
 #[test]

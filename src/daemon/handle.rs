@@ -1,6 +1,6 @@
 //! What the control API may ask of the running gateway.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -147,7 +147,7 @@ impl Handle {
     async fn with_unsent(&self, views: Vec<NeighborView>) -> Vec<Neighbor> {
         let unsent = match &self.bgp {
             Some(bgp) => bgp.unsent().await.unwrap_or_default(),
-            None => HashMap::new(),
+            None => BTreeMap::new(),
         };
         let unsent_bytes =
             |view: &NeighborView| view.connection.and_then(|connection| unsent.get(&connection)).map_or(0, |all| *all);

@@ -22,6 +22,8 @@ pub(super) struct News {
     pub(super) moved: BTreeMap<PublicKey, SocketAddr>,
     /// Names to look up, by peer.
     pub(super) endpoints: BTreeMap<PublicKey, (String, u16)>,
+    /// The device's MTU, where it has changed.
+    pub(super) mtu: Option<u16>,
     /// The tunnel is gone, and why.
     pub(super) failed: Option<String>,
 }
@@ -41,6 +43,7 @@ impl Mailbox {
             Event::PeerState(peer, state) => drop(news.peers.insert(peer, state)),
             Event::Endpoint(peer, address) => drop(news.moved.insert(peer, address)),
             Event::EndpointWanted(peer, name, port) => drop(news.endpoints.insert(peer, (name, port))),
+            Event::Mtu(mtu) => news.mtu = Some(mtu),
             Event::Failed(why) => news.failed = Some(why),
         }
         notify.notify_one();

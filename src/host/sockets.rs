@@ -9,19 +9,25 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// What a burst of datagrams may take up while the worker is busy; the kernel cuts it to `net.core.rmem_max`.
 const UDP_BUFFER: usize = 4 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Both families' sockets of one UDP port; IPv4 alone where the host has no IPv6.
-pub fn udp_sockets(port: u16) -> Result<Vec<UdpSocket>> {
+/// Both families' sockets of one UDP port, whose packets carry a mark if one is given; IPv4 alone where the host has no
+/// IPv6.
+pub fn udp_sockets(port: u16, fwmark: Option<u32>) -> Result<Vec<UdpSocket>> {
     let mut sockets = Vec::with_capacity(2);
     for address in [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))] {
         match udp_socket(address) {
-            Ok(socket) => sockets.push(socket),
+            Ok(socket) => {
+                if let Some(mark) = fwmark {
+                    mark_packets(&socket, mark)?;
+                }
+                sockets.push(socket);
+            }
             Err(error) if address.is_ipv6() && no_ipv6(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
                 "UDP port {port} is taken by another program (on Talos 51820 is KubeSpan's, 51871 Cilium's): choose another listen-port"
@@ -30,6 +36,14 @@ pub fn udp_sockets(port: u16) -> Result<Vec<UdpSocket>> {
         }
     }
     Ok(sockets)
+}
+
+/// SO_MARK.
+fn mark_packets(socket: &UdpSocket, mark: u32) -> Result<()> {
+    SockRef::from(socket).set_mark(mark).map_err(|error| {
+        let remedy = if error.kind() == io::ErrorKind::PermissionDenied { " (CAP_NET_ADMIN is missing)" } else { "" };
+        anyhow::Error::new(error).context(format!("cannot give the tunnel's packets the fwmark {mark:#x}{remedy}"))
+    })
 }
 
 fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {

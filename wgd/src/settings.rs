@@ -1,7 +1,7 @@
 //! What a tunnel is told: the whole desired state, which the device compares with what it has.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use crate::pmtu::BASE;
 use crate::{curve, peer};
 
 /// A whole tunnel.
@@ -20,10 +21,34 @@ pub struct Settings {
     pub next_private_key: Option<NextPrivateKey>,
     /// In file order; a peer with our own public key is not among them.
     pub peers: Vec<PeerSettings>,
-    /// Clamp the MSS of TCP SYNs to what fits `mtu`.
+    /// Clamp the MSS of TCP SYNs to what fits the path.
     pub clamp_mss: bool,
-    /// The device's MTU, in octets.
-    pub mtu: u16,
+    /// The device's MTU.
+    pub mtu: Mtu,
+    /// The device's own addresses, each with the length of its link: from there paths are probed. None: no path is.
+    pub addresses: Vec<IpNet>,
+    /// Where ICMP errors to this side come from, one of a family; without one, from where the packet was to go.
+    pub icmp_sources: Vec<IpAddr>,
+}
+
+/// The device's MTU, in octets of a packet inside.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mtu {
+    /// What the paths to the peers take.
+    #[default]
+    Auto,
+    /// So many octets, and no path is used with more. Where nobody can be asked, every path takes them.
+    Octets(u16),
+}
+
+impl Mtu {
+    /// The device's MTU before any path is known; [`Event::Mtu`](crate::view::Event::Mtu) tells those that follow.
+    pub fn first(self) -> u16 {
+        match self {
+            Self::Auto => BASE,
+            Self::Octets(octets) => octets,
+        }
+    }
 }
 
 /// A private key beside the present one. Handshakes made for either are answered.

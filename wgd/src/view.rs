@@ -32,6 +32,8 @@ pub enum Event {
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),
+    /// With `mtu = "auto"`: the MTU that the device is to have now, in octets.
+    Mtu(u16),
     /// The worker ended; the tunnel is gone.
     Failed(String),
 }
@@ -72,8 +74,22 @@ pub struct PeerView {
     pub receive_bytes: u64,
     /// Datagram octets sent.
     pub transmit_bytes: u64,
+    /// Datagrams received.
+    pub receive_packets: u64,
+    /// Datagrams sent.
+    pub transmit_packets: u64,
+    /// Packets that wait for a session.
+    pub queued_packets: usize,
+    /// Since it was heard last.
+    pub received_age: Option<Duration>,
+    /// Since something was sent to it.
+    pub sent_age: Option<Duration>,
     /// Why nothing comes of it, as far as it is known; else which keys are in use, where there is a choice.
     pub note: Option<String>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Handshake messages.
     pub handshakes: Handshakes,
     /// Offloads in use, of the device and towards the endpoint.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wgd::net::{Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -52,7 +52,9 @@ fn start(number: u8, udp: UdpSocket, endpoint: Option<Endpoint>) -> (Tunnel, Uni
         next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
-        mtu: 1420,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
     };
     let (inside, outside) = UnixDatagram::pair().unwrap();
     inside.set_nonblocking(true).unwrap();

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wgd::net::{Event, Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INSIDE: &str = "VPNGW_TEST_INSIDE";
@@ -70,7 +70,9 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
         next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
-        mtu: 1420,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
     };
     let (sender, events) = channel();
     let io = Io { tun, udp: vec![udp] };

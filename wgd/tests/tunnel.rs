@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wgd::net::{Event, Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 use wgd::table::{Change, Group};
 use wgd::view::PeerState;
 
@@ -47,7 +47,9 @@ fn host(number: u8, udp: UdpSocket, peer: PeerSettings) -> Host {
         next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
-        mtu: 1420,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
     };
     let (sender, events) = channel();
     let io = Io { tun: inside.into(), udp: vec![udp] };

@@ -1,11 +1,11 @@
 //! `[wireguard]` and its peers.
 
 use ipnet::IpNet;
-use wgd::settings::{NextPrivateKey, PeerSettings, PrivateKey};
+use wgd::settings::{Mtu, NextPrivateKey, PeerSettings, PrivateKey};
 
 use super::Names;
 use crate::raw::{Entry, Keys};
-use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Moment, Mtu, Prefix, SecretFile, Within};
+use crate::value::{InterfaceAddress, InterfaceName, IntervalOrNever, Moment, Prefix, SecretFile, Within};
 
 /// `[wireguard]`.
 pub(crate) struct Tunnel {
@@ -13,12 +13,20 @@ pub(crate) struct Tunnel {
     pub(crate) private_key: Option<PrivateKey>,
     pub(crate) next_private_key: Option<Entry<Option<NextPrivateKey>>>,
     pub(crate) listen_port: u16,
+    pub(crate) fwmark: Option<Entry<Fwmark>>,
     pub(crate) addresses: Vec<IpNet>,
-    pub(crate) mtu: u16,
+    pub(crate) mtu: Mtu,
     pub(crate) clamp_mss: bool,
     pub(crate) peers: Vec<Entry<Peer>>,
     /// Of all peers, also of those that could not be read.
     pub(crate) names: Names,
+}
+
+/// `[wireguard] fwmark`; without what could not be read.
+pub(crate) struct Fwmark {
+    pub(crate) value: Option<u32>,
+    /// Absent: the bits of `value`.
+    pub(crate) mask: Option<u32>,
 }
 
 /// `[[wireguard.peer]]`.
@@ -38,13 +46,18 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
         next_private_key,
     );
     let listen_port = keys.or("listen-port", Within::<u16, 0, 65535>(51820), "UDP port; 0: any.");
+    let fwmark = keys.table("fwmark", "The mark that the tunnel's own packets carry, for rules of this host.", fwmark);
     let addresses: Option<Vec<InterfaceAddress>> = keys.optional("addresses", "Addresses of the device.");
     let mtu = keys.or(
         "mtu",
         Mtu::Auto,
-        "MTU of the device; `auto` is 1420 in this version, which fits every path of 1500 octets.",
+        "The longest packet in the tunnel, in octets. `auto` follows what probes find the paths to take; a number is the device's MTU and the most that any path is used with.",
     );
-    let clamp_mss = keys.or("clamp-mss", true, "Lower the MSS of TCP connections to what fits `mtu`.");
+    let clamp_mss = keys.or(
+        "clamp-mss",
+        true,
+        "Lower the MSS of TCP connections through the tunnel, in both directions, to what fits the path to the peer.",
+    );
     let mut names = Names::default();
     let peers =
         keys.tables("peer", "A peer. One whose public key is our own is skipped.", |keys| peer(keys, &mut names));
@@ -53,26 +66,26 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
         private_key: private_key.map(|key: SecretFile<_>| key.0),
         next_private_key,
         listen_port: listen_port.0,
+        fwmark,
         addresses: addresses.into_iter().flatten().map(|address| address.0).collect(),
-        mtu: octets(mtu),
+        mtu,
         clamp_mss,
         peers,
         names,
     }
 }
 
+fn fwmark(keys: &mut Keys<'_, '_>) -> Fwmark {
+    let value = keys.required("value", "The mark.");
+    let mask = keys.optional("mask", "The bits of the mark that rules look at; absent: those of `value`.");
+    let bits = |bits: Within<u32, 1, { u32::MAX }>| bits.0;
+    Fwmark { value: value.map(bits), mask: mask.map(bits) }
+}
+
 fn next_private_key(keys: &mut Keys<'_, '_>) -> Option<NextPrivateKey> {
     let key = keys.required("file", "File with the next private key, as `wg genkey` writes it.");
     let from = keys.required("from", "Handshakes are begun with it from then on.");
     Some(NextPrivateKey { key: key.map(|key: SecretFile<_>| key.0)?, from: from.map(|from: Moment| from.0)? })
-}
-
-/// A path of 1500 octets less IPv6, UDP and WireGuard itself.
-fn octets(mtu: Mtu) -> u16 {
-    match mtu {
-        Mtu::Auto => 1420,
-        Mtu::Octets(octets) => octets,
-    }
 }
 
 fn peer(keys: &mut Keys<'_, '_>, names: &mut Names) -> Option<Peer> {

@@ -1,6 +1,6 @@
 //! The tunnel between two ends.
 
-use wgd::settings::{Endpoint, PeerSettings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings};
 
 use super::{End, Findings, allows};
 
@@ -97,7 +97,10 @@ fn allowed(from: End<'_>, to: End<'_>, findings: &mut Findings) {
 }
 
 fn sizes(one: End<'_>, other: End<'_>, findings: &mut Findings) {
-    let mtu = |end: End<'_>| end.wireguard().map(|wireguard| wireguard.tunnel.mtu);
+    let mtu = |end: End<'_>| match end.wireguard()?.tunnel.mtu {
+        Mtu::Octets(octets) => Some(octets),
+        Mtu::Auto => None, // what fits is found out
+    };
     if let (Some(ours), Some(theirs)) = (mtu(one), mtu(other))
         && ours != theirs
     {

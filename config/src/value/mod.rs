@@ -28,7 +28,7 @@ pub(crate) use kernel::{ProtocolNumber, Table};
 pub(crate) use list::AtLeastOne;
 pub(crate) use log::LogLevel;
 pub(crate) use name::{FilePath, InterfaceName, Name, Text, Via};
-pub(crate) use number::{Mtu, Port, Within};
+pub(crate) use number::{Port, Within};
 pub(crate) use prefix::Prefix;
 pub(crate) use secret::SecretFile;
 pub(crate) use set::{AnyCommunity, Member, SetOr};

@@ -148,15 +148,20 @@ fn peer(peer: &Peer) -> String {
     };
     lines.add("state", state.into());
     lines.maybe("note", peer.note.as_ref());
-    let handshake = peer.handshake_age_seconds.map(|age| format!("{} ago", duration(age)));
-    lines.add("latest handshake", handshake.unwrap_or_else(|| "never".into()));
+    let ago = |age: Option<u64>| age.map_or_else(|| "never".into(), |age| format!("{} ago", duration(age)));
+    lines.add("latest handshake", ago(peer.handshake_age_seconds));
     lines.maybe("handshakes", handshakes(peer));
+    lines.add("last heard", ago(peer.received_age_seconds));
+    lines.add("last sent", ago(peer.sent_age_seconds));
     lines.list("allowed ips", peer.allowed_ips.iter());
     lines.list("allowed by bgp", from_bgp(peer).into_iter());
     let (received, sent) = (bytes(peer.receive_bytes), bytes(peer.transmit_bytes));
     lines.add("transfer", format!("{received} received, {sent} sent"));
+    lines.add("packets", format!("{} received, {} sent", peer.receive_packets, peer.transmit_packets));
+    lines.maybe("waiting", (peer.queued_packets > 0).then(|| format!("{} for a session", peer.queued_packets)));
     lines.list("dropped", dropped(&peer.drops));
-    lines.maybe("path mtu", peer.mtu);
+    let note = peer.mtu_note.as_ref().map(|note| format!(" ({note})"));
+    lines.add("mtu", format!("{}{}", peer.mtu, note.unwrap_or_default()));
     lines.list("offloads", peer.offloads.iter());
     lines.text
 }

@@ -224,16 +224,26 @@ fn peers_are_shown_as_wg_does() {
         allowed_ips_from_bgp: (0..20).map(|number| net(&format!("10.244.{number}.0/24"))).collect(),
         receive_bytes: 1_258_291,
         transmit_bytes: 92,
+        receive_packets: 873,
+        transmit_packets: 1,
+        queued_packets: 2,
+        received_age_seconds: Some(9),
+        sent_age_seconds: Some(63),
         drops: BTreeMap::from([("ceiling".into(), 1), ("source".into(), 3)]),
-        mtu: None,
+        mtu: 1440,
+        mtu_note: None,
         offloads: vec![],
     };
     let silent = Peer {
         name: "office".into(),
         endpoint: None,
         state: PeerState::Down,
+        mtu: 1280,
+        mtu_note: Some("not probed yet".into()),
         note: Some("nothing has arrived yet, and it has no endpoint: it must come to us".into()),
         handshake_age_seconds: None,
+        received_age_seconds: None,
+        queued_packets: 0,
         allowed_ips_from_bgp: vec![],
         drops: BTreeMap::new(),
         ..peer.clone()
@@ -339,7 +349,11 @@ fn the_configuration_is_shown_file_by_file() {
         file("/etc/vpngw/vpngw.toml", "[router]\nasn = 64513\n"),
         file("/etc/vpngw/conf.d/a.toml", "[log]\r\n\tlevel = \"debug\""),
     ];
-    insta::assert_snapshot!(config(&ConfigFiles { files, drift: Vec::new() }));
+    let shown = config(&ConfigFiles { files: files.clone(), drift: Vec::new() });
+    insta::assert_snapshot!(shown);
+    let drift = vec!["peer eu is removed".to_owned(), "peer us: persistent-keepalive is off, not 10s".to_owned()];
+    let expected = "\n# changed by wg, until the next start:\n#   peer eu is removed\n#   peer us: persistent-keepalive is off, not 10s\n";
+    assert_eq!(config(&ConfigFiles { files, drift }), format!("{shown}{expected}"));
 }
 
 #[test]

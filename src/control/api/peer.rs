@@ -44,10 +44,22 @@ pub struct Peer {
     pub receive_bytes: u64,
     /// Octets of datagrams to it.
     pub transmit_bytes: u64,
+    /// Datagrams from it, as `receive_bytes` counts them.
+    pub receive_packets: u64,
+    /// Datagrams to it.
+    pub transmit_packets: u64,
+    /// Packets that wait for a session.
+    pub queued_packets: usize,
+    /// Since the last datagram from it that proves that it is alive.
+    pub received_age_seconds: Option<u64>,
+    /// Since the last datagram to it.
+    pub sent_age_seconds: Option<u64>,
     /// Dropped packets by reason.
     pub drops: BTreeMap<String, u64>,
-    /// The path's; null where it was not probed.
-    pub mtu: Option<u32>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Offloads in use: `tun-tso` and `tun-uso`, super-segments of TCP and UDP from the host; `tun-gro`, those to the host;
     /// `udp-gso` and `udp-gro`, trains of datagrams to and from the peer.
     pub offloads: Vec<String>,
@@ -104,8 +116,14 @@ impl From<&view::PeerView> for Peer {
             allowed_ips_from_bgp: view.allowed_ips_from_bgp.clone(),
             receive_bytes: view.receive_bytes,
             transmit_bytes: view.transmit_bytes,
+            receive_packets: view.receive_packets,
+            transmit_packets: view.transmit_packets,
+            queued_packets: view.queued_packets,
+            received_age_seconds: view.received_age.map(|age| age.as_secs()),
+            sent_age_seconds: view.sent_age.map(|age| age.as_secs()),
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
-            mtu: None,
+            mtu: view.mtu,
+            mtu_note: view.mtu_note.clone(),
             offloads: view.offloads.iter().map(ToString::to_string).collect(),
         }
     }

@@ -119,6 +119,33 @@ fn no_route_into_the_tunnel_captures_an_endpoint() {
 }
 
 #[test]
+fn an_endpoint_that_moves_takes_the_guard_along_from_family_to_family() {
+    let mut bench = Bench::usual();
+    let routes = ["2001:db8:1::/48", "198.51.0.0/16"];
+    routes.iter().for_each(|route| bench.want(route, Some(choice(&["169.254.64.2"]))));
+    bench.finish();
+    for (endpoint, default, [captures, other]) in [
+        ("2001:db8:1::7", "::/0", routes),
+        ("198.51.100.7", "0.0.0.0/0", [routes[1], routes[0]]),
+        ("2001:db8:1::8", "::/0", routes),
+    ] {
+        bench.fib.endpoints(vec![endpoint.parse().unwrap()]);
+        while let Some(work) = bench.work() {
+            match work {
+                Work::Resolve(_) => {
+                    bench.fib.resolved(vec![(nh(endpoint), via(Some("10.20.0.1"), 3, default, 0))]);
+                }
+                Work::Kernel(ops) => bench.fib.kernel_done(Ok(ops.iter().map(|_| Ok(())).collect())),
+                Work::Tunnel(_) => bench.applied(),
+                Work::NextHops(_) => {}
+            }
+        }
+        assert_eq!(bench.state(captures).0, State::Failed, "{endpoint}");
+        assert_eq!(bench.state(other).0, State::Installed, "{endpoint}");
+    }
+}
+
+#[test]
 fn an_equal_route_captures_an_endpoint_where_its_metric_is_better() {
     let mut bench = Bench::usual();
     bench.fib.endpoints(vec!["198.51.100.7".parse().unwrap()]);
@@ -173,4 +200,30 @@ fn a_next_hop_is_looked_up_again_when_the_route_in_its_way_is_gone() {
     assert_eq!(bench.work(), Some(delete("10.99.0.0/16")));
     bench.fib.kernel_done(Ok(vec![Ok(())]));
     assert_eq!(bench.work(), Some(Work::Resolve(vec![nh("10.99.0.1")])));
+}
+
+#[test]
+fn a_next_hop_follows_the_allowed_ips_of_peers_that_change() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.0.0/16", Some(choice(&["169.254.64.2"])));
+    assert_eq!(bench.work(), Some(table("10.244.0.0/16", &[EU], &[], &[EU])));
+    bench.applied();
+    bench.finish();
+    let us = |allowed_ips: &[&str]| peer(US, "us", allowed_ips, &["10.0.0.0/8"]);
+    bench.fib.tunnel_peers(vec![peer(EU, "eu", &[], &[]), us(&["169.254.64.0/24"])]);
+    let Some(Work::NextHops(states)) = bench.work() else { panic!("{:?}", bench.fib) };
+    let told: BTreeMap<_, _> =
+        states.iter().map(|(hop, state)| (hop.address.to_string(), state.wireguard_peer.as_deref())).collect();
+    assert_eq!(
+        told,
+        BTreeMap::from([("169.254.64.2".to_owned(), Some("us")), ("169.254.64.6".to_owned(), Some("us"))])
+    );
+    assert_eq!(bench.work(), Some(table("10.244.0.0/16", &[US], &[], &[US])));
+    bench.applied();
+    bench.finish();
+    bench.fib.tunnel_peers(Vec::new());
+    bench.finish();
+    let why = "next hop 169.254.64.2: no WireGuard peer has 169.254.64.2 in its allowed-ips";
+    assert_eq!(bench.state("10.244.0.0/16"), (State::Pending, Some(why.to_owned())));
+    assert_eq!(bench.view("10.244.0.0/16").tunnel, None);
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Device, Output, announce, entry_mut};
 use crate::curve;
 use crate::drops::Reason;
+use crate::envelope::Ecn;
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::settings::PublicKey;
@@ -21,6 +22,7 @@ impl Device {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        ecn: Ecn,
         datagram: &[u8],
         out: &mut Output,
     ) -> Result<(), Reason> {
@@ -30,7 +32,7 @@ impl Device {
         match Message::parse(datagram).ok_or(Reason::Malformed)? {
             Message::Transport { receiver } => {
                 let id = self.owner(receiver)?;
-                self.transport(now, from, id, datagram, out);
+                self.transport(now, from, ecn, id, datagram, out);
             }
             Message::Initiation { ephemeral } => {
                 let ours = self.admit(INITIATIONS, now, from, &ephemeral, datagram, out)?;
@@ -83,7 +85,7 @@ impl Device {
             match identity.check_cookie(from.ip(), datagram, out.datagrams.room()) {
                 Ok(()) if gate.admits(now, from.ip()) => {}
                 Err(reply) if gate.gives_cookie(now) => {
-                    out.datagrams.push(reply, from);
+                    out.datagrams.push(reply, from.into());
                     return Err(Reason::RateLimited);
                 }
                 Ok(()) | Err(_) => return Err(Reason::RateLimited),
@@ -113,7 +115,7 @@ impl Device {
                 entry.handshakes.initiations_received += 1;
                 entry.handshakes.responses_sent += 1;
                 entry.answered(now, from);
-                entry.transmit(now, from, len, &mut out.datagrams);
+                entry.transmit(now, from.into(), len, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }
@@ -125,12 +127,13 @@ impl Device {
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
                 entry.handshakes.responses_received += 1;
-                entry.transmit(now, from, keepalive, &mut out.datagrams);
+                entry.transmit(now, from.into(), keepalive, &mut out.datagrams);
                 if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
                 entry.established(now);
                 entry.drain(now, &mut out.datagrams);
+                entry.probe(now, out);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use ipnet::IpNet;
+
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
+use crate::envelope::{self, Ecn, Envelope};
 use crate::fault::{Fault, Strangers};
 use crate::flood::Gate;
 use crate::message::KEEPALIVE_LEN;
@@ -18,18 +21,22 @@ use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
 use crate::peer::Opened;
-use crate::settings::{PublicKey, Settings};
+use crate::pmtu::BASE;
+use crate::settings::{Mtu, PublicKey, Settings};
 use crate::table::{Change, PeerId, Table};
 use crate::view::{Event, PeerState, PeerView};
 
 mod entry;
 mod handshake;
 mod keys;
+mod oversize;
+mod path;
 mod reconcile;
 
 use entry::Entry;
 use keys::Keys;
 pub use keys::{Rekey, RekeyError};
+use oversize::Errors;
 
 /// How fine time is here: a peer is visited no more often, and what is due is done this much later at most.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -38,7 +45,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub struct Output {
     /// For UDP, each with where it goes.
-    pub datagrams: Batch<SocketAddr>,
+    pub datagrams: Batch<Envelope>,
     /// For the TUN.
     pub packets: Batch<()>,
     /// For whoever listens.
@@ -51,7 +58,13 @@ pub struct Device {
     keys: Keys,
     /// Of initiations, and of responses.
     gates: [Gate; 2],
-    mtu: u16,
+    mtu: Mtu,
+    /// The device's MTU as it was told.
+    told_mtu: u16,
+    /// A peer's path or state is not what it was when that was told.
+    paths_changed: bool,
+    addresses: Vec<IpNet>,
+    errors: Errors,
     clamp_mss: bool,
     /// By [`PeerId`].
     entries: Vec<Option<Entry>>,
@@ -87,6 +100,10 @@ impl Device {
             keys: Keys::new(&settings, (now, time)),
             gates: [(); 2].map(|()| Gate::new(now, jitter.next())),
             mtu: settings.mtu,
+            told_mtu: BASE,
+            paths_changed: false,
+            addresses: Vec::new(),
+            errors: Errors::default(),
             clamp_mss: settings.clamp_mss,
             entries: Vec::new(),
             free: Vec::new(),
@@ -128,12 +145,18 @@ impl Device {
         };
         self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
-        let (mtu, clamp_mss) = (self.mtu, self.clamp_mss);
+        let (mtu, clamp_mss, errors) = (entry.path.mtu(), self.clamp_mss, &mut self.errors);
+        entry.tell_of_cut(now, offload, buffer, &header, errors, out);
         let is_sound = split(offload, buffer, header.length, mtu, |buffer, len| {
+            let header = Header { length: len, ..header };
             if clamp_mss {
-                mss::clamp(buffer, &Header { length: len, ..header }, mtu);
+                mss::clamp(buffer, &header, mtu);
             }
-            entry.send(now, buffer, len, mtu, out);
+            if len > usize::from(mtu) {
+                entry.send_oversize(now, buffer, &header, errors, out);
+            } else {
+                entry.send(now, buffer, len, out);
+            }
         });
         if !is_sound {
             self.drops.count(Reason::Malformed);
@@ -142,7 +165,12 @@ impl Device {
 
     /// A datagram from UDP.
     pub fn inbound(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], out: &mut Output) {
-        if let Err(reason) = self.receive(now, from, datagram, out) {
+        self.inbound_marked(now, from, Ecn::NotEct, datagram, out);
+    }
+
+    /// A datagram from UDP, with the ECN field of its header.
+    pub fn inbound_marked(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, datagram: &[u8], out: &mut Output) {
+        if let Err(reason) = self.receive(now, from, ecn, datagram, out) {
             self.drops.count(reason);
         }
     }
@@ -152,6 +180,9 @@ impl Device {
     pub fn tick(&mut self, now: Instant, out: &mut Output) {
         while let Some(slot) = self.deadlines.take_due(now) {
             self.visit(now, PeerId(slot), out);
+        }
+        if std::mem::take(&mut self.paths_changed) {
+            self.settle_mtu(&mut out.events);
         }
     }
 
@@ -233,6 +264,7 @@ impl Device {
         if entry.tick(now, &mut self.jitter, out) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
+        self.paths_changed |= entry.path_changed();
         self.deadlines.set(id.0, entry.next_visit(now));
     }
 
@@ -251,7 +283,7 @@ impl Device {
     }
 
     /// Transport data of a peer, whose index is known. Drops from here on are the peer's.
-    fn transport(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+    fn transport(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, id: PeerId, datagram: &[u8], out: &mut Output) {
         // A keepalive wakes nobody: of many idle peers each sends some
         if datagram.len() > KEEPALIVE_LEN {
             self.wake(now, id, out);
@@ -269,15 +301,24 @@ impl Device {
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
-            Opened::Keepalive => return self.schedule(now, id),
+            Opened::Keepalive => {
+                entry.probe(now, out);
+                return self.schedule(now, id);
+            }
             Opened::Malformed => return entry.drops.count(Reason::Malformed),
         };
         let Some(header) = Header::parse(packet) else { return entry.drops.count(Reason::Malformed) };
         if !self.table.admits(header.source, id) {
             return entry.drops.count(Reason::SourceNotAllowed);
         }
+        if entry.takes_answer(now, packet, &header) {
+            return entry.probe(now, out);
+        }
+        if ecn != Ecn::NotEct && !envelope::decapsulate(packet, ecn) {
+            return entry.drops.count(Reason::Congestion);
+        }
         if self.clamp_mss {
-            mss::clamp(packet, &header, self.mtu);
+            mss::clamp(packet, &header, entry.path.mtu());
         }
         out.packets.push(header.length, ());
     }

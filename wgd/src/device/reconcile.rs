@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::path::{Path, ends};
 use super::{Device, Entry, Output, announce, entry_mut};
 use crate::fault::Strangers;
 use crate::peer::{Peer, Sessions};
@@ -20,6 +21,8 @@ impl Device {
         self.strangers = Strangers::default();
         self.entries.iter_mut().flatten().for_each(Entry::trust_again);
         (self.mtu, self.clamp_mss) = (settings.mtu, settings.clamp_mss);
+        self.addresses = settings.addresses;
+        self.errors.set_sources(settings.icmp_sources);
         let mut before =
             Known { by_key: std::mem::take(&mut self.by_key), by_next_key: std::mem::take(&mut self.by_next_key) };
         self.order.clear();
@@ -50,6 +53,7 @@ impl Device {
         for place in 0..self.entries.len() {
             self.visit(now, PeerId(place as u32), out); // what a peer wants, it does at once
         }
+        self.settle_mtu(&mut out.events);
     }
 
     /// The sessions of a peer are gone.
@@ -70,12 +74,14 @@ impl Device {
         });
         let pairs = self.sessions(id, settings, Vec::new());
         let peer = Peer::new(pairs, self.keys.leading(), settings.public_key);
-        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer));
+        let path = Path::new(self.mtu, ends(&self.addresses, settings));
+        self.entries[id.0 as usize] = Some(Entry::new(settings.clone(), peer, path));
         id
     }
 
     fn update(&mut self, now: Instant, id: PeerId, settings: &PeerSettings, out: &mut Output) -> PeerId {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return self.add(settings) };
+        entry.path.configure(self.mtu, ends(&self.addresses, settings));
         let old = std::mem::replace(&mut entry.settings, settings.clone());
         if old.preshared_key != settings.preshared_key {
             self.replace(id);

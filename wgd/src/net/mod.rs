@@ -21,6 +21,7 @@ use crate::table::{Change, Generation};
 pub use crate::view::Event;
 use crate::view::PeerView;
 
+mod marks;
 mod mmsg;
 mod offloads;
 mod poll;

@@ -177,8 +177,8 @@ impl<F: Fn(Event)> Worker<F> {
                     self.rest(now, UDP + socket);
                     break;
                 };
-                for (from, datagram) in inbox.datagrams() {
-                    self.device.inbound(now, from, datagram, &mut self.out);
+                for (from, ecn, datagram) in inbox.datagrams() {
+                    self.device.inbound_marked(now, from, ecn, datagram, &mut self.out);
                     taken += 1;
                 }
                 if inbox.len() < Inbox::MOST {
@@ -190,9 +190,19 @@ impl<F: Fn(Event)> Worker<F> {
 
     /// What the device made goes out.
     fn flush(&mut self, now: Instant) -> io::Result<()> {
-        let refused = self.udp.send(now, &self.out.datagrams);
-        self.out.datagrams.clear();
-        let refused = refused + self.tun.write(&mut self.out.packets)?;
+        let mut refused = 0;
+        // A datagram that was too long makes shorter probes
+        for _ in 0..SENDS {
+            refused += self.udp.send(now, &self.out.datagrams);
+            self.out.datagrams.clear();
+            for long in self.udp.too_long() {
+                self.device.too_long(now, long.to, long.octets, long.datagrams, &mut self.out);
+            }
+            if self.out.datagrams.is_empty() {
+                break;
+            }
+        }
+        refused += self.tun.write(&mut self.out.packets)?;
         self.out.packets.clear();
         if refused > 0 {
             self.device.count_refused(refused);
@@ -205,6 +215,8 @@ impl<F: Fn(Event)> Worker<F> {
 /// Of one turn and direction: packets, and octets of datagrams made of them.
 const PACKETS: usize = 128;
 const OCTETS: usize = 128 << 10;
+/// How often a flush sends, at most.
+const SENDS: usize = 16;
 /// Places among the descriptors.
 const WOKEN: usize = 0;
 const TUN: usize = 1;

@@ -18,8 +18,9 @@ impl Changes {
         self.leaves(sockets)?;
         let private_key = match &self.private_key {
             Some(None) => return Err(Error::invalid("the tunnel needs a private key: private_key cannot be zeros")),
-            Some(Some(key)) => key.clone(),
-            None => current.private_key.clone(),
+            // Shown and set again it may have other octets, and is the same key.
+            Some(Some(key)) if key.public_key() != current.private_key.public_key() => key.clone(),
+            _ => current.private_key.clone(),
         };
         let own = private_key.public_key();
         let mut peers = Peers::new(configured, if self.replace_peers { &[] } else { &current.peers });

@@ -130,8 +130,9 @@ mod tests {
     use super::*;
     use crate::backoff::Jitter;
     use crate::device::Output;
+    use crate::device::path::Path;
     use crate::peer::{Identity, Peer, Sessions};
-    use crate::settings::{Endpoint, PeerSettings, PrivateKey};
+    use crate::settings::{Endpoint, Mtu, PeerSettings, PrivateKey};
     use crate::view::Event;
 
     fn entry(endpoint: Option<Endpoint>) -> Entry {
@@ -149,7 +150,7 @@ mod tests {
         let identity = Identity::new(&key(1));
         let pairs = vec![Sessions::new(&identity, settings.public_key, None, 1)];
         let peer = Peer::new(pairs, identity.public_key(), settings.public_key);
-        Entry::new(settings, peer)
+        Entry::new(settings, peer, Path::new(Mtu::Octets(1420), Vec::new()))
     }
 
     #[test]

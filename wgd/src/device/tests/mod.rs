@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, PeerSettings, PresharedKey, PrivateKey};
+use crate::settings::{Endpoint, Mtu, PeerSettings, PresharedKey, PrivateKey};
 use crate::table::Group;
 
 mod fault;
 mod handshake;
 mod liveness;
 mod offload;
+mod path;
 mod reconcile;
 mod rotation;
 mod routing;
 mod rules;
+mod settings;
 mod timers;
 mod transport;
 mod weather;
@@ -69,7 +71,15 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
 }
 
 fn settings(number: u8, peers: Vec<PeerSettings>) -> Settings {
-    Settings { private_key: private_key(number), next_private_key: None, peers, clamp_mss: true, mtu: 1420 }
+    Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers,
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    }
 }
 
 fn udp_address(number: u8) -> SocketAddr {
@@ -130,7 +140,8 @@ impl End {
     fn take(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         self.received.extend(self.out.packets.iter().map(|(packet, ())| packet.to_vec()));
         self.events.append(&mut self.out.events);
-        let datagrams = self.out.datagrams.iter().map(|(datagram, to)| (*to, datagram.to_vec())).collect();
+        let datagrams =
+            self.out.datagrams.iter().map(|(datagram, envelope)| (envelope.to, datagram.to_vec())).collect();
         self.out.datagrams.clear();
         self.out.packets.clear();
         datagrams
