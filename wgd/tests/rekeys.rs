@@ -112,7 +112,14 @@ impl Pair {
         self.run(10 * SECOND, true);
         let sent: Vec<u32> = (0..seconds).collect();
         for end in &mut self.ends {
-            assert_eq!(std::mem::take(&mut end.received), sent);
+            let received = std::mem::take(&mut end.received);
+            let lost = sent.iter().find(|number| received.get(**number as usize) != Some(number));
+            assert!(
+                received == sent,
+                "{} of {seconds}, the first lost is {lost:?}: {:?}",
+                received.len(),
+                end.view(self.now)
+            );
         }
     }
 }
