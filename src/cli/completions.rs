@@ -86,6 +86,14 @@ pub(super) fn neighbors() -> Vec<CompletionCandidate> {
     neighbors.into_iter().map(|neighbor| CompletionCandidate::new(neighbor.name)).collect()
 }
 
+/// The names of the running gateway's WireGuard peers; none where none runs.
+pub(super) fn peers() -> Vec<CompletionCandidate> {
+    let client = Client::new(socket());
+    let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Peers>("/v1/peers")).await? });
+    let peers = answer.map(|answer| answer.peers).unwrap_or_default();
+    peers.into_iter().map(|peer| CompletionCandidate::new(peer.name)).collect()
+}
+
 /// What a command may be said to: a neighbor, or all of them.
 pub(super) fn neighbors_or_all() -> Vec<CompletionCandidate> {
     neighbors().into_iter().chain([CompletionCandidate::new(ALL)]).collect()

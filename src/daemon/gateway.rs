@@ -30,6 +30,7 @@ use super::memory::Memory;
 use super::news::News;
 use super::signals::Signals;
 use super::systemd;
+use super::watchers::{PeerNews, Watchers};
 use crate::fib::{Fib, Work};
 use crate::kernel::{self, Address, Kernel, Resolution, Route};
 
@@ -70,6 +71,8 @@ pub(super) struct Gateway {
     memory: Memory,
     remembering: Asking,
     held: Held,
+    /// Who follows the tunnel.
+    pub(super) watchers: Watchers,
 }
 
 /// What the next gateway needs: let go before the control socket goes, which says that we have stopped.
@@ -132,6 +135,7 @@ impl Gateway {
             memory,
             remembering: Asking::default(),
             held,
+            watchers: Watchers::default(),
         }
     }
 
@@ -337,9 +341,11 @@ impl Gateway {
                 continue;
             }
             // That a peer has not answered yet is how it begins, and no event.
-            if self.peer_states.insert(peer, state) == Some(state) {
+            let before = self.peer_states.insert(peer, state);
+            if before == Some(state) {
                 continue;
             }
+            self.watchers.tell(&name, peer, PeerNews::State(before, state));
             let (kind, text) = match state {
                 PeerState::Up => ("peer-up", "answers"),
                 PeerState::Suspect => ("peer-suspect", "slow to answer"),
@@ -356,6 +362,13 @@ impl Gateway {
                 let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
                 Done::Endpoint(peer, name, found)
             });
+        }
+        let handshakes = news.handshakes.iter().map(|peer| (*peer, PeerNews::Handshake));
+        let moved = news.moved.iter().map(|(peer, address)| (*peer, PeerNews::Endpoint(*address)));
+        for (peer, what) in moved.chain(handshakes) {
+            if let Some(name) = self.peer_name(&peer) {
+                self.watchers.tell(&name, peer, what);
+            }
         }
         if !news.moved.is_empty() {
             let moved = news.moved.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer));

@@ -46,6 +46,7 @@ pub(super) struct Entry {
     received: u64,
     transmitted: u64,
     trouble: Trouble,
+    told_handshake: Option<Instant>,
     timers: Timers,
 }
 
@@ -72,6 +73,7 @@ impl Entry {
             received: 0,
             transmitted: 0,
             trouble: Trouble::default(),
+            told_handshake: None,
             timers: Timers::default(),
         }
     }
@@ -174,6 +176,15 @@ impl Entry {
     /// The peer's response made a session.
     pub(super) fn established(&mut self, now: Instant) {
         self.timers.began(now);
+    }
+
+    /// Tells of a handshake that was completed since the last call.
+    pub(super) fn tell_handshake(&mut self, events: &mut Vec<Event>) {
+        let completed = self.peer.last_handshake();
+        if self.told_handshake != completed {
+            self.told_handshake = completed;
+            events.push(Event::Handshake(self.settings.public_key));
+        }
     }
 
     /// Where the peer's datagrams go.

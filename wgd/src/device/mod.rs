@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::Jitter;
 use crate::batch::Batch;
+use crate::capture::{Direction, Tap};
 use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
 use crate::fault::{Fault, Strangers};
@@ -39,6 +40,8 @@ pub struct Output {
     pub packets: Batch<()>,
     /// For whoever listens.
     pub events: Vec<Event>,
+    /// For whoever looks on.
+    pub tap: Tap,
 }
 
 /// All peers of one tunnel.
@@ -120,6 +123,7 @@ impl Device {
             if clamp_mss {
                 mss::clamp(buffer, &Header { length: len, ..header }, mtu);
             }
+            out.tap.pass(now, Direction::Outbound, &entry.settings, &header, &buffer[..len]);
             entry.send(now, buffer, len, mtu, out);
         });
         if !is_sound {
@@ -140,11 +144,12 @@ impl Device {
         while let Some(slot) = self.deadlines.take_due(now) {
             self.visit(now, PeerId(slot), out);
         }
+        self.table.forget(now);
     }
 
     /// When [`Self::tick`] has something to do next, if nothing is sent or received before. May have passed.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.table.next_timeout()).min()
     }
 
     /// How often a peer was visited for the sake of its timers: what an idle tunnel costs.
@@ -153,9 +158,9 @@ impl Device {
     }
 
     /// Changes of the routed table.
-    pub fn table(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub fn table(&mut self, now: Instant, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
-            self.table.apply(change);
+            self.table.apply(now, change);
         }
     }
 
@@ -253,6 +258,7 @@ impl Device {
         if entry.hear(now, from, datagram.len(), &mut out.events) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
+        entry.tell_handshake(&mut out.events);
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
@@ -266,6 +272,7 @@ impl Device {
         if self.clamp_mss {
             mss::clamp(packet, &header, self.mtu);
         }
+        out.tap.pass(now, Direction::Inbound, &entry.settings, &header, &packet[..header.length]);
         out.packets.push(header.length, ());
     }
 }
