@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use common::gobgp::{Families, Settings};
+use common::wireguard::Program;
 use common::{eventually, with_site};
 use vpngw::lab::request::{Ping, Request};
 use vpngw::lab::site::{Link, Node, Port, Site, ip, net};
@@ -108,7 +109,7 @@ fn two_wireguard_go_reach_each_other_through_their_tunnel() {
                  Endpoint = {endpoint}:51820\nAllowedIPs = 10.9.0.0/24\n"
             );
             let file = lab.file(&format!("{interface}.conf"), &text);
-            started.push(lab.wireguard_go(node, interface, &file).await);
+            started.push(lab.wireguard(Program::WireguardGo, node, interface, &file).await);
             lab.node(node).address(interface, net(address)).await.unwrap();
             lab.node(node).perform(Request::Up { link: interface.to_owned() }).await.unwrap();
         }

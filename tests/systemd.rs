@@ -306,7 +306,10 @@ fn nothing_in_the_files(machine: &Machine, before: &BTreeSet<PathBuf>) {
         // 2: there is no such entry.
         assert_eq!(machine.sh(&format!("getent {list} vpngw")).unwrap().status.code(), Some(2), "{list}");
     }
-    assert_eq!(machine.run("find /etc/vpngw /run/vpngw /var/lib/vpngw 2>/dev/null || true").unwrap(), "");
+    assert_eq!(
+        machine.run("find /etc/vpngw /run/vpngw /run/wireguard /var/lib/vpngw 2>/dev/null || true").unwrap(),
+        ""
+    );
 }
 
 #[test]

@@ -135,19 +135,23 @@ fn tunnel_settings(tunnel: Tunnel) -> Option<(settings::Wireguard, Vec<String>)>
     let private_key = tunnel.private_key?;
     let own_key = private_key.public_key();
     let peers = tunnel.peers.into_iter().map(|peer| peer.value);
-    let (own, peers): (Vec<_>, Vec<_>) = peers.partition(|peer| peer.settings.public_key == own_key);
+    let is_own = |peer: &Peer| peer.settings.public_key == own_key || peer.settings.next_public_key == Some(own_key);
+    let (own, peers): (Vec<_>, Vec<_>) = peers.partition(is_own);
     let with_static_routes = peers.iter().filter(|peer| peer.static_routes);
     let wireguard = Wireguard {
         interface: tunnel.interface,
         listen_port: tunnel.listen_port,
-        addresses: tunnel.addresses,
+        addresses: tunnel.addresses.clone(),
         static_routes: with_static_routes.map(|peer| peer.settings.public_key).collect(),
         routed_ips: peers.iter().map(|peer| (peer.settings.public_key, peer.routed_ips.clone())).collect(),
         tunnel: wgd::Settings {
             private_key,
+            next_private_key: tunnel.next_private_key.and_then(|next| next.value),
             peers: peers.into_iter().map(|peer| peer.settings).collect(),
             clamp_mss: tunnel.clamp_mss,
             mtu: tunnel.mtu,
+            addresses: tunnel.addresses,
+            icmp_sources: Vec::new(), // the host's
         },
     };
     Some((wireguard, own.into_iter().map(|peer| peer.settings.name).collect()))

@@ -21,6 +21,7 @@ mod value;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
@@ -40,6 +41,8 @@ pub struct Context<'a> {
     pub default_router_id: Option<Ipv4Addr>,
     /// Used where `[router] on-stop` is absent: what the service that runs us wants.
     pub default_on_stop: OnStop,
+    /// What time it is, for the advice about times.
+    pub now: SystemTime,
     /// The environment, for `${NAME}`.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a key file: [`secrets_from_files`] or [`no_secrets`].
@@ -67,7 +70,7 @@ pub fn read(sources: &[Source], context: &Context<'_>) -> Result<(Config, Vec<Di
     let draft = assemble::resolve(draft, context, &mut report);
     check::laws(&draft, &mut report);
     if !report.has_errors() {
-        check::advice(&draft, &mut report);
+        check::advice(&draft, context.now, &mut report);
     }
     let broken = report.has_errors();
     let config = assemble::config(draft);

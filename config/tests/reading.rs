@@ -17,7 +17,7 @@ use bgpd::types::{Asn, Community, ExtendedCommunity, Families, HoldTime, LargeCo
 use bgpd::wire::Origin;
 use common::{ONE_PUBLIC, OTHER_PUBLIC, read, taken};
 use config::settings::{LogFormat, OnStop};
-use wgd::settings::Endpoint;
+use wgd::settings::{Endpoint, Mtu};
 
 #[test]
 fn the_example_of_the_ec2_end_fills_the_engines_settings() {
@@ -55,7 +55,7 @@ fn absent_keys_have_the_documented_defaults() {
     assert_eq!(config.on_stop, OnStop::Withdraw);
     let wireguard = config.wireguard.unwrap();
     assert_eq!((wireguard.interface.as_str(), wireguard.listen_port), ("wg0", 51820));
-    assert_eq!((wireguard.tunnel.mtu, wireguard.tunnel.clamp_mss), (1420, true));
+    assert_eq!((wireguard.tunnel.mtu, wireguard.tunnel.clamp_mss), (Mtu::Auto, true));
     assert_eq!(wireguard.static_routes, []);
     assert!(!wireguard.tunnel.peers[0].watched);
     assert_eq!(wireguard.tunnel.peers[0].persistent_keepalive, None);
@@ -311,7 +311,7 @@ fn a_tunnel_without_bgp_needs_no_router() {
     assert!(config.bgp.is_none());
     let wireguard = config.wireguard.unwrap();
     assert_eq!(wireguard.static_routes, [wireguard.tunnel.peers[0].public_key]);
-    assert_eq!(wireguard.tunnel.mtu, 1280);
+    assert_eq!(wireguard.tunnel.mtu, Mtu::Octets(1280));
     let endpoints: Vec<_> = wireguard.tunnel.peers.into_iter().map(|peer| peer.endpoint.unwrap()).collect();
     let named = Endpoint::Name("gw.example.net".to_owned(), 1);
     assert_eq!(endpoints, [Endpoint::Address("[2001:db8::1]:51820".parse().unwrap()), named]);

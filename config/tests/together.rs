@@ -13,7 +13,7 @@ fn end(number: u8, key: &str, public: &str) -> String {
     let (other, asn, other_asn) = (3 - number, 64512 + u32::from(number), 64515 - u32::from(number));
     format!(
         "[router]\nasn = {asn}\nrouter-id = '10.0.0.{number}'\n\
-         [wireguard]\nprivate-key-file = '{key}'\naddresses = '10.0.0.{number}/30'\n\
+         [wireguard]\nprivate-key-file = '{key}'\nmtu = 1420\naddresses = '10.0.0.{number}/30'\n\
          [[wireguard.peer]]\nname = 'far'\npublic-key = '{public}'\nendpoint = '192.0.2.{other}:51820'\n\
          allowed-ips = '10.0.0.{other}/32'\nrouted-ips = '10.{other}.0.0/16'\n\
          [[bgp.neighbor]]\nname = 'far'\naddress = '10.0.0.{other}'\nasn = {other_asn}\nvia = 'far'\n\
@@ -92,11 +92,8 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
         "name = 'far'\npreshared-key-file = 'psk'\npublic",
         &["one.toml: error: the preshared key of peer `far` is not the one in other.toml"],
     ),
-    (
-        "[wireguard]\n",
-        "[wireguard]\nmtu = 1400\n",
-        &["one.toml: warning: the MTU of the tunnel is 1420 here and 1400 in other.toml"],
-    ),
+    ("mtu = 1420\n", "mtu = 1400\n", &["one.toml: warning: the MTU of the tunnel is 1420 here and 1400 in other.toml"]),
+    ("mtu = 1420\n", "mtu = 'auto'\n", &[]),
     ("asn = 64514\n", "asn = 64999\n", &["one.toml: error: the asn of neighbor `far` does not fit other.toml"]),
     ("asn = 64513\n", "asn = 'internal'\n", &["other.toml: error: the asn of neighbor `far` does not fit one.toml"]),
     ("asn = 64513\n", "asn = 'external'\n", &[]),
@@ -128,6 +125,23 @@ fn what_does_not_fit_is_said() {
         assert!(other().contains(found), "{found}");
         assert_eq!(said(&one(), &other().replacen(found, replacement, 1)), *expected, "{found} -> {replacement}");
     }
+}
+
+#[test]
+fn the_far_end_of_a_rotation_knows_the_next_key() {
+    let rotating = |end: String| {
+        end.replace(
+            "[wireguard]\n",
+            "[wireguard]\nnext-private-key = { file = 'third.key', from = 2026-03-01T02:00:00Z }\n",
+        )
+    };
+    let message = "other.toml: error: peer `far` does not have the next key of one.toml";
+    assert_eq!(said(&rotating(one()), &other()), [message]);
+    let third = taken(&one().replace("one.key", "third.key")).wireguard.unwrap().tunnel.private_key.public_key();
+    let knowing = other().replace("endpoint =", &format!("next-public-key = '{third}'\nendpoint ="));
+    assert_eq!(said(&rotating(one()), &knowing), [""; 0]);
+    let done = one().replace("one.key", "third.key");
+    assert_eq!(said(&done, &knowing), [""; 0], "and afterwards it is known by it");
 }
 
 #[test]

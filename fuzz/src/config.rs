@@ -20,6 +20,7 @@ fn read(sources: &[Source]) {
     let context = Context {
         default_router_id: None,
         default_on_stop: config::OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
         env: &env,
         secrets: &config::no_secrets,
     };

@@ -9,7 +9,7 @@ use ::wgd::device::{Device, Output};
 use ::wgd::mss;
 use ::wgd::offload::{Accepts, Coalescer, Kind, NetHeader, split};
 use ::wgd::packet::Header;
-use ::wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use ::wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 /// Instants of one run are relative to this.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -19,13 +19,22 @@ fn device(out: &mut Output) -> Device {
     let peer = PeerSettings {
         name: "peer".to_owned(),
         public_key: PrivateKey([2; 32].into()).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(from())),
         persistent_keepalive: None,
         allowed_ips: ["0.0.0.0/0", "::/0"].iter().filter_map(|prefix| prefix.parse().ok()).collect(),
         watched: true,
     };
-    let settings = Settings { private_key: PrivateKey([1; 32].into()), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: PrivateKey([1; 32].into()),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     Device::new(*START, settings, 1, out)
 }
 

@@ -66,6 +66,14 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: NeighborCommand,
     },
+    /// Tell a WireGuard peer's tunnel what to do
+    Peer {
+        /// Name or public key, as `show peers` has it
+        #[arg(add = ArgValueCandidates::new(completions::peers))]
+        name: String,
+        #[command(subcommand)]
+        command: PeerCommand,
+    },
     /// Make WireGuard keys
     ///
     /// Keys are printed in base64, as the tool wg prints them. A file that holds a private or preshared key must not be
@@ -265,6 +273,14 @@ pub(super) enum NeighborCommand {
     },
     /// Undo `disable` and `drain`
     Enable,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum PeerCommand {
+    /// Make a new session; the old one carries packets until then
+    Rekey,
+    /// Throw the session away and make a new one
+    Reset,
 }
 
 #[derive(Debug, Subcommand)]

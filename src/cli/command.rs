@@ -7,7 +7,7 @@ use bgpd::speaker::ALL;
 use config::OnStop;
 use tokio::time::{Instant, sleep};
 
-use super::args::{NeighborCommand, Stop};
+use super::args::{NeighborCommand, PeerCommand, Stop};
 use super::check::SOME_ROUTER_ID;
 use super::output::say;
 use crate::control::{Client, api, segment};
@@ -89,6 +89,15 @@ pub(super) async fn neighbor(client: &Client, name: &str, command: NeighborComma
         }
         NeighborCommand::Enable => client.post(&path("enable")).await,
     }
+}
+
+/// One command to one peer's tunnel.
+pub(super) async fn peer(client: &Client, name: &str, command: PeerCommand) -> anyhow::Result<()> {
+    let verb = match command {
+        PeerCommand::Rekey => "rekey",
+        PeerCommand::Reset => "reset",
+    };
+    client.post(&format!("/v1/peers/{}/{verb}", segment(name))).await
 }
 
 /// Waits until every neighbor with a session has been sent everything, or until it is clear that one does not read.

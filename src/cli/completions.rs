@@ -67,21 +67,23 @@ pub(super) fn script(shell: Shell) -> anyhow::Result<()> {
     print(script.trim_start())
 }
 
-/// The command line. `neighbor` is followed by a name; its verbs fit only behind that.
+/// The command line. `neighbor` and `peer` are followed by a name; their verbs fit only behind that.
 fn command() -> clap::Command {
     let command = Arguments::command();
-    match env::args_os().rev().nth(1) {
-        Some(before) if before == "neighbor" => command.mut_subcommand("neighbor", |neighbor| {
-            clap::Command::new("neighbor").args(neighbor.get_arguments().cloned().collect::<Vec<_>>())
-        }),
-        _ => command,
+    for named in ["neighbor", "peer"] {
+        if env::args_os().rev().nth(1).is_some_and(|before| before == named) {
+            return command.mut_subcommand(named, |command| {
+                clap::Command::new(named).args(command.get_arguments().cloned().collect::<Vec<_>>())
+            });
+        }
     }
+    command
 }
 
 /// The names of the running gateway's neighbors; none where none runs.
 pub(super) fn neighbors() -> Vec<CompletionCandidate> {
     let client = Client::new(socket());
-    let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Neighbors>("/v1/neighbors")).await? });
+    let answer = in_time(client.get::<api::Neighbors>("/v1/neighbors"));
     let neighbors = answer.map(|answer| answer.neighbors).unwrap_or_default();
     neighbors.into_iter().map(|neighbor| CompletionCandidate::new(neighbor.name)).collect()
 }
@@ -89,9 +91,13 @@ pub(super) fn neighbors() -> Vec<CompletionCandidate> {
 /// The names of the running gateway's WireGuard peers; none where none runs.
 pub(super) fn peers() -> Vec<CompletionCandidate> {
     let client = Client::new(socket());
-    let answer = wait_for(async { timeout(ANSWER_TIME, client.get::<api::Peers>("/v1/peers")).await? });
+    let answer = in_time(client.get::<api::Peers>("/v1/peers"));
     let peers = answer.map(|answer| answer.peers).unwrap_or_default();
     peers.into_iter().map(|peer| CompletionCandidate::new(peer.name)).collect()
+}
+
+fn in_time<T>(answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    wait_for(async { timeout(ANSWER_TIME, answer).await? })
 }
 
 /// What a command may be said to: a neighbor, or all of them.

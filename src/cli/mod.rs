@@ -62,6 +62,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Show(arguments) => wait_for(show::show(&client, &arguments))?,
         Command::Monitor(arguments) => wait_for(monitor::monitor(&client, &arguments))?,
         Command::Neighbor { name, command } => wait_for(command::neighbor(&client, &name, command))?,
+        Command::Peer { name, command } => wait_for(command::peer(&client, &name, command))?,
         Command::Key { command } => key::key(&command)?,
         Command::Lab { site, duration } => return lab::run(lab::Options { site, duration }),
         Command::Completions { shell } => completions::script(shell)?,

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use wgd::capture::Filter;
+use wgd::device::Rekey;
 
 use super::api;
 use super::body::Body;
@@ -61,6 +62,14 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Command { neighbor, command } => {
             tracing::info!(neighbor, command = words(&command), "told by the control socket");
             daemon.neighbor_command(neighbor, command).await.map(|()| done()).map_err(Refusal::from)
+        }
+        Request::Rekey { peer, how } => {
+            let command = match how {
+                Rekey::Rekey => "rekey",
+                Rekey::Reset => "reset",
+            };
+            tracing::info!(peer, command, "told by the control socket");
+            daemon.rekey(peer, how).await.map(|()| done()).map_err(Refusal::from)
         }
         Request::Stop(how) => {
             let routes = match how {

@@ -11,6 +11,7 @@ use hyper::{Method, StatusCode, Uri};
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use wgd::device::{Rekey, RekeyError};
 
 use super::{Access, api};
 use crate::daemon;
@@ -65,6 +66,10 @@ pub(super) enum Request {
         neighbor: String,
         command: Command,
     },
+    Rekey {
+        peer: String,
+        how: Rekey,
+    },
     Stop(daemon::Stop),
 }
 
@@ -111,6 +116,16 @@ impl From<CommandError> for Refusal {
     }
 }
 
+impl From<RekeyError> for Refusal {
+    fn from(error: RekeyError) -> Self {
+        let status = match error {
+            RekeyError::NoSuchPeer => StatusCode::NOT_FOUND,
+            RekeyError::NoEndpoint => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 const READ: &str = "GET, HEAD";
 const WRITE: &str = "POST";
 
@@ -118,7 +133,9 @@ const WRITE: &str = "POST";
 fn is_command(path: &[&str]) -> bool {
     matches!(
         path,
-        ["v1", "stop"] | ["v1", "neighbors", _, "reset" | "refresh" | "resend" | "disable" | "drain" | "enable"]
+        ["v1", "stop"]
+            | ["v1", "neighbors", _, "reset" | "refresh" | "resend" | "disable" | "drain" | "enable"]
+            | ["v1", "peers", _, "rekey" | "reset"]
     )
 }
 
@@ -187,6 +204,8 @@ impl Request {
             }
             ["v1", "neighbors", name, "drain"] => neighbor(name, Command::Drain),
             ["v1", "neighbors", name, "enable"] => neighbor(name, Command::Enable),
+            ["v1", "peers", name, "rekey"] => Self::Rekey { peer: name.into(), how: Rekey::Rekey },
+            ["v1", "peers", name, "reset"] => Self::Rekey { peer: name.into(), how: Rekey::Reset },
             _ => return Err(Refusal::no_such_path(uri)),
         })
     }

@@ -13,6 +13,7 @@ use wgd::net::{Io, Tunnel};
 
 use super::instance::Instance;
 use super::news::Mailbox;
+use super::start::preferred_source;
 use crate::host;
 use crate::kernel::{Kernel, Link, RouteOp};
 
@@ -58,15 +59,18 @@ impl Device {
         }
         host::rp_filter(name, config.kernel.rp_filter)?;
         kernel
-            .link_up(interface, Some(wireguard.tunnel.mtu.into()))
+            .link_up(interface, Some(wireguard.tunnel.mtu.first().into()))
             .await
             .with_context(|| format!("cannot bring interface {name} up"))?;
         let udp = host::udp_sockets(wireguard.listen_port)?;
         let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
         let mailbox = mailbox.clone();
-        let tunnel = Tunnel::start(io, wireguard.tunnel.clone(), move |event| mailbox.put(event))
-            .context("cannot start the tunnel")?;
-        Ok(Self { tunnel, settings: wireguard.tunnel.clone(), tun, interface })
+        let own = kernel.addresses().await.context("cannot read this host's addresses")?;
+        let icmp_sources = icmp_sources(name, preferred_source(config, &own));
+        let settings = wgd::Settings { icmp_sources, ..wireguard.tunnel.clone() };
+        let tunnel =
+            Tunnel::start(io, settings.clone(), move |event| mailbox.put(event)).context("cannot start the tunnel")?;
+        Ok(Self { tunnel, settings, tun, interface })
     }
 
     /// Whether device, addresses and kernel routes outlive this process, however it ends.
@@ -74,6 +78,14 @@ impl Device {
         let keep = on_stop == OnStop::Keep;
         host::set_persistent(self.tun.as_fd(), keep).context("cannot decide whether the device stays")
     }
+}
+
+/// Where the tunnel's ICMP errors come from. The kernel takes a packet from one of its own addresses for forged, but where
+/// it is told not to; the tunnel's source filter stays.
+fn icmp_sources(interface: &str, mut own: Vec<IpAddr>) -> Vec<IpAddr> {
+    let accepts = host::accept_local(interface);
+    own.retain(|address| address.is_ipv6() || accepts);
+    own
 }
 
 /// Addresses of an earlier configuration. Link-local ones of IPv6 are the kernel's own.

@@ -18,6 +18,7 @@ use config::Config;
 use config::settings::OnStop;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
+use wgd::device::{Rekey, RekeyError};
 use wgd::settings::{Endpoint, PeerSettings, PublicKey};
 use wgd::view::{PeerState, PeerView};
 
@@ -319,6 +320,19 @@ impl Gateway {
         }
     }
 
+    /// The device follows the paths behind it.
+    fn set_mtu(&mut self, mtu: u16) {
+        let Some(interface) = self.device.as_ref().map(|device| device.interface) else { return };
+        info!(mtu, "the tunnel's MTU is another");
+        self.journal.write("mtu", "tunnel", mtu.to_string());
+        let kernel = self.kernel.clone();
+        tokio::spawn(async move {
+            if let Err(error) = kernel.set_mtu(interface, mtu.into()).await {
+                warn!(mtu, %error, "cannot set the MTU of the tunnel's device");
+            }
+        });
+    }
+
     /// Liveness first: the FIB flips before the speaker hears of it.
     async fn news(&mut self, news: News) -> Result<()> {
         if let Some(why) = news.failed {
@@ -327,6 +341,9 @@ impl Gateway {
         }
         if let Some(generation) = news.applied {
             self.fib.tunnel_applied(generation);
+        }
+        if let Some(mtu) = news.mtu {
+            self.set_mtu(mtu);
         }
         let mut vias = Vec::new();
         for (peer, state) in news.peers {
@@ -441,6 +458,11 @@ impl Gateway {
     /// Every WireGuard peer.
     pub(super) fn peers(&self) -> Vec<PeerView> {
         self.device.as_ref().map(|device| device.tunnel.peers()).unwrap_or_default()
+    }
+
+    /// A new session with a WireGuard peer.
+    pub(super) fn rekey(&self, peer: String, how: Rekey) -> Result<(), RekeyError> {
+        self.device.as_ref().map_or(Err(RekeyError::NoSuchPeer), |device| device.tunnel.rekey(peer, how))
     }
 
     /// Sessions end first, while the tunnel can still carry the NOTIFICATION; then our routes go, then the device.

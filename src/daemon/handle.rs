@@ -1,6 +1,6 @@
 //! What the control API may ask of the running gateway.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use config::Source;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 use wgd::capture::Filter;
+use wgd::device::{Rekey, RekeyError};
 use wgd::settings::PublicKey;
 use wgd::uapi::{self, Changes};
 use wgd::view::{PeerState, PeerView};
@@ -154,7 +155,7 @@ impl Handle {
     async fn with_unsent(&self, views: Vec<NeighborView>) -> Vec<Neighbor> {
         let unsent = match &self.bgp {
             Some(bgp) => bgp.unsent().await.unwrap_or_default(),
-            None => HashMap::new(),
+            None => BTreeMap::new(),
         };
         let unsent_bytes =
             |view: &NeighborView| view.connection.and_then(|connection| unsent.get(&connection)).map_or(0, |all| *all);
@@ -203,6 +204,16 @@ impl Handle {
     /// Every WireGuard peer, in file order.
     pub async fn peers(&self) -> Vec<PeerView> {
         self.gateway(|gateway| gateway.peers()).await.unwrap_or_default()
+    }
+
+    /// A new session with a WireGuard peer (name or public key).
+    ///
+    /// # Errors
+    ///
+    /// When nothing was done.
+    pub async fn rekey(&self, peer: String, how: Rekey) -> Result<(), RekeyError> {
+        let done = self.gateway(move |gateway| gateway.rekey(peer, how)).await;
+        done.unwrap_or(Err(RekeyError::NoSuchPeer))
     }
 
     /// The kernel's links, for the names behind indices.

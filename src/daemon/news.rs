@@ -24,6 +24,8 @@ pub(super) struct News {
     pub(super) handshakes: BTreeSet<PublicKey>,
     /// Names to look up, by peer.
     pub(super) endpoints: BTreeMap<PublicKey, (String, u16)>,
+    /// The device's MTU, where it has changed.
+    pub(super) mtu: Option<u16>,
     /// The tunnel is gone, and why.
     pub(super) failed: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Mailbox {
             Event::Endpoint(peer, address) => drop(news.moved.insert(peer, address)),
             Event::Handshake(peer) => drop(news.handshakes.insert(peer)),
             Event::EndpointWanted(peer, name, port) => drop(news.endpoints.insert(peer, (name, port))),
+            Event::Mtu(mtu) => news.mtu = Some(mtu),
             Event::Failed(why) => news.failed = Some(why),
         }
         notify.notify_one();

@@ -146,7 +146,7 @@ pub(super) fn tunnel_peer(wireguard: &Wireguard, peer: &wgd::settings::PeerSetti
 }
 
 /// As configured; else the router ID where that is an address of this host.
-fn preferred_source(config: &Config, own: &[Address]) -> Vec<IpAddr> {
+pub(super) fn preferred_source(config: &Config, own: &[Address]) -> Vec<IpAddr> {
     if !config.kernel.preferred_source.is_empty() {
         return config.kernel.preferred_source.clone();
     }

@@ -9,5 +9,5 @@ mod tun;
 pub use addresses::first_ipv4;
 pub use capabilities::raise_capabilities;
 pub use sockets::{control_listener, tcp_listener, udp_sockets, wg_listener};
-pub use sysctl::{forwarding, forwarding_fault, rp_filter, rp_filter_fault};
+pub use sysctl::{accept_local, forwarding, forwarding_fault, rp_filter, rp_filter_fault};
 pub use tun::{interface_index, open_tun, set_persistent};

@@ -26,6 +26,12 @@ pub fn rp_filter(interface: &str, wanted: Option<bool>) -> Result<()> {
     Ok(())
 }
 
+/// Has the kernel take packets of the tunnel's device that come from an address of this host. False: it does not let us.
+pub fn accept_local(interface: &str) -> bool {
+    let key = format!("net/ipv4/conf/{interface}/accept_local");
+    set(&key, Some("1")).is_ok() && read(&key).is_some_and(|value| value == "1")
+}
+
 /// What is wrong now with the forwarding of a family, in one sentence.
 pub fn forwarding_fault(family: Family) -> Option<String> {
     let key = forwarding_key(family);

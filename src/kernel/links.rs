@@ -37,6 +37,13 @@ impl Netlink {
         self.change(0, &RouteNetlinkMessage::SetLink(message))
     }
 
+    /// Sets a link's MTU.
+    pub(super) fn set_mtu(&mut self, interface: u32, mtu: u32) -> io::Result<()> {
+        let mut message = link_message(interface);
+        message.attributes.push(LinkAttribute::Mtu(mtu));
+        self.change(0, &RouteNetlinkMessage::SetLink(message))
+    }
+
     /// Writes an alias on a link.
     pub(super) fn set_alias(&mut self, interface: u32, alias: String) -> io::Result<()> {
         let mut message = link_message(interface);

@@ -157,6 +157,11 @@ impl Kernel {
         self.ask(move |netlink| netlink.link_up(interface, mtu)).await
     }
 
+    /// Sets a link's MTU.
+    pub async fn set_mtu(&self, interface: u32, mtu: u32) -> io::Result<()> {
+        self.ask(move |netlink| netlink.set_mtu(interface, mtu)).await
+    }
+
     /// Writes an alias on a link.
     pub async fn set_alias(&self, interface: u32, alias: &str) -> io::Result<()> {
         let alias = alias.to_owned();

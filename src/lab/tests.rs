@@ -77,6 +77,7 @@ fn every_configuration_is_one_that_the_gateway_reads() {
         let context = config::Context {
             default_router_id: None,
             default_on_stop: config::OnStop::Withdraw,
+            now: std::time::SystemTime::UNIX_EPOCH,
             env: &env,
             secrets: &keys,
         };

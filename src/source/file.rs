@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{env, error, fmt, fs, io};
 
 use config::{Config, Context, Diagnostic, OnStop, Source};
@@ -64,6 +65,7 @@ pub fn load(
     let context = Context {
         default_router_id,
         default_on_stop,
+        now: SystemTime::now(),
         env: &|name| env::var(name).ok(),
         secrets: if secrets { &config::secrets_from_files } else { &config::no_secrets },
     };

@@ -15,7 +15,7 @@ pub mod packages;
 pub mod pair;
 pub mod systemd;
 pub mod tools;
-pub mod wireguard_go;
+pub mod wireguard;
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};

@@ -57,6 +57,7 @@ impl End {
         let context = Context {
             default_router_id: None,
             default_on_stop: config::OnStop::Withdraw,
+            now: std::time::SystemTime::UNIX_EPOCH,
             env: &|_| None,
             secrets: &note,
         };

@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wgd::device::{Device, Output};
 use wgd::offload::checksum::Sum;
 use wgd::offload::{Accepts, Coalescer, Kind, NetHeader, trains};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 use wgd::table::{Change, Group};
 
 const ALICE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 51820);
@@ -23,13 +23,22 @@ fn device(number: u8, peer: u8, endpoint: SocketAddr) -> Device {
     let peer = PeerSettings {
         name: String::new(),
         public_key: private_key(peer).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: Some(Endpoint::Address(endpoint)),
         persistent_keepalive: None,
         allowed_ips: vec![prefix],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     Device::new(Instant::now(), settings, 1, &mut Output::default())
 }
 

@@ -186,16 +186,13 @@ impl Tap {
     }
 
     /// A packet passes.
-    pub(crate) fn pass(
-        &mut self,
-        now: Instant,
-        direction: Direction,
-        peer: &PeerSettings,
-        header: &Header,
-        packet: &[u8],
-    ) {
+    pub(crate) fn pass(&mut self, now: Instant, direction: Direction, peer: &PeerSettings, packet: &[u8]) {
+        if self.captures.is_empty() {
+            return;
+        }
+        let Some(header) = Header::parse(packet) else { return };
         for capture in &mut self.captures {
-            if capture.filter.takes(&peer.public_key, header) {
+            if capture.filter.takes(&peer.public_key, &header) {
                 capture.packets.keep(now, direction, &peer.name, packet, capture.filter.snap);
             }
         }

@@ -29,13 +29,17 @@ pub(crate) enum Reason {
     UnknownPeer,
     /// A datagram for an index that no peer has.
     UnknownIndex,
+    /// A packet that does not fit the path, and must not be fragmented: its sender was told so.
+    TooBig,
+    /// Congestion was marked on the way, which the packet inside cannot say: RFC 6040 §4.2 has it dropped.
+    Congestion,
     /// The host refused to send a datagram or to take a packet.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     HostRefused,
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Malformed,
         Self::NoRoute,
         Self::NoEndpoint,
@@ -48,6 +52,8 @@ impl Reason {
         Self::RateLimited,
         Self::UnknownPeer,
         Self::UnknownIndex,
+        Self::TooBig,
+        Self::Congestion,
         Self::HostRefused,
     ];
 
@@ -65,6 +71,8 @@ impl Reason {
             Self::RateLimited => "rate limited",
             Self::UnknownPeer => "unknown peer",
             Self::UnknownIndex => "unknown index",
+            Self::TooBig => "too big",
+            Self::Congestion => "congestion",
             Self::HostRefused => "host refused",
         }
     }
@@ -101,6 +109,6 @@ mod tests {
             drops.add(reason, index as u64 + 1);
         }
         assert_eq!(drops.view().len(), Reason::ALL.len());
-        assert_eq!(drops.view()["host refused"], 13);
+        assert_eq!(drops.view()["host refused"], 15);
     }
 }

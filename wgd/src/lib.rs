@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod capture;
 pub mod device;
+pub mod envelope;
 pub mod mss;
 pub mod offload;
 pub mod packet;
@@ -19,9 +20,12 @@ mod curve;
 mod deadlines;
 mod drops;
 mod fault;
+mod flood;
+mod icmp;
 mod liveness;
 mod message;
 mod peer;
+mod pmtu;
 #[cfg(test)]
 mod samples;
 

@@ -4,10 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::message::field;
 
+/// The protocol number of ICMP.
+pub(crate) const ICMP: u8 = 1;
 /// The protocol number of TCP.
 pub(crate) const TCP: u8 = 6;
 /// The protocol number of UDP.
 pub(crate) const UDP: u8 = 17;
+/// The next header of a fragment in IPv6.
+pub(crate) const IPV6_FRAGMENT: u8 = 44;
+/// The next header of ICMPv6.
+pub(crate) const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 
 const IPV4_HEADER: usize = 20;

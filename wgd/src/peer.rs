@@ -1,10 +1,13 @@
 //! One peer's keys and sessions. The only file that names boringtun.
 //!
 //! boringtun's `Tunn` does the Noise handshake, the ciphers and the replay window, by its own clock. What it leaves to
-//! its caller is done here: padding, low-order points, counters at their end, the way of queued packets out once a
-//! session is *confirmed*, who began a session and how old it is (a keepalive keeps a session fresh, as in the
-//! kernel's implementation; `Tunn` counts data only). `Tunn` panics where an output is too small: all outputs are
-//! rooms of a [`Batch`](crate::batch::Batch), which hold anything. What is put there starts at the first octet.
+//! its caller is done here: padding, low-order points, counters at their end and sessions at theirs, who began a
+//! session and how old it is (a keepalive keeps a session fresh, as in the kernel's implementation; `Tunn` counts data
+//! only). `Tunn` panics where an output is too small: all outputs are rooms of a [`Batch`](crate::batch::Batch), which
+//! hold anything. What is put there starts at the first octet.
+//!
+//! A `Tunn` knows one pair of static keys. While a key is replaced there are several pairs, and one [`Sessions`] each:
+//! [`Peer`] chooses among them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,66 +24,60 @@ use crate::drops::Reason;
 use crate::message::{TRANSPORT, field};
 use crate::settings::{PresharedKey, PrivateKey, PublicKey};
 
-/// Handshake messages a second before senders must prove their address with a cookie. One costs about 0.1 ms of a
-/// core, so a flood takes a twentieth of it.
-pub(crate) const HANDSHAKES_PER_SECOND: u64 = 500;
-/// Packets that wait for a session. `Tunn` would drop silently beyond 256.
-const QUEUE: usize = 128;
+mod pairs;
+
+pub(crate) use pairs::{Expired, Peer, Sealed};
+
 /// WireGuard paper, section 6.1.
+const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
 const REKEY_AFTER_TIME: Duration = Duration::from_secs(120);
+const REJECT_AFTER_TIME: Duration = Duration::from_secs(180);
+
 /// The public key that belongs to a private one.
 pub(crate) fn public_key(private: &PrivateKey) -> PublicKey {
     PublicKey(x25519::PublicKey::from(&x25519::StaticSecret::from(*private.0)).to_bytes())
 }
 
-/// Our own key, and what protects it from floods.
+/// One of our own keys, and the MACs that are made with it.
 pub(crate) struct Identity {
     private: x25519::StaticSecret,
     public: x25519::PublicKey,
-    /// Counts each handshake message once. `Tunn` asks a limiter again, so it gets one that never refuses.
-    limiter: RateLimiter,
-    /// When the limiter's second began.
-    second: Option<Instant>,
+    /// Checks MAC1, and never asks for more: `Tunn` asks it again.
     unlimited: Arc<RateLimiter>,
+    /// Checks MAC2 too, always.
+    strict: RateLimiter,
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identity").field(&PublicKey(self.public.to_bytes())).finish()
+        f.debug_tuple("Identity").field(&self.public_key()).finish()
     }
-}
-
-/// What to do with a handshake message.
-#[derive(Debug)]
-pub(crate) enum Admission {
-    /// Go on.
-    Admitted,
-    /// Under load: a cookie reply of so many octets is in the output.
-    Cookie(usize),
-    /// It is made for another public key than ours.
-    OtherKey,
 }
 
 impl Identity {
     pub(crate) fn new(private: &PrivateKey) -> Self {
         let private = x25519::StaticSecret::from(*private.0);
         let public = x25519::PublicKey::from(&private);
-        let limiter = RateLimiter::new(&public, HANDSHAKES_PER_SECOND);
         let unlimited = Arc::new(RateLimiter::new(&public, u64::MAX));
-        Self { private, public, limiter, second: None, unlimited }
+        Self { private, public, unlimited, strict: RateLimiter::new(&public, 0) }
     }
 
-    /// Checks the MACs of a handshake message, before anything costly is done for it.
-    pub(crate) fn admit(&mut self, now: Instant, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Admission {
-        if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
-            self.limiter.reset_count();
-            self.second = Some(now);
-        }
-        match self.limiter.verify_packet(Some(from), datagram, out) {
-            Ok(_) => Admission::Admitted,
-            Err(TunnResult::WriteToNetwork(cookie)) => Admission::Cookie(cookie.len()),
-            Err(_) => Admission::OtherKey,
+    pub(crate) fn public_key(&self) -> PublicKey {
+        PublicKey(self.public.to_bytes())
+    }
+
+    /// Whether a handshake message is made for this key: its MAC1 says so.
+    pub(crate) fn is_meant(&self, datagram: &[u8]) -> bool {
+        self.unlimited.verify_packet(None, datagram, &mut []).is_ok()
+    }
+
+    /// Whether the sender of a message that is meant has proved its address by a cookie. Err: octets of the reply that
+    /// gives it one.
+    pub(crate) fn check_cookie(&self, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Result<(), usize> {
+        match self.strict.verify_packet(Some(from), datagram, out) {
+            Ok(_) => Ok(()),
+            Err(result) => Err(written(&result).unwrap_or(0)),
         }
     }
 
@@ -92,12 +89,16 @@ impl Identity {
     }
 }
 
-/// One peer's sessions.
-pub(crate) struct Peer {
+/// The sessions under one pair of static keys, ours and the peer's.
+pub(crate) struct Sessions {
     tunn: Tunn,
-    queued: usize,
+    ours: PublicKey,
+    theirs: PublicKey,
+    /// What the peer's datagrams carry, without the octet that numbers sessions.
+    index: u32,
     /// The session that we answered to and that no packet has confirmed: its index with us.
     unconfirmed: Option<u32>,
+    /// Of the session that packets leave by.
     established: Option<Established>,
     expired: bool,
 }
@@ -106,23 +107,33 @@ pub(crate) struct Peer {
 struct Established {
     at: Instant,
     initiator: bool,
+    /// The counter of the last datagram that we sent.
+    counter: u64,
 }
 
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("queued", &self.queued).field("established", &self.established).finish()
+impl Established {
+    fn new(at: Instant, initiator: bool) -> Self {
+        Self { at, initiator, counter: 0 }
+    }
+
+    /// WireGuard paper, section 6.2: nothing is sent any more.
+    fn is_over(&self, now: Instant) -> bool {
+        self.counter >= REJECT_AFTER_MESSAGES - 1 || now.saturating_duration_since(self.at) >= REJECT_AFTER_TIME
+    }
+
+    /// When it is time for a new session: for who began this one when it is old, for each end when it has sent much.
+    fn rekey_due(&self, last_sent: Option<Instant>) -> Option<Instant> {
+        let used = last_sent.is_some_and(|sent| sent > self.at);
+        let aged = (self.initiator && used).then_some(self.at + REKEY_AFTER_TIME);
+        if self.counter >= REKEY_AFTER_MESSAGES { Some(self.at) } else { aged }
     }
 }
 
-/// What became of a packet to send.
-#[derive(Debug)]
-pub(crate) enum Sealed {
-    /// Transport data of so many octets is in the output.
-    Transport(usize),
-    /// The packet waits for a session; perhaps an initiation is in the output.
-    Queued(Option<usize>),
-    /// No session and no room in the queue; perhaps an initiation is in the output.
-    Full(Option<usize>),
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ours, theirs, index, established, .. } = self;
+        f.debug_tuple("Sessions").field(ours).field(theirs).field(index).field(established).finish()
+    }
 }
 
 /// What was in a datagram that authenticated.
@@ -138,44 +149,47 @@ pub(crate) enum Opened {
 
 /// Every try to reach the peer went unanswered for 90 s.
 #[derive(Debug)]
-pub(crate) struct Expired {
-    /// Packets that waited.
-    pub(crate) dropped: usize,
-}
+struct Unanswered;
 
-impl Peer {
-    /// `index` (24 bits) is what the peer's datagrams will carry; no other peer may have it.
-    pub(crate) fn new(identity: &Identity, key: PublicKey, preshared: Option<&PresharedKey>, index: u32) -> Self {
+impl Sessions {
+    /// `index` (24 bits) is what the peer's datagrams will carry; no other sessions may have it.
+    pub(crate) fn new(identity: &Identity, theirs: PublicKey, preshared: Option<&PresharedKey>, index: u32) -> Self {
         let tunn = Tunn::new(
             identity.private.clone(),
-            key.0.into(),
+            theirs.0.into(),
             preshared.map(|key| *key.0),
             None, // persistent keepalives are the device's: by its clock, and changed without a new session
             index,
             Some(Arc::clone(&identity.unlimited)),
         );
-        Self { tunn, queued: 0, unconfirmed: None, established: None, expired: false }
+        let ours = identity.public_key();
+        Self { tunn, ours, theirs, index, unconfirmed: None, established: None, expired: false }
     }
 
-    /// Encrypts the packet in the first `len` octets of `buffer`, whose rest serves as padding.
-    pub(crate) fn seal(&mut self, buffer: &mut [u8], len: usize, mtu: usize, out: &mut [u8]) -> Sealed {
-        if self.queued >= QUEUE {
-            return Sealed::Full(self.initiate(out, false));
-        }
-        let padded = len.next_multiple_of(16).min(mtu).min(buffer.len()).max(len); // paper, section 5.4.6
-        buffer[len..padded].fill(0);
-        match self.tunn.encapsulate(&buffer[..padded], out) {
-            TunnResult::WriteToNetwork(datagram) if datagram[0] == TRANSPORT => Sealed::Transport(datagram.len()),
-            result => {
-                self.queued += 1;
-                Sealed::Queued(written(&result))
-            }
-        }
+    /// Ours, and the peer's.
+    pub(crate) fn keys(&self) -> (PublicKey, PublicKey) {
+        (self.ours, self.theirs)
     }
 
-    /// Decrypts transport data; `out` has room for all of `datagram`. On a confirmation of a new session queued
-    /// packets wait to be taken by [`Self::unqueue`].
-    pub(crate) fn open(&mut self, now: Instant, datagram: &[u8], out: &mut [u8]) -> Result<Opened, Reason> {
+    /// What the peer's datagrams carry, without the octet that numbers sessions.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Encrypts a packet, or nothing for a keepalive. None: there is no session, or it is over.
+    fn seal(&mut self, now: Instant, packet: &[u8], out: &mut [u8]) -> Option<usize> {
+        let established = self.established.as_mut().filter(|session| !session.is_over(now))?;
+        // Without a session it would keep the packet for later, and nobody would count it
+        let datagram = match self.tunn.encapsulate(packet, out) {
+            TunnResult::WriteToNetwork(datagram) if datagram[0] == TRANSPORT => datagram,
+            _ => return None,
+        };
+        established.counter = field(datagram, 8).map_or(u64::MAX, u64::from_le_bytes);
+        Some(datagram.len())
+    }
+
+    /// Decrypts transport data; `out` has room for all of `datagram`. With whether it confirms a new session.
+    fn open(&mut self, now: Instant, datagram: &[u8], out: &mut [u8]) -> Result<(Opened, bool), Reason> {
         let (receiver, counter) = (field(datagram, 4), field(datagram, 8).map(u64::from_le_bytes));
         if counter.is_none_or(|counter| counter >= REJECT_AFTER_MESSAGES) {
             return Err(Reason::Replay);
@@ -190,16 +204,16 @@ impl Peer {
             TunnResult::Err(error) => return Err(reason(&error)),
             TunnResult::WriteToNetwork(_) => return Err(Reason::Malformed),
         };
-        let receiver = receiver.map(u32::from_le_bytes);
-        if self.unconfirmed.is_some() && receiver == self.unconfirmed {
+        let confirms = self.unconfirmed.is_some() && receiver.map(u32::from_le_bytes) == self.unconfirmed;
+        if confirms {
             self.unconfirmed = None;
-            self.established = Some(Established { at: now, initiator: false });
+            self.established = Some(Established::new(now, false));
         }
-        Ok(opened)
+        Ok((opened, confirms))
     }
 
     /// Answers an initiation whose MACs and ephemeral were checked: octets of the response.
-    pub(crate) fn respond(&mut self, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Result<usize, Reason> {
+    fn respond(&mut self, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Result<usize, Reason> {
         match self.tunn.decapsulate(Some(from), datagram, out) {
             TunnResult::WriteToNetwork(response) => {
                 self.unconfirmed = field(response, 4).map(u32::from_le_bytes);
@@ -211,16 +225,10 @@ impl Peer {
     }
 
     /// Takes a response whose MACs and ephemeral were checked: octets of the keepalive that confirms it.
-    pub(crate) fn confirm(
-        &mut self,
-        now: Instant,
-        from: IpAddr,
-        datagram: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, Reason> {
+    fn confirm(&mut self, now: Instant, from: IpAddr, datagram: &[u8], out: &mut [u8]) -> Result<usize, Reason> {
         match self.tunn.decapsulate(Some(from), datagram, out) {
             TunnResult::WriteToNetwork(keepalive) => {
-                self.established = Some(Established { at: now, initiator: true });
+                self.established = Some(Established::new(now, true));
                 Ok(keepalive.len())
             }
             // Who made it knows our public key and our index, as its MAC shows: what is left is the preshared key
@@ -231,43 +239,24 @@ impl Peer {
     }
 
     /// Keeps a cookie for the next initiation.
-    pub(crate) fn take_cookie(&mut self, datagram: &[u8], out: &mut [u8]) -> Result<(), Reason> {
+    fn take_cookie(&mut self, datagram: &[u8], out: &mut [u8]) -> Result<(), Reason> {
         match self.tunn.decapsulate(None, datagram, out) {
             TunnResult::Err(error) => Err(reason(&error)),
             _ => Ok(()),
         }
     }
 
-    /// The next packet that waited for a session, encrypted.
-    pub(crate) fn unqueue(&mut self, out: &mut [u8]) -> Option<usize> {
-        if self.queued == 0 {
-            return None;
-        }
-        match self.tunn.decapsulate(None, &[], out) {
-            TunnResult::WriteToNetwork(datagram) => {
-                self.queued -= usize::from(datagram[0] == TRANSPORT);
-                Some(datagram.len())
-            }
-            _ => None,
-        }
-    }
-
     /// An initiation, unless one is on its way; with `again` a second one.
-    pub(crate) fn initiate(&mut self, out: &mut [u8], again: bool) -> Option<usize> {
+    fn initiate(&mut self, out: &mut [u8], again: bool) -> Option<usize> {
         written(&self.tunn.format_handshake_initiation(out, again))
     }
 
-    /// A keepalive, or without a session an initiation unless one is on its way.
-    pub(crate) fn keep_alive(&mut self, out: &mut [u8]) -> Option<usize> {
-        if self.has_session() { written(&self.tunn.encapsulate(&[], out)) } else { self.initiate(out, false) }
-    }
-
     /// Retransmissions, passive keepalives and the end of old sessions; also sets the time that packets are noted with.
-    pub(crate) fn tick(&mut self, out: &mut [u8]) -> Result<Option<usize>, Expired> {
+    fn tick(&mut self, out: &mut [u8]) -> Result<Option<usize>, Unanswered> {
         match self.tunn.update_timers(out) {
             // `Tunn` repeats it until something starts a handshake
             TunnResult::Err(WireGuardError::ConnectionExpired) => match std::mem::replace(&mut self.expired, true) {
-                false => Err(Expired { dropped: std::mem::take(&mut self.queued) }),
+                false => Err(Unanswered),
                 true => Ok(None),
             },
             result => {
@@ -277,30 +266,9 @@ impl Peer {
         }
     }
 
-    /// Whether packets can leave at once.
-    pub(crate) fn has_session(&self) -> bool {
-        self.tunn.time_since_last_handshake().is_some()
-    }
-
-    /// The session is ours to renew, and old: WireGuard paper, section 6.2.
-    pub(crate) fn wants_rekey(&self, now: Instant, last_sent: Option<Instant>) -> bool {
-        self.rekey_due(last_sent).is_some_and(|due| now >= due)
-    }
-
-    /// When [`Self::wants_rekey`] becomes true.
-    pub(crate) fn rekey_due(&self, last_sent: Option<Instant>) -> Option<Instant> {
-        let session = self.established.filter(|session| session.initiator && self.has_session())?;
-        last_sent.filter(|sent| *sent > session.at).map(|_| session.at + REKEY_AFTER_TIME)
-    }
-
-    /// When the last handshake was completed.
-    pub(crate) fn last_handshake(&self) -> Option<Instant> {
-        self.established.map(|session| session.at)
-    }
-
-    /// Packets that wait for a session.
-    pub(crate) fn queued(&self) -> usize {
-        self.queued
+    /// Whether packets can leave.
+    fn has_session(&self, now: Instant) -> bool {
+        self.established.is_some_and(|session| !session.is_over(now)) && self.tunn.time_since_last_handshake().is_some()
     }
 }
 

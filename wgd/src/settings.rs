@@ -1,14 +1,15 @@
 //! What a tunnel is told: the whole desired state, which the device compares with what it has.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use crate::pmtu::BASE;
 use crate::{curve, peer};
 
 /// A whole tunnel.
@@ -16,12 +17,47 @@ use crate::{curve, peer};
 pub struct Settings {
     /// Our key.
     pub private_key: PrivateKey,
+    /// The key that takes its place.
+    pub next_private_key: Option<NextPrivateKey>,
     /// In file order; a peer with our own public key is not among them.
     pub peers: Vec<PeerSettings>,
-    /// Clamp the MSS of TCP SYNs to what fits `mtu`.
+    /// Clamp the MSS of TCP SYNs to what fits the path.
     pub clamp_mss: bool,
-    /// The device's MTU, in octets.
-    pub mtu: u16,
+    /// The device's MTU.
+    pub mtu: Mtu,
+    /// The device's own addresses, each with the length of its link: from there paths are probed. None: no path is.
+    pub addresses: Vec<IpNet>,
+    /// Where ICMP errors to this side come from, one of a family; without one, from where the packet was to go.
+    pub icmp_sources: Vec<IpAddr>,
+}
+
+/// The device's MTU, in octets of a packet inside.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mtu {
+    /// What the paths to the peers take.
+    #[default]
+    Auto,
+    /// So many octets, and no path is used with more. Where nobody can be asked, every path takes them.
+    Octets(u16),
+}
+
+impl Mtu {
+    /// The device's MTU before any path is known; [`Event::Mtu`](crate::view::Event::Mtu) tells those that follow.
+    pub fn first(self) -> u16 {
+        match self {
+            Self::Auto => BASE,
+            Self::Octets(octets) => octets,
+        }
+    }
+}
+
+/// A private key beside the present one. Handshakes made for either are answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextPrivateKey {
+    /// Another key than the present one.
+    pub key: PrivateKey,
+    /// Handshakes are begun with it from then on.
+    pub from: SystemTime,
 }
 
 /// One peer.
@@ -31,6 +67,8 @@ pub struct PeerSettings {
     pub name: String,
     /// Who it is.
     pub public_key: PublicKey,
+    /// Who it is too: the key that takes the place of `public_key`.
+    pub next_public_key: Option<PublicKey>,
     /// Mixed into the handshake.
     pub preshared_key: Option<PresharedKey>,
     /// Where it is; absent: learned from its packets.

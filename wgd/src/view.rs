@@ -34,8 +34,25 @@ pub enum Event {
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),
+    /// With `mtu = "auto"`: the MTU that the device is to have now, in octets.
+    Mtu(u16),
     /// The worker ended; the tunnel is gone.
     Failed(String),
+}
+
+/// Handshake messages of one peer, since it is known.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Handshakes {
+    /// Initiations that we sent.
+    pub initiations_sent: u64,
+    /// Initiations of the peer's that we answered.
+    pub initiations_received: u64,
+    /// Our answers.
+    pub responses_sent: u64,
+    /// Answers of the peer's that made a session.
+    pub responses_received: u64,
+    /// Sessions that both ends have confirmed.
+    pub completed: u64,
 }
 
 /// One peer.
@@ -59,8 +76,14 @@ pub struct PeerView {
     pub receive_bytes: u64,
     /// Datagram octets sent.
     pub transmit_bytes: u64,
-    /// Why nothing comes of it, as far as it is known.
+    /// Why nothing comes of it, as far as it is known; else which keys are in use, where there is a choice.
     pub note: Option<String>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
+    /// Handshake messages.
+    pub handshakes: Handshakes,
     /// Offloads in use, of the device and towards the endpoint.
     pub offloads: Vec<&'static str>,
     /// Packets dropped, by reason.

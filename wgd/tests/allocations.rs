@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wgd::net::{Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,13 +40,22 @@ fn start(number: u8, udp: UdpSocket, endpoint: Option<Endpoint>) -> (Tunnel, Uni
     let peer = PeerSettings {
         name: String::new(),
         public_key: private_key(3 - number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint,
         persistent_keepalive: None,
         allowed_ips: vec![format!("10.0.0.{}/32", 3 - number).parse().unwrap()],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     let (inside, outside) = UnixDatagram::pair().unwrap();
     inside.set_nonblocking(true).unwrap();
     outside.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wgd::net::{Event, Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INSIDE: &str = "VPNGW_TEST_INSIDE";
@@ -58,13 +58,22 @@ fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>)
     let peer = PeerSettings {
         name: "other".to_owned(),
         public_key: private_key(3 - number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
         allowed_ips: vec![format!("10.9.0.{}/32", 3 - number).parse().unwrap()],
         watched: false,
     };
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     let (sender, events) = channel();
     let io = Io { tun, udp: vec![udp] };
     (Tunnel::start(io, settings, move |event| drop(sender.send(event))).unwrap(), events)

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wgd::net::{Event, Io, Tunnel};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 use wgd::table::{Change, Group};
 use wgd::view::PeerState;
 
@@ -29,6 +29,7 @@ fn peer(number: u8, endpoint: Option<Endpoint>) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: private_key(number).public_key(),
+        next_public_key: None,
         preshared_key: None,
         endpoint,
         persistent_keepalive: None,
@@ -41,7 +42,15 @@ fn host(number: u8, udp: UdpSocket, peer: PeerSettings) -> Host {
     let (inside, tun) = UnixDatagram::pair().unwrap();
     inside.set_nonblocking(true).unwrap();
     tun.set_read_timeout(Some(PATIENCE)).unwrap();
-    let settings = Settings { private_key: private_key(number), peers: vec![peer], clamp_mss: true, mtu: 1420 };
+    let settings = Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     let (sender, events) = channel();
     let io = Io { tun: inside.into(), udp: vec![udp] };
     let tunnel = Tunnel::start(io, settings.clone(), move |event| drop(sender.send(event))).unwrap();

@@ -116,6 +116,7 @@ pub(super) async fn run(shell: Rc<Shell>, connection: Rc<Connection>) {
         unwritten: BytesMut::new(),
         broken: None,
     };
+    let mut yielded = true;
     let error = loop {
         if pump.connection.closing.get() {
             // A stranger is told nothing, so nothing can be lost, and it holds no place.
@@ -127,9 +128,13 @@ pub(super) async fn run(shell: Rc<Shell>, connection: Rc<Connection>) {
         }
         match (pump.send(), pump.receive()) {
             (_, Receiving::Gone(error)) => break pump.broken.or(error),
-            (_, Receiving::More) => {
+            (_, Receiving::More { is_sure }) => {
                 pump.send(); // an answer does not wait for the others' turns
-                yield_now().await;
+                // Mostly a look finds nothing, and the thread sleeps at once: who was answered may need its processor
+                yielded = is_sure || !yielded;
+                if yielded {
+                    yield_now().await;
+                }
             }
             (Sending::More, _) => yield_now().await,
             (sending, receiving) => {
@@ -170,8 +175,8 @@ enum Receiving {
     Paused,
     /// The socket has no more.
     Waiting,
-    /// There may be more for another turn.
-    More,
+    /// There may be more for another turn; surely, where what was read filled the room for it.
+    More { is_sure: bool },
     /// The other side has closed, or the connection broke.
     Gone(Option<io::Error>),
 }
@@ -220,11 +225,14 @@ impl Pump {
             buffer.reserve(READ);
             self.connection.stream.try_read_buf(&mut buffer)
         } else {
-            Ok(buffer.len()) // what the speaker did not want before comes first
+            Ok(READ) // what the speaker did not want before comes first
         };
         let receiving = match read {
             Ok(0) => Receiving::Gone(None),
-            Ok(_) => self.offer(&mut buffer),
+            Ok(read) => {
+                self.offer(&mut buffer);
+                Receiving::More { is_sure: read >= READ }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Receiving::Waiting,
             Err(error) => Receiving::Gone(Some(error)),
         };
@@ -234,12 +242,11 @@ impl Pump {
         receiving
     }
 
-    fn offer(&mut self, buffer: &mut BytesMut) -> Receiving {
+    fn offer(&mut self, buffer: &mut BytesMut) {
         let offered = buffer.len();
         self.shell.input(Input::Bytes { connection: self.connection.id, bytes: buffer });
         // It may read and still took nothing: the rest of the message is on its way.
         self.incomplete = buffer.len() == offered;
-        Receiving::More
     }
 
     /// Until the socket is ready for what is wanted of it, or somebody changed the connection.

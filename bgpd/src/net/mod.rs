@@ -15,7 +15,7 @@ mod station;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,7 +107,7 @@ impl Bgp {
 
     /// For each connection the octets that its neighbor's TCP has not acknowledged: what is under way, and what waits in
     /// the socket or before it. `None` when the thread is gone.
-    pub async fn unsent(&self) -> Option<HashMap<ConnectionId, usize>> {
+    pub async fn unsent(&self) -> Option<BTreeMap<ConnectionId, usize>> {
         self.ask(|core, _| core.unsent()).await
     }
 

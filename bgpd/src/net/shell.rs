@@ -1,7 +1,7 @@
 //! What the tasks of the thread `bgp` share: the speaker, the connections, the ways out. Runs on thread `bgp`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -50,8 +50,8 @@ pub(super) fn run(
 ) {
     let core = Core {
         speaker,
-        dials: HashMap::new(),
-        connections: HashMap::new(),
+        dials: BTreeMap::new(),
+        connections: BTreeMap::new(),
         paused: Vec::new(),
         stations: Vec::new(),
         monitors: Monitors::new(),
@@ -102,8 +102,8 @@ pub(super) struct Shell {
 
 pub(super) struct Core {
     pub(super) speaker: Speaker,
-    dials: HashMap<ConnectionId, AbortHandle>,
-    connections: HashMap<ConnectionId, Rc<Connection>>,
+    dials: BTreeMap<ConnectionId, AbortHandle>,
+    connections: BTreeMap<ConnectionId, Rc<Connection>>,
     /// Those that wait until they may read.
     paused: Vec<ConnectionId>,
     /// As the settings have them.
@@ -117,7 +117,7 @@ impl Core {
     }
 
     /// By connection: octets that the other side has not acknowledged.
-    pub(super) fn unsent(&self) -> HashMap<ConnectionId, usize> {
+    pub(super) fn unsent(&self) -> BTreeMap<ConnectionId, usize> {
         self.connections.iter().map(|(id, connection)| (*id, connection.unsent())).collect()
     }
 }

@@ -15,6 +15,9 @@ const FULL: usize = 8;
 /// unless it has so many lines, one for each tag: then there are a hundred million numbers.
 const LINES: usize = 1 << u16::BITS;
 
+/// A shard of fewer lines grows fourfold: what is moved costs more than the 4 KiB.
+const SMALL: usize = 64;
+
 /// Numbers by hash. What they stand for lies elsewhere.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -96,7 +99,8 @@ impl Index {
 
 impl Shard {
     fn grow(&mut self) {
-        let lines = vec![Line::default(); (2 * self.lines.len()).max(1)];
+        let factor = if self.lines.len() < SMALL { 4 } else { 2 };
+        let lines = vec![Line::default(); (factor * self.lines.len()).max(1)];
         self.len = 0;
         for Line { ids, tags } in std::mem::replace(&mut self.lines, lines) {
             let used = (0..LINE).map(|place| (tags.at(place), ids[place])).filter(|(tag, _)| *tag != 0);

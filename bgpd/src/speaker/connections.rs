@@ -1,6 +1,6 @@
 //! Connections with the shell: whose they are, and what waits to be sent besides routes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
@@ -31,7 +31,7 @@ pub(super) struct Connection {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    all: HashMap<ConnectionId, Connection>,
+    all: BTreeMap<ConnectionId, Connection>,
     writable: VecDeque<ConnectionId>,
     dialled: u64,
 }

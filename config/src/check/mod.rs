@@ -7,9 +7,12 @@ mod claims;
 mod cover;
 mod host;
 mod policy;
+mod rotation;
 mod rules;
 mod session;
 mod wireguard;
+
+use std::time::SystemTime;
 
 use bgpd::settings::RemoteAs;
 use bgpd::types::Asn;
@@ -24,6 +27,7 @@ pub(crate) fn laws(draft: &Draft, report: &mut Report) {
     host::laws(draft, report);
     if let Some(tunnel) = &draft.wireguard {
         wireguard::laws(tunnel, report);
+        rotation::laws(tunnel, report);
     }
     if let Some(bgp) = &draft.bgp {
         bgp::laws(bgp, draft, report);
@@ -34,9 +38,10 @@ pub(crate) fn laws(draft: &Draft, report: &mut Report) {
 }
 
 /// What its writer should know of a usable one.
-pub(crate) fn advice(draft: &Draft, report: &mut Report) {
+pub(crate) fn advice(draft: &Draft, now: SystemTime, report: &mut Report) {
     if let Some(tunnel) = &draft.wireguard {
         wireguard::advice(tunnel, draft, report);
+        rotation::advice(&tunnel.value, now, report);
     }
     if let Some(bgp) = &draft.bgp {
         session::advice(&bgp.value, draft, report);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use wgd::settings::Endpoint;
+use wgd::settings::{Endpoint, Mtu};
 
 use super::{duplicates, overlap};
 use crate::raw::{Entry, Place, Report};
@@ -18,15 +18,13 @@ pub(super) fn laws(tunnel: &Entry<Tunnel>, report: &mut Report) {
     let placed: Vec<_> = addresses.iter().map(|(i, address)| (address.addr(), places.item("addresses", *i))).collect();
     duplicates(&placed, report, |address| format!("address {address} is given twice"));
     if let Some((index, address)) = addresses.iter().find(|(_, address)| address.addr().is_ipv6())
-        && tunnel.mtu < IPV6_MTU
+        && let Mtu::Octets(mtu) = tunnel.mtu
+        && mtu < IPV6_MTU
     {
-        let title = format!("mtu {} is too small for IPv6", tunnel.mtu);
+        let title = format!("mtu {mtu} is too small for IPv6");
         let other = places.item("addresses", *index);
         report.error(places.of("mtu"), title, "allowed: 1280 and more").also(other, format!("{address} is IPv6"));
     }
-    let keys: Vec<_> =
-        tunnel.peers.iter().map(|peer| (peer.value.settings.public_key, peer.places.of("public-key"))).collect();
-    duplicates(&keys, report, |key| format!("public key {key} is given twice"));
     duplicates(&allowed_ips(tunnel), report, |prefix| format!("allowed-ips {prefix} is given twice"));
     for peer in &tunnel.peers {
         static_routes(peer, report);

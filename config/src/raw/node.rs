@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use toml::Spanned;
 use toml::de::DeValue;
+use toml::value::Datetime;
 
 use super::Place;
 use crate::Context;
@@ -62,6 +63,10 @@ impl<'a> Node<'a> {
     pub(crate) fn integer(&self) -> Option<i64> {
         let integer = self.value.get_ref().as_integer()?;
         i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+    }
+
+    pub(crate) fn datetime(&self) -> Option<Datetime> {
+        self.value.get_ref().as_datetime().copied()
     }
 
     pub(crate) fn boolean(&self) -> Option<bool> {

@@ -4,8 +4,7 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["aws", "kubernetes"]),
     ("router", &["cluster-id"]),
-    ("wireguard", &["next-private-key", "fwmark"]),
-    ("wireguard.peer", &["next-public-key"]),
+    ("wireguard", &["fwmark"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),

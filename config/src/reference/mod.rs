@@ -63,8 +63,13 @@ impl Section {
 
 /// Every section, the outer before the inner.
 fn sections() -> Vec<Section> {
-    let context =
-        Context { default_router_id: None, default_on_stop: OnStop::Withdraw, env: &|_| None, secrets: &no_secrets };
+    let context = Context {
+        default_router_id: None,
+        default_on_stop: OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
+        env: &|_| None,
+        secrets: &no_secrets,
+    };
     let mut walk = Walk { sources: &[], context: &context, report: Report::default(), sections: Some(Vec::new()) };
     Keys::root(&mut walk, Vec::new(), read::everything);
     walk.sections.unwrap_or_default()

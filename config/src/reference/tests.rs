@@ -9,7 +9,8 @@ use crate::{Config, Context, OnStop, Source, no_secrets};
 /// What stands for keys without a default.
 fn sample(key: &str) -> &'static str {
     match key {
-        "private-key-file" => "'wg0.key'",
+        "private-key-file" | "file" => "'wg0.key'",
+        "from" => "2026-03-01T02:00:00Z",
         "public-key" => "'1lZ6QKCmrWlqVGjVHJtVUHCqo8RvFGXzjAvlqOcvvCM='",
         "address" => "'192.0.2.9'",
         "asn" => "64512",
@@ -56,6 +57,7 @@ fn read(text: String) -> Config {
     let context = Context {
         default_router_id: router_id,
         default_on_stop: OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
         env: &|_| None,
         secrets: &no_secrets,
     };

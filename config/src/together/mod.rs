@@ -65,6 +65,12 @@ impl<'c> End<'c> {
         (!is_dummy).then(|| key.public_key())
     }
 
+    /// The public key that takes the place of [`Self::public_key`].
+    fn next_public_key(self) -> Option<PublicKey> {
+        let next = self.wireguard()?.tunnel.next_private_key.as_ref();
+        self.public_key().and(next).map(|next| next.key.public_key())
+    }
+
     /// The addresses of the tunnel's device.
     fn addresses(self) -> impl Iterator<Item = IpAddr> {
         self.wireguard().into_iter().flat_map(|wireguard| &wireguard.addresses).map(ipnet::IpNet::addr)
@@ -74,7 +80,7 @@ impl<'c> End<'c> {
     fn peer(self, other: Self) -> Option<&'c PeerSettings> {
         let peers = &self.wireguard()?.tunnel.peers;
         match other.public_key() {
-            Some(key) => peers.iter().find(|peer| peer.public_key == key),
+            Some(key) => peers.iter().find(|peer| peer.public_key == key || peer.next_public_key == Some(key)),
             None => peers.iter().find(|peer| other.addresses().any(|address| allows(peer, &address))),
         }
     }

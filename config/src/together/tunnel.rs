@@ -1,6 +1,6 @@
 //! The tunnel between two ends.
 
-use wgd::settings::{Endpoint, PeerSettings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings};
 
 use super::{End, Findings, allows};
 
@@ -15,6 +15,8 @@ pub(super) fn check(one: End<'_>, other: End<'_>, only_two: bool, findings: &mut
     match (one.peer(other), other.peer(one)) {
         (Some(there), Some(here)) => {
             preshared_keys(one, other, there, here, findings);
+            next_keys(one, other, there, findings);
+            next_keys(other, one, here, findings);
             endpoints(one, other, there, here, findings);
             both_ways(one, other, |from, to| allowed(from, to, findings));
             sizes(one, other, findings);
@@ -51,6 +53,17 @@ fn preshared_keys(one: End<'_>, other: End<'_>, there: &PeerSettings, here: &Pee
     }
 }
 
+/// `peer` is what `from` knows of the other end.
+fn next_keys(from: End<'_>, to: End<'_>, peer: &PeerSettings, findings: &mut Findings) {
+    let Some(key) =
+        to.next_public_key().filter(|key| ![Some(peer.public_key), peer.next_public_key].contains(&Some(*key)))
+    else {
+        return;
+    };
+    let message = format!("peer `{}` does not have the next key of {}", peer.name, to.file);
+    findings.error(from, message, format!("give it next-public-key = \"{key}\""));
+}
+
 fn endpoints(one: End<'_>, other: End<'_>, there: &PeerSettings, here: &PeerSettings, findings: &mut Findings) {
     if there.endpoint.is_none() && here.endpoint.is_none() {
         let message = format!("neither end knows where the other is: no endpoint here, none in {}", other.file);
@@ -84,7 +97,10 @@ fn allowed(from: End<'_>, to: End<'_>, findings: &mut Findings) {
 }
 
 fn sizes(one: End<'_>, other: End<'_>, findings: &mut Findings) {
-    let mtu = |end: End<'_>| end.wireguard().map(|wireguard| wireguard.tunnel.mtu);
+    let mtu = |end: End<'_>| match end.wireguard()?.tunnel.mtu {
+        Mtu::Octets(octets) => Some(octets),
+        Mtu::Auto => None, // what fits is found out
+    };
     if let (Some(ours), Some(theirs)) = (mtu(one), mtu(other))
         && ours != theirs
     {

@@ -14,6 +14,7 @@ mod number;
 mod prefix;
 mod secret;
 mod set;
+mod time;
 mod words;
 
 use std::str::FromStr;
@@ -27,10 +28,11 @@ pub(crate) use kernel::{ProtocolNumber, Table};
 pub(crate) use list::AtLeastOne;
 pub(crate) use log::LogLevel;
 pub(crate) use name::{FilePath, InterfaceName, Name, Text, Via};
-pub(crate) use number::{Mtu, Port, Within};
+pub(crate) use number::{Port, Within};
 pub(crate) use prefix::Prefix;
 pub(crate) use secret::SecretFile;
 pub(crate) use set::{AnyCommunity, Member, SetOr};
+pub(crate) use time::Moment;
 
 use crate::raw::{Node, Wrong, Wrongs};
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use wgd::settings::Mtu;
+
 use super::{Value, Written};
 use crate::raw::{Node, Wrongs};
 
@@ -52,15 +54,6 @@ impl Written for bool {
     fn written(&self) -> String {
         self.to_string()
     }
-}
-
-/// The MTU of the tunnel's device.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mtu {
-    /// Chosen for the user.
-    Auto,
-    /// In octets.
-    Octets(u16),
 }
 
 /// What IPv4 hosts must be able to take (RFC 791), and what a packet can be.

@@ -14,8 +14,13 @@ use crate::{Context, OnStop, no_secrets};
 /// Reads one value as TOML writes it.
 fn read<T: Value>(text: &str) -> Option<T> {
     let value = DeValue::parse(text).unwrap();
-    let context =
-        Context { default_router_id: None, default_on_stop: OnStop::Withdraw, env: &|_| None, secrets: &no_secrets };
+    let context = Context {
+        default_router_id: None,
+        default_on_stop: OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
+        env: &|_| None,
+        secrets: &no_secrets,
+    };
     T::read(Node { file: 0, value: &value, context: &context }).ok()
 }
 
@@ -163,8 +168,13 @@ fn names_can_stand_in_commands() {
 fn every_item_of_a_list_is_refused_on_its_own() {
     let text = "['10.0.0.0/8', '10.0.0.1/8', 5, 'fd00::/8', '10.0.0.0']";
     let value = DeValue::parse(text).unwrap();
-    let context =
-        Context { default_router_id: None, default_on_stop: OnStop::Withdraw, env: &|_| None, secrets: &no_secrets };
+    let context = Context {
+        default_router_id: None,
+        default_on_stop: OnStop::Withdraw,
+        now: std::time::SystemTime::UNIX_EPOCH,
+        env: &|_| None,
+        secrets: &no_secrets,
+    };
     let wrongs = Vec::<Prefix>::read(Node { file: 0, value: &value, context: &context }).unwrap_err().0;
     let found: Vec<_> = wrongs.iter().map(|wrong| &text[wrong.place.start..wrong.place.end]).collect();
     assert_eq!(found, ["'10.0.0.1/8'", "5", "'10.0.0.0'"]);

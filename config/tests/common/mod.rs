@@ -31,7 +31,13 @@ pub(crate) fn read_with_router_id(files: &[(&str, &str)], default_router_id: Opt
     let sources: Vec<_> = files.iter().map(source).collect();
     config::read(
         &sources,
-        &Context { default_router_id, default_on_stop: config::OnStop::Withdraw, env: &environment, secrets: &secrets },
+        &Context {
+            default_router_id,
+            default_on_stop: config::OnStop::Withdraw,
+            now: std::time::SystemTime::UNIX_EPOCH,
+            env: &environment,
+            secrets: &secrets,
+        },
     )
 }
 

@@ -7,7 +7,7 @@ use super::table::state;
 use super::tame;
 use super::units::{bytes, duration};
 use crate::control::api::{
-    ConfigFiles, Counters, Family, LastError, Messages, Neighbor, Peer, PeerState, Peers, Status,
+    ConfigFiles, Counters, Family, Handshakes, LastError, Messages, Neighbor, Peer, PeerState, Peers, Status,
 };
 
 /// How many prefixes of BGP a peer shows before the rest is counted.
@@ -150,14 +150,23 @@ fn peer(peer: &Peer) -> String {
     lines.maybe("note", peer.note.as_ref());
     let handshake = peer.handshake_age_seconds.map(|age| format!("{} ago", duration(age)));
     lines.add("latest handshake", handshake.unwrap_or_else(|| "never".into()));
+    lines.maybe("handshakes", handshakes(peer));
     lines.list("allowed ips", peer.allowed_ips.iter());
     lines.list("allowed by bgp", from_bgp(peer).into_iter());
     let (received, sent) = (bytes(peer.receive_bytes), bytes(peer.transmit_bytes));
     lines.add("transfer", format!("{received} received, {sent} sent"));
     lines.list("dropped", dropped(&peer.drops));
-    lines.maybe("path mtu", peer.mtu);
+    let note = peer.mtu_note.as_ref().map(|note| format!(" ({note})"));
+    lines.add("mtu", format!("{}{}", peer.mtu, note.unwrap_or_default()));
     lines.list("offloads", peer.offloads.iter());
     lines.text
+}
+
+/// Absent before the first.
+fn handshakes(peer: &Peer) -> Option<String> {
+    let Handshakes { initiations_sent, initiations_received, completed, .. } = peer.handshakes;
+    (initiations_sent + initiations_received > 0)
+        .then(|| format!("{completed} completed; {initiations_sent} begun here, {initiations_received} answered"))
 }
 
 fn from_bgp(peer: &Peer) -> Vec<String> {

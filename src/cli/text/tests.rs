@@ -213,18 +213,28 @@ fn peers_are_shown_as_wg_does() {
         state: PeerState::Up,
         note: None,
         handshake_age_seconds: Some(63),
+        handshakes: Handshakes {
+            initiations_sent: 9,
+            initiations_received: 2,
+            responses_sent: 2,
+            responses_received: 3,
+            completed: 5,
+        },
         allowed_ips: vec![net("169.254.64.2/32"), net("fd64:64::2/128")],
         allowed_ips_from_bgp: (0..20).map(|number| net(&format!("10.244.{number}.0/24"))).collect(),
         receive_bytes: 1_258_291,
         transmit_bytes: 92,
         drops: BTreeMap::from([("ceiling".into(), 1), ("source".into(), 3)]),
-        mtu: None,
+        mtu: 1440,
+        mtu_note: None,
         offloads: vec![],
     };
     let silent = Peer {
         name: "office".into(),
         endpoint: None,
         state: PeerState::Down,
+        mtu: 1280,
+        mtu_note: Some("not probed yet".into()),
         note: Some("nothing has arrived yet, and it has no endpoint: it must come to us".into()),
         handshake_age_seconds: None,
         allowed_ips_from_bgp: vec![],
@@ -332,7 +342,11 @@ fn the_configuration_is_shown_file_by_file() {
         file("/etc/vpngw/vpngw.toml", "[router]\nasn = 64513\n"),
         file("/etc/vpngw/conf.d/a.toml", "[log]\r\n\tlevel = \"debug\""),
     ];
-    insta::assert_snapshot!(config(&ConfigFiles { files, drift: Vec::new() }));
+    let shown = config(&ConfigFiles { files: files.clone(), drift: Vec::new() });
+    insta::assert_snapshot!(shown);
+    let drift = vec!["peer eu is removed".to_owned(), "peer us: persistent-keepalive is off, not 10s".to_owned()];
+    let expected = "\n# changed by wg, until the next start:\n#   peer eu is removed\n#   peer us: persistent-keepalive is off, not 10s\n";
+    assert_eq!(config(&ConfigFiles { files, drift }), format!("{shown}{expected}"));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use gateway::{
 pub(crate) use monitor::lines;
 pub use monitor::{Line, Record, RecordLine, RouteChange, RouteLine, SessionChange, SessionLine};
 pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
-pub use peer::{Peer, PeerState, Peers};
+pub use peer::{Handshakes, Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};
 pub use tunnel::{Direction, Packet, PacketLine, PeerChange, PeerChangeKind, PeerLine};
 pub(crate) use tunnel::{packet_lines, tunnel_line};

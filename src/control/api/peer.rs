@@ -28,10 +28,12 @@ pub struct Peer {
     pub endpoint: Option<SocketAddr>,
     /// Whether it answers.
     pub state: PeerState,
-    /// Why nothing comes of it, as far as it is known.
+    /// Why nothing comes of it, as far as it is known; else which keys are in use, where a rotation leaves a choice.
     pub note: Option<String>,
     /// Since the last completed handshake.
     pub handshake_age_seconds: Option<u64>,
+    /// Handshake messages.
+    pub handshakes: Handshakes,
     /// Allowed by the configuration.
     #[schemars(with = "Vec<String>")]
     pub allowed_ips: Vec<IpNet>,
@@ -44,11 +46,37 @@ pub struct Peer {
     pub transmit_bytes: u64,
     /// Dropped packets by reason.
     pub drops: BTreeMap<String, u64>,
-    /// The path's; null where it was not probed.
-    pub mtu: Option<u32>,
+    /// The longest packet that is sent to it, in octets.
+    pub mtu: u16,
+    /// Why that is not what its path was found to take.
+    pub mtu_note: Option<String>,
     /// Offloads in use: `tun-tso` and `tun-uso`, super-segments of TCP and UDP from the host; `tun-gro`, those to the host;
     /// `udp-gso` and `udp-gro`, trains of datagrams to and from the peer.
     pub offloads: Vec<String>,
+}
+
+/// Handshake messages of a WireGuard peer, since it is known.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Handshakes {
+    /// Initiations that we sent.
+    pub initiations_sent: u64,
+    /// Initiations of the peer's that we answered.
+    pub initiations_received: u64,
+    /// Our answers.
+    pub responses_sent: u64,
+    /// Answers of the peer's that made a session.
+    pub responses_received: u64,
+    /// Sessions that both ends have confirmed.
+    pub completed: u64,
+}
+
+impl From<view::Handshakes> for Handshakes {
+    fn from(view: view::Handshakes) -> Self {
+        let view::Handshakes { initiations_sent, initiations_received, responses_sent, responses_received, completed } =
+            view;
+        Self { initiations_sent, initiations_received, responses_sent, responses_received, completed }
+    }
 }
 
 /// Whether a WireGuard peer answers.
@@ -73,12 +101,14 @@ impl From<&view::PeerView> for Peer {
             state: view.state.into(),
             note: view.note.clone(),
             handshake_age_seconds: view.handshake_age.map(|age| age.as_secs()),
+            handshakes: view.handshakes.into(),
             allowed_ips: view.allowed_ips.clone(),
             allowed_ips_from_bgp: view.allowed_ips_from_bgp.clone(),
             receive_bytes: view.receive_bytes,
             transmit_bytes: view.transmit_bytes,
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
-            mtu: None,
+            mtu: view.mtu,
+            mtu_note: view.mtu_note.clone(),
             offloads: view.offloads.iter().map(ToString::to_string).collect(),
         }
     }

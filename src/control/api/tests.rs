@@ -259,10 +259,13 @@ fn a_peer_is_shown_with_every_field() {
         endpoint: Some("203.0.113.7:51820".parse().unwrap()),
         state: wgd::view::PeerState::Suspect,
         handshake_age: Some(Duration::from_secs(63)),
+        handshakes: wgd::view::Handshakes { initiations_sent: 5, completed: 2, ..wgd::view::Handshakes::default() },
         note: Some("the preshared keys differ".into()),
         allowed_ips: vec![net("169.254.64.2/32")],
         allowed_ips_from_bgp: vec![net("10.244.0.0/24")],
         receive_bytes: 1,
+        mtu: 1440,
+        mtu_note: Some("not probed yet".into()),
         transmit_bytes: u64::MAX,
         offloads: vec!["tun-tso", "udp-gso"],
         drops: BTreeMap::from([("source", 3)]),
@@ -271,8 +274,10 @@ fn a_peer_is_shown_with_every_field() {
         "name": "homelab", "public_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "endpoint": "203.0.113.7:51820", "state": "suspect",
         "note": "the preshared keys differ", "handshake_age_seconds": 63,
+        "handshakes": {"initiations_sent": 5, "initiations_received": 0, "responses_sent": 0, "responses_received": 0,
+                       "completed": 2},
         "allowed_ips": ["169.254.64.2/32"], "allowed_ips_from_bgp": ["10.244.0.0/24"],
-        "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": null, "offloads": ["tun-tso", "udp-gso"],
+        "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": 1440, "mtu_note": "not probed yet", "offloads": ["tun-tso", "udp-gso"],
     });
     assert_eq!(shown(&Peer::from(&view)), expected);
 }

@@ -4,6 +4,7 @@
 mod limits;
 mod monitors;
 mod requests;
+mod wg;
 
 use std::future::{Ready, ready};
 use std::net;

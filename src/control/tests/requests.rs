@@ -114,6 +114,10 @@ fn every_command_is_read() {
     let long = |octets| post("/v1/neighbors/edge/disable", &format!(r#"{{"message": "{}"}}"#, "x".repeat(octets)));
     assert!(long(255).starts_with("Command"));
     assert_eq!(long(256), "400 the message has 256 octets: 255 at most (RFC 9003)");
+    for (verb, how) in [("rekey", "Rekey"), ("reset", "Reset")] {
+        let expected = format!("Rekey {{ peer: \"home\", how: {how} }}");
+        assert_eq!(post(&format!("/v1/peers/home/{verb}"), ""), expected);
+    }
     assert_eq!(post("/v1/stop", ""), "Stop(AsConfigured)");
     assert_eq!(post("/v1/stop", r#"{"routes": "withdraw"}"#), "Stop(Withdraw)");
     assert_eq!(post("/v1/stop", r#"{"routes": "keep"}"#), "Stop(KeepRoutes)");
@@ -152,7 +156,7 @@ fn every_request_of_the_reference_is_known() {
     let page = fs::read_to_string(page).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()?.split_once(' '));
     let known = rows.map(|(method, path)| parse(Access::Full, &method.parse().unwrap(), path, "").is_ok());
-    assert_eq!(known.collect::<Vec<_>>(), [true; 23]);
+    assert_eq!(known.collect::<Vec<_>>(), [true; 25]);
 }
 
 #[test]

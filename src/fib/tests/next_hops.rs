@@ -174,3 +174,29 @@ fn a_next_hop_is_looked_up_again_when_the_route_in_its_way_is_gone() {
     bench.fib.kernel_done(Ok(vec![Ok(())]));
     assert_eq!(bench.work(), Some(Work::Resolve(vec![nh("10.99.0.1")])));
 }
+
+#[test]
+fn a_next_hop_follows_the_allowed_ips_of_peers_that_change() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.0.0/16", Some(choice(&["169.254.64.2"])));
+    assert_eq!(bench.work(), Some(table("10.244.0.0/16", &[EU], &[], &[EU])));
+    bench.applied();
+    bench.finish();
+    let us = |allowed_ips: &[&str]| peer(US, "us", allowed_ips, &["10.0.0.0/8"]);
+    bench.fib.tunnel_peers(vec![peer(EU, "eu", &[], &[]), us(&["169.254.64.0/24"])]);
+    let Some(Work::NextHops(states)) = bench.work() else { panic!("{:?}", bench.fib) };
+    let told: BTreeMap<_, _> =
+        states.iter().map(|(hop, state)| (hop.address.to_string(), state.wireguard_peer.as_deref())).collect();
+    assert_eq!(
+        told,
+        BTreeMap::from([("169.254.64.2".to_owned(), Some("us")), ("169.254.64.6".to_owned(), Some("us"))])
+    );
+    assert_eq!(bench.work(), Some(table("10.244.0.0/16", &[US], &[], &[US])));
+    bench.applied();
+    bench.finish();
+    bench.fib.tunnel_peers(Vec::new());
+    bench.finish();
+    let why = "next hop 169.254.64.2: no WireGuard peer has 169.254.64.2 in its allowed-ips";
+    assert_eq!(bench.state("10.244.0.0/16"), (State::Pending, Some(why.to_owned())));
+    assert_eq!(bench.view("10.244.0.0/16").tunnel, None);
+}

@@ -255,3 +255,18 @@ fn static_routes_of_a_tunnel_without_bgp_are_there_from_the_start_and_win() {
     let Some(Work::Kernel(gone)) = fib.poll_work(Instant::now()) else { panic!("{fib:?}") };
     assert_eq!(gone.len(), 2);
 }
+
+#[test]
+fn static_routes_follow_the_allowed_ips_of_their_peer() {
+    let with = |allowed_ips: &[&str]| vec![TunnelPeer { static_routes: true, ..peer(EU, "eu", allowed_ips, &[]) }];
+    let mut settings = settings();
+    settings.tunnel.as_mut().unwrap().peers = with(&["10.20.0.0/16", "10.21.0.0/16"]);
+    let mut bench = Bench::new(settings);
+    bench.finish();
+    bench.fib.tunnel_peers(with(&["10.20.0.0/16", "10.22.0.0/16"]));
+    let gone = RouteOp::Delete(route("10.21.0.0/16", Target::Hops(Vec::new())));
+    let new = RouteOp::Replace(route("10.22.0.0/16", hops(&[(None, WG)])));
+    assert_eq!(bench.work(), Some(Work::Kernel(vec![new, gone])));
+    bench.fib.kernel_done(Ok(vec![Ok(()), Ok(())]));
+    assert_eq!(bench.work(), None);
+}

@@ -39,6 +39,7 @@ fn peer(number: u8) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: PublicKey([number; 32]),
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: None,
@@ -57,8 +58,7 @@ fn packet(host: u8, length: usize) -> Vec<u8> {
 }
 
 fn pass(tap: &mut Tap, number: u8, packet: &[u8]) {
-    let header = Header::parse(packet).unwrap();
-    tap.pass(Instant::now(), Direction::Outbound, &peer(number), &header, packet);
+    tap.pass(Instant::now(), Direction::Outbound, &peer(number), packet);
 }
 
 #[test]

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::Output;
+use super::path::Path;
 use crate::backoff::{Backoff, Jitter};
 use crate::batch::Batch;
+use crate::capture::Direction;
 use crate::drops::{Drops, Reason};
+use crate::envelope::{Ecn, Envelope};
 use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
 use crate::settings::{Endpoint, PeerSettings};
-use crate::view::{Event, PeerView};
+use crate::view::{Event, Handshakes, PeerView};
 
+mod rekey;
 mod timers;
 mod trouble;
 
@@ -32,7 +36,6 @@ const LOOKUP_MOST: Duration = Duration::from_secs(60);
 pub(super) struct Entry {
     pub(super) settings: PeerSettings,
     pub(super) peer: Peer,
-    pub(super) index: u32,
     pub(super) liveness: Liveness,
     pub(super) drops: Drops,
     endpoint: Option<SocketAddr>,
@@ -45,13 +48,15 @@ pub(super) struct Entry {
     last_sent: Option<Instant>,
     received: u64,
     transmitted: u64,
+    pub(super) handshakes: Handshakes,
     trouble: Trouble,
     told_handshake: Option<Instant>,
+    pub(super) path: Path,
     timers: Timers,
 }
 
 impl Entry {
-    pub(super) fn new(settings: PeerSettings, peer: Peer, index: u32) -> Self {
+    pub(super) fn new(settings: PeerSettings, peer: Peer, path: Path) -> Self {
         let liveness = Liveness::new(settings.watched);
         let (endpoint, unresolved) = match settings.endpoint {
             Some(Endpoint::Address(address)) => (Some(address), false),
@@ -61,7 +66,6 @@ impl Entry {
         Self {
             settings,
             peer,
-            index,
             liveness,
             drops: Drops::default(),
             endpoint,
@@ -72,28 +76,59 @@ impl Entry {
             last_sent: None,
             received: 0,
             transmitted: 0,
+            handshakes: Handshakes::default(),
             trouble: Trouble::default(),
             told_handshake: None,
+            path,
             timers: Timers::default(),
         }
     }
 
     /// Encrypts and sends a packet, or keeps it until there is a session.
-    pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, mtu: u16, out: &mut Output) {
+    pub(super) fn send(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        self.send_so(now, buffer, len, false, out);
+    }
+
+    /// The same, in a datagram that may be fragmented on its way.
+    pub(super) fn send_in_pieces(&mut self, now: Instant, buffer: &mut [u8], len: usize, out: &mut Output) {
+        self.send_so(now, buffer, len, true, out);
+    }
+
+    fn send_so(&mut self, now: Instant, buffer: &mut [u8], len: usize, fragment: bool, out: &mut Output) {
         let Some(to) = self.endpoint else { return self.drops.count(Reason::NoEndpoint) };
-        match self.peer.seal(buffer, len, usize::from(mtu), out.datagrams.room()) {
-            Sealed::Transport(len) | Sealed::Queued(Some(len)) => self.transmit(now, to, len, &mut out.datagrams),
+        out.tap.pass(now, Direction::Outbound, &self.settings, buffer.get(..len).unwrap_or_default());
+        let envelope = Envelope { to, ecn: Ecn::of_packet(buffer), fragment };
+        self.seal(now, buffer, len, self.path.mtu(), envelope, &mut out.datagrams);
+        if self.path.wakes(now, len) {
+            self.path.wake(now);
+            self.probe(now, out);
+        }
+    }
+
+    /// Encrypts and sends a packet, padded to no more than `mtu` octets, or keeps it until there is a session.
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        len: usize,
+        mtu: u16,
+        envelope: Envelope,
+        out: &mut Batch<Envelope>,
+    ) {
+        match self.peer.seal(now, buffer, len, usize::from(mtu), out.room()) {
+            Sealed::Transport(len) => self.transmit(now, envelope, len, out),
+            Sealed::Queued(Some(len)) => self.transmit(now, envelope.to.into(), len, out),
             Sealed::Queued(None) => {}
             Sealed::Full(initiation) => {
                 self.drops.count(Reason::NoSession);
-                self.transmit_made(now, initiation, &mut out.datagrams);
+                self.transmit_made(now, initiation, out);
             }
         }
     }
 
     /// Packets that waited leave, now that there is a session.
-    pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<SocketAddr>) {
-        while let Some(len) = self.peer.unqueue(out.room()) {
+    pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<Envelope>) {
+        while let Some(len) = self.peer.unqueue(now, out.room()) {
             self.transmit_made(now, Some(len), out);
         }
     }
@@ -114,29 +149,33 @@ impl Entry {
     }
 
     /// The first `len` octets of the room go to the peer.
-    pub(super) fn transmit(&mut self, now: Instant, to: SocketAddr, len: usize, out: &mut Batch<SocketAddr>) {
+    pub(super) fn transmit(&mut self, now: Instant, envelope: Envelope, len: usize, out: &mut Batch<Envelope>) {
         let kind = out.room().first().copied();
         if kind == Some(INITIATION) {
             self.asking.get_or_insert(now);
+            self.handshakes.initiations_sent += 1;
         }
         self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
         self.transmitted += len as u64;
-        out.push(len, to);
+        out.push(len, envelope);
     }
 
     /// True: the state of the peer changed.
     pub(super) fn tick(&mut self, now: Instant, jitter: &mut Jitter, out: &mut Output) -> bool {
-        match self.peer.tick(out.datagrams.room()) {
-            Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
-            Err(expired) => self.give_up(now, expired, jitter),
+        for pair in 0..self.peer.ticks() {
+            match self.peer.tick(now, pair, out.datagrams.room()) {
+                Ok(made) => self.transmit_made(now, made, &mut out.datagrams),
+                Err(expired) => self.give_up(now, expired, jitter),
+            }
         }
         if self.wants_handshake(now) {
             self.initiate(now, false, &mut out.datagrams);
         } else if self.wants_keepalive(now) {
-            let made = self.peer.keep_alive(out.datagrams.room());
+            let made = self.peer.keep_alive(now, out.datagrams.room());
             self.transmit_made(now, made, &mut out.datagrams);
         }
+        self.probe(now, out);
         self.look_up(now, jitter, &mut out.events);
         self.liveness.check(now, self.settings.watched)
     }
@@ -163,10 +202,15 @@ impl Entry {
     }
 
     /// Sessions with other keys: the old ones are gone.
-    pub(super) fn replace_peer(&mut self, peer: Peer, index: u32) {
+    pub(super) fn replace_peer(&mut self, peer: Peer) {
         self.drops.add(Reason::NoSession, self.peer.queued() as u64);
+        self.handshakes.completed += self.peer.completed();
         self.peer = peer;
-        self.index = index;
+        self.begin_anew();
+    }
+
+    /// Whatever was tried before was tried with other keys.
+    fn begin_anew(&mut self) {
         self.asking = None;
         self.trouble = Trouble::default();
         self.timers = Timers::default();
@@ -218,22 +262,25 @@ impl Entry {
             allowed_ips_from_bgp,
             receive_bytes: self.received,
             transmit_bytes: self.transmitted,
-            note: self.note(now),
+            note: self.note(now).or_else(|| self.keys_in_use()),
+            mtu: self.path.mtu(),
+            mtu_note: self.path.note(),
+            handshakes: Handshakes { completed: self.handshakes.completed + self.peer.completed(), ..self.handshakes },
             offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }
     }
 
-    fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<SocketAddr>) {
+    fn transmit_made(&mut self, now: Instant, made: Option<usize>, out: &mut Batch<Envelope>) {
         match (made, self.endpoint) {
-            (Some(len), Some(to)) => self.transmit(now, to, len, out),
+            (Some(len), Some(to)) => self.transmit(now, to.into(), len, out),
             (Some(_), None) => self.drops.count(Reason::NoEndpoint),
             (None, _) => {}
         }
     }
 
-    fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<SocketAddr>) {
-        let made = self.peer.initiate(out.room(), again);
+    fn initiate(&mut self, now: Instant, again: bool, out: &mut Batch<Envelope>) {
+        let made = self.peer.initiate(now, out.room(), again);
         self.transmit_made(now, made, out);
     }
 
@@ -250,6 +297,7 @@ impl Entry {
     fn settle_at(&mut self, address: SocketAddr, events: &mut Vec<Event>) -> bool {
         let moved = self.endpoint.replace(address) != Some(address);
         if moved {
+            self.path_moved(address);
             events.push(Event::Endpoint(self.settings.public_key, address));
         }
         moved

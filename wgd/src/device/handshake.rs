@@ -6,10 +6,15 @@ use std::time::Instant;
 use super::{Device, Output, announce, entry_mut};
 use crate::curve;
 use crate::drops::Reason;
+use crate::envelope::Ecn;
 use crate::fault::Fault;
 use crate::message::Message;
-use crate::peer::Admission;
+use crate::settings::PublicKey;
 use crate::table::PeerId;
+
+/// Places among the gates.
+const INITIATIONS: usize = 0;
+const RESPONSES: usize = 1;
 
 impl Device {
     /// Err: a drop that belongs to no peer.
@@ -17,6 +22,7 @@ impl Device {
         &mut self,
         now: Instant,
         from: SocketAddr,
+        ecn: Ecn,
         datagram: &[u8],
         out: &mut Output,
     ) -> Result<(), Reason> {
@@ -26,20 +32,21 @@ impl Device {
         match Message::parse(datagram).ok_or(Reason::Malformed)? {
             Message::Transport { receiver } => {
                 let id = self.owner(receiver)?;
-                self.transport(now, from, id, datagram, out);
+                self.transport(now, from, ecn, id, datagram, out);
             }
             Message::Initiation { ephemeral } => {
-                self.admit(now, from, &ephemeral, datagram, out)?;
-                let key = self.identity.initiator(datagram).ok_or(Reason::BadMac)?;
-                let Some(id) = self.by_key.get(&key).copied() else {
-                    self.misfit(now, from, Fault::UnknownPeer(key));
+                let ours = self.admit(INITIATIONS, now, from, &ephemeral, datagram, out)?;
+                let theirs = self.keys.initiator(ours, datagram).ok_or(Reason::BadMac)?;
+                let id = self.by_key.get(&theirs).or_else(|| self.by_next_key.get(&theirs)).copied();
+                let Some(id) = id else {
+                    self.misfit(now, from, Fault::UnknownPeer(theirs));
                     return Err(Reason::UnknownPeer);
                 };
-                self.initiation(now, from, id, datagram, out);
+                self.initiation(now, from, id, (ours, theirs), datagram, out);
             }
             Message::Response { receiver, ephemeral } => {
                 let id = self.owner(receiver)?;
-                self.admit(now, from, &ephemeral, datagram, out)?;
+                self.admit(RESPONSES, now, from, &ephemeral, datagram, out)?;
                 self.response(now, from, id, datagram, out);
             }
             Message::CookieReply { receiver } => {
@@ -59,37 +66,56 @@ impl Device {
         self.by_index.get(&(receiver >> 8)).copied().ok_or(Reason::UnknownIndex)
     }
 
+    /// Checks the MACs of a handshake message, before anything costly is done for it: our key that it is made for.
     fn admit(
         &mut self,
+        gate: usize,
         now: Instant,
         from: SocketAddr,
         ephemeral: &[u8; 32],
         datagram: &[u8],
         out: &mut Output,
-    ) -> Result<(), Reason> {
-        match self.identity.admit(now, from.ip(), datagram, out.datagrams.room()) {
-            Admission::Admitted if curve::is_low_order(ephemeral) => Err(Reason::Malformed),
-            Admission::Admitted => Ok(()),
-            Admission::Cookie(len) => {
-                out.datagrams.push(len, from);
-                Err(Reason::RateLimited)
-            }
-            Admission::OtherKey => {
-                self.misfit(now, from, Fault::OtherKey);
-                Err(Reason::OtherKey)
+    ) -> Result<PublicKey, Reason> {
+        let Some(identity) = self.keys.meant(datagram) else {
+            self.misfit(now, from, Fault::OtherKey);
+            return Err(Reason::OtherKey);
+        };
+        let gate = &mut self.gates[gate];
+        if !gate.is_open(now) {
+            match identity.check_cookie(from.ip(), datagram, out.datagrams.room()) {
+                Ok(()) if gate.admits(now, from.ip()) => {}
+                Err(reply) if gate.gives_cookie(now) => {
+                    out.datagrams.push(reply, from.into());
+                    return Err(Reason::RateLimited);
+                }
+                Ok(()) | Err(_) => return Err(Reason::RateLimited),
             }
         }
+        if curve::is_low_order(ephemeral) {
+            return Err(Reason::Malformed);
+        }
+        Ok(identity.public_key())
     }
 
     /// The answer goes back where the initiation came from. The peer's endpoint moves when the new session is used:
     /// an initiation can be a recorded one, played back from elsewhere after our restart.
-    fn initiation(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+    fn initiation(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        id: PeerId,
+        keys: (PublicKey, PublicKey),
+        datagram: &[u8],
+        out: &mut Output,
+    ) {
         self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
-        match entry.peer.respond(from.ip(), datagram, out.datagrams.room()) {
+        match entry.peer.respond(keys, from.ip(), datagram, out.datagrams.room()) {
             Ok(len) => {
+                entry.handshakes.initiations_received += 1;
+                entry.handshakes.responses_sent += 1;
                 entry.answered(now, from);
-                entry.transmit(now, from, len, &mut out.datagrams);
+                entry.transmit(now, from.into(), len, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }
@@ -100,13 +126,15 @@ impl Device {
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
         match entry.peer.confirm(now, from.ip(), datagram, out.datagrams.room()) {
             Ok(keepalive) => {
-                entry.transmit(now, from, keepalive, &mut out.datagrams);
+                entry.handshakes.responses_received += 1;
+                entry.transmit(now, from.into(), keepalive, &mut out.datagrams);
                 if entry.hear(now, from, datagram.len(), &mut out.events) {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
                 entry.established(now);
                 entry.tell_handshake(&mut out.events);
                 entry.drain(now, &mut out.datagrams);
+                entry.probe(now, out);
             }
             Err(reason) => entry.refuse(now, from, reason),
         }

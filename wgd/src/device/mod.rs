@@ -5,28 +5,39 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use ipnet::IpNet;
 
 use crate::backoff::Jitter;
 use crate::batch::Batch;
 use crate::capture::{Direction, Tap};
 use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
+use crate::envelope::{self, Ecn, Envelope};
 use crate::fault::{Fault, Strangers};
+use crate::flood::Gate;
 use crate::message::KEEPALIVE_LEN;
 use crate::mss;
 use crate::offload::{NetHeader, split};
 use crate::packet::Header;
-use crate::peer::{Identity, Opened};
-use crate::settings::{PrivateKey, PublicKey, Settings};
+use crate::peer::Opened;
+use crate::pmtu::BASE;
+use crate::settings::{Mtu, PublicKey, Settings};
 use crate::table::{Change, PeerId, Table};
 use crate::view::{Event, PeerState, PeerView};
 
 mod entry;
 mod handshake;
+mod keys;
+mod oversize;
+mod path;
 mod reconcile;
 
 use entry::Entry;
+use keys::Keys;
+pub use keys::{Rekey, RekeyError};
+use oversize::Errors;
 
 /// How fine time is here: a peer is visited no more often, and what is due is done this much later at most.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -35,7 +46,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub struct Output {
     /// For UDP, each with where it goes.
-    pub datagrams: Batch<SocketAddr>,
+    pub datagrams: Batch<Envelope>,
     /// For the TUN.
     pub packets: Batch<()>,
     /// For whoever listens.
@@ -47,9 +58,16 @@ pub struct Output {
 /// All peers of one tunnel.
 #[derive(Debug)]
 pub struct Device {
-    private_key: PrivateKey,
-    identity: Identity,
-    mtu: u16,
+    keys: Keys,
+    /// Of initiations, and of responses.
+    gates: [Gate; 2],
+    mtu: Mtu,
+    /// The device's MTU as it was told.
+    told_mtu: u16,
+    /// A peer's path or state is not what it was when that was told.
+    paths_changed: bool,
+    addresses: Vec<IpNet>,
+    errors: Errors,
     clamp_mss: bool,
     /// By [`PeerId`].
     entries: Vec<Option<Entry>>,
@@ -58,6 +76,8 @@ pub struct Device {
     /// As in the settings.
     order: Vec<PeerId>,
     by_key: HashMap<PublicKey, PeerId>,
+    /// By the key that takes the place of the one in `by_key`.
+    by_next_key: HashMap<PublicKey, PeerId>,
     /// By the index that a peer's datagrams carry; boringtun numbers sessions in its low octet.
     by_index: hashbrown::HashMap<u32, PeerId>,
     last_index: u32,
@@ -73,16 +93,26 @@ pub struct Device {
 impl Device {
     /// A device that starts its work at once. The seed spreads retries and indices; it is no secret.
     pub fn new(now: Instant, settings: Settings, seed: u64, out: &mut Output) -> Self {
+        Self::new_at(now, SystemTime::UNIX_EPOCH, settings, seed, out)
+    }
+
+    /// The same where it is known what time it is, by which a next private key has its turn.
+    pub fn new_at(now: Instant, time: SystemTime, settings: Settings, seed: u64, out: &mut Output) -> Self {
         let mut jitter = Jitter::new(seed);
         let mut device = Self {
-            private_key: settings.private_key.clone(),
-            identity: Identity::new(&settings.private_key),
+            keys: Keys::new(&settings, (now, time)),
+            gates: [(); 2].map(|()| Gate::new(now, jitter.next())),
             mtu: settings.mtu,
+            told_mtu: BASE,
+            paths_changed: false,
+            addresses: Vec::new(),
+            errors: Errors::default(),
             clamp_mss: settings.clamp_mss,
             entries: Vec::new(),
             free: Vec::new(),
             order: Vec::new(),
             by_key: HashMap::new(),
+            by_next_key: HashMap::new(),
             by_index: hashbrown::HashMap::new(),
             last_index: jitter.next() as u32,
             table: Table::default(),
@@ -118,13 +148,18 @@ impl Device {
         };
         self.wake(now, id, out);
         let Some(entry) = entry_mut(&mut self.entries, id) else { return };
-        let (mtu, clamp_mss) = (self.mtu, self.clamp_mss);
+        let (mtu, clamp_mss, errors) = (entry.path.mtu(), self.clamp_mss, &mut self.errors);
+        entry.tell_of_cut(now, offload, buffer, &header, errors, out);
         let is_sound = split(offload, buffer, header.length, mtu, |buffer, len| {
+            let header = Header { length: len, ..header };
             if clamp_mss {
-                mss::clamp(buffer, &Header { length: len, ..header }, mtu);
+                mss::clamp(buffer, &header, mtu);
             }
-            out.tap.pass(now, Direction::Outbound, &entry.settings, &header, &buffer[..len]);
-            entry.send(now, buffer, len, mtu, out);
+            if len > usize::from(mtu) {
+                entry.send_oversize(now, buffer, &header, errors, out);
+            } else {
+                entry.send(now, buffer, len, out);
+            }
         });
         if !is_sound {
             self.drops.count(Reason::Malformed);
@@ -133,7 +168,12 @@ impl Device {
 
     /// A datagram from UDP.
     pub fn inbound(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], out: &mut Output) {
-        if let Err(reason) = self.receive(now, from, datagram, out) {
+        self.inbound_marked(now, from, Ecn::NotEct, datagram, out);
+    }
+
+    /// A datagram from UDP, with the ECN field of its header.
+    pub fn inbound_marked(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, datagram: &[u8], out: &mut Output) {
+        if let Err(reason) = self.receive(now, from, ecn, datagram, out) {
             self.drops.count(reason);
         }
     }
@@ -145,11 +185,15 @@ impl Device {
             self.visit(now, PeerId(slot), out);
         }
         self.table.forget(now);
+        if std::mem::take(&mut self.paths_changed) {
+            self.settle_mtu(&mut out.events);
+        }
     }
 
-    /// When [`Self::tick`] has something to do next, if nothing is sent or received before. May have passed.
+    /// When [`Self::tick`] or [`Self::time`] has something to do next, if nothing is sent or received before. May have passed.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.table.next_timeout()).min()
+        let others = [self.table.next_timeout(), self.keys.look_at()];
+        self.deadlines.next().into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// How often a peer was visited for the sake of its timers: what an idle tunnel costs.
@@ -225,6 +269,7 @@ impl Device {
         if entry.tick(now, &mut self.jitter, out) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
+        self.paths_changed |= entry.path_changed();
         self.deadlines.set(id.0, entry.next_visit(now));
     }
 
@@ -243,7 +288,7 @@ impl Device {
     }
 
     /// Transport data of a peer, whose index is known. Drops from here on are the peer's.
-    fn transport(&mut self, now: Instant, from: SocketAddr, id: PeerId, datagram: &[u8], out: &mut Output) {
+    fn transport(&mut self, now: Instant, from: SocketAddr, ecn: Ecn, id: PeerId, datagram: &[u8], out: &mut Output) {
         // A keepalive wakes nobody: of many idle peers each sends some
         if datagram.len() > KEEPALIVE_LEN {
             self.wake(now, id, out);
@@ -262,17 +307,26 @@ impl Device {
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
-            Opened::Keepalive => return self.schedule(now, id),
+            Opened::Keepalive => {
+                entry.probe(now, out);
+                return self.schedule(now, id);
+            }
             Opened::Malformed => return entry.drops.count(Reason::Malformed),
         };
         let Some(header) = Header::parse(packet) else { return entry.drops.count(Reason::Malformed) };
         if !self.table.admits(header.source, id) {
             return entry.drops.count(Reason::SourceNotAllowed);
         }
-        if self.clamp_mss {
-            mss::clamp(packet, &header, self.mtu);
+        if entry.takes_answer(now, packet, &header) {
+            return entry.probe(now, out);
         }
-        out.tap.pass(now, Direction::Inbound, &entry.settings, &header, &packet[..header.length]);
+        if ecn != Ecn::NotEct && !envelope::decapsulate(packet, ecn) {
+            return entry.drops.count(Reason::Congestion);
+        }
+        if self.clamp_mss {
+            mss::clamp(packet, &header, entry.path.mtu());
+        }
+        out.tap.pass(now, Direction::Inbound, &entry.settings, &packet[..header.length]);
         out.packets.push(header.length, ());
     }
 }

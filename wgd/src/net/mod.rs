@@ -16,11 +16,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::capture::{Capture, Filter, Sink};
+use crate::device::{Rekey, RekeyError};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
 pub use crate::view::Event;
 use crate::view::PeerView;
 
+mod marks;
 mod mmsg;
 mod offloads;
 mod poll;
@@ -91,6 +93,16 @@ impl Tunnel {
     /// Addresses found for a peer's name, best first.
     pub fn endpoint(&self, peer: PublicKey, addresses: Vec<SocketAddr>) {
         self.command(Command::Endpoint(peer, addresses));
+    }
+
+    /// A new session with a peer, by its name or public key.
+    ///
+    /// # Errors
+    /// Nothing was done; also when the worker has ended, which knows no peers.
+    pub fn rekey(&self, peer: String, how: Rekey) -> Result<(), RekeyError> {
+        let (answer, answered) = sync_channel(1);
+        self.command(Command::Rekey(peer, how, answer));
+        answered.recv().unwrap_or(Err(RekeyError::NoSuchPeer))
     }
 
     /// Every peer, in the order of the settings; none when the worker has ended.

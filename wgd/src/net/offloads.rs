@@ -2,10 +2,10 @@
 #![allow(unsafe_code)] // ioctls and socket options that std does not have
 
 use std::ffi::c_int;
-use std::io;
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::marks::set_option;
 use crate::offload::Accepts;
 
 const TCP: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
@@ -72,17 +72,7 @@ fn set_offloads(tun: BorrowedFd<'_>, offloads: libc::c_uint) -> bool {
 /// Segmentation is asked for with each call; that the kernel knows of it is seen by its default.
 pub(super) fn of_udp(socket: &UdpSocket) -> UdpOffloads {
     UdpOffloads {
-        segment: set_option(socket, libc::UDP_SEGMENT, 0).is_ok(),
-        coalesce: set_option(socket, libc::UDP_GRO, 1).is_ok(),
-    }
-}
-
-fn set_option(socket: &UdpSocket, option: c_int, value: c_int) -> io::Result<()> {
-    let fd = socket.as_fd().as_raw_fd();
-    let (value, len) = ((&raw const value).cast(), size_of::<c_int>() as libc::socklen_t);
-    // SAFETY: the value is a `c_int`, which lives until the call returns
-    match unsafe { libc::setsockopt(fd, libc::SOL_UDP, option, value, len) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+        segment: set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok(),
+        coalesce: set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok(),
     }
 }

@@ -6,10 +6,12 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::marks;
 use super::mmsg::{Inbox, Messages};
 use super::offloads::{self, UdpOffloads};
 use super::poll;
 use crate::batch::Batch;
+use crate::envelope::Envelope;
 use crate::offload::{Train, trains};
 
 /// How long a destination that refused trains gets single datagrams.
@@ -22,6 +24,8 @@ pub(super) struct Udp {
     trains: Vec<Train>,
     /// Destinations that trains do not reach, and until when that is believed.
     refused: HashMap<SocketAddr, Instant>,
+    /// Of the datagrams last sent, those that the host does not send because of their length.
+    too_long: Vec<TooLong>,
 }
 
 struct Socket {
@@ -30,17 +34,28 @@ struct Socket {
     offloads: UdpOffloads,
 }
 
+/// Datagrams to one destination that are longer than their interface takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct TooLong {
+    pub(super) to: SocketAddr,
+    /// Of the shortest.
+    pub(super) octets: usize,
+    pub(super) datagrams: u64,
+}
+
 impl Udp {
     pub(super) fn new(sockets: Vec<UdpSocket>) -> Self {
         let is_ipv4 = |socket: &UdpSocket| socket.local_addr().is_ok_and(|address| address.is_ipv4());
         let with_offloads =
             |socket: UdpSocket| Socket { ipv4: is_ipv4(&socket), offloads: offloads::of_udp(&socket), socket };
+        sockets.iter().for_each(marks::set);
         Self {
             sockets: sockets.into_iter().map(with_offloads).collect(),
             messages: Messages::default(),
             inbox: Inbox::default(),
             trains: Vec::new(),
             refused: HashMap::new(),
+            too_long: Vec::new(),
         }
     }
 
@@ -68,8 +83,9 @@ impl Udp {
         }
     }
 
-    /// Sends all; how many datagrams the host refused.
-    pub(super) fn send(&mut self, now: Instant, batch: &Batch<SocketAddr>) -> u64 {
+    /// Sends all; how many datagrams the host refused, but for those that were too long.
+    pub(super) fn send(&mut self, now: Instant, batch: &Batch<Envelope>) -> u64 {
+        self.too_long.clear();
         self.refused.retain(|_, until| now < *until);
         let mut all = std::mem::take(&mut self.trains);
         all.clear();
@@ -80,17 +96,32 @@ impl Udp {
         refused
     }
 
+    /// Of what was sent last: datagrams that are longer than their interface takes.
+    pub(super) fn too_long(&self) -> &[TooLong] {
+        &self.too_long
+    }
+
     /// A full send buffer is waited for, since dropping here only moves the loss to where no one sees it.
     fn send_trains(&mut self, now: Instant, octets: &[u8], mut trains: &[Train]) -> u64 {
         let (mut refused, mut waited) = (0, false);
         while let Some((first, rest)) = trains.split_first() {
-            let Some((socket, mapped)) = route(&self.sockets, first.to) else {
+            let envelope = first.envelope;
+            let Some((socket, mapped)) = route(&self.sockets, envelope.to) else {
                 (refused, trains) = (refused + first.datagrams as u64, rest);
                 continue;
             };
-            let run = trains.iter().take_while(|train| train.to.is_ipv4() == first.to.is_ipv4()).copied();
+            let is_alike =
+                |other: Envelope| other.to.is_ipv4() == envelope.to.is_ipv4() && other.fragment == envelope.fragment;
+            let run = trains.iter().take_while(|train| is_alike(train.envelope)).copied();
             let address = |to| if mapped { to_mapped(to) } else { to };
-            match self.messages.send(&socket.socket, run, octets, address) {
+            if envelope.fragment {
+                marks::fragment(&socket.socket, true);
+            }
+            let sent = self.messages.send(&socket.socket, run, octets, address);
+            if envelope.fragment {
+                marks::fragment(&socket.socket, false);
+            }
+            match sent {
                 Ok(sent) => (trains, waited) = (&trains[sent..], false), // only then is another wait worth it
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !waited => {
@@ -98,18 +129,34 @@ impl Udp {
                     waited = true;
                 }
                 Err(error) if error.kind() != ErrorKind::WouldBlock && first.datagrams > 1 => {
-                    if is_about_trains(&error) {
-                        tracing::debug!(to = %first.to, %error, "trains of datagrams are refused");
-                        self.refused.insert(first.to, now + REFUSED_FOR);
-                    }
                     let singles: Vec<_> = first.singles().collect();
-                    (refused, trains) = (refused + self.send_trains(now, octets, &singles), rest);
+                    refused += self.send_trains(now, octets, &singles);
+                    // What is too long by itself is not refused for being a train
+                    if is_about_trains(&error) && self.too_long.iter().all(|long| long.to != envelope.to) {
+                        tracing::debug!(to = %envelope.to, %error, "trains of datagrams are refused");
+                        self.refused.insert(envelope.to, now + REFUSED_FOR);
+                    }
+                    trains = rest;
                 }
                 // The first of the run was refused: ECONNREFUSED, ENETUNREACH, EPERM, EMSGSIZE ...
-                Err(_) => (refused, trains) = (refused + first.datagrams as u64, rest),
+                Err(error) => {
+                    if error.raw_os_error() == Some(libc::EMSGSIZE) {
+                        note_length(&mut self.too_long, envelope.to, first.len);
+                    } else {
+                        refused += first.datagrams as u64;
+                    }
+                    trains = rest;
+                }
             }
         }
         refused
+    }
+}
+
+fn note_length(all: &mut Vec<TooLong>, to: SocketAddr, octets: usize) {
+    match all.iter_mut().find(|known| known.to == to) {
+        Some(known) => (known.octets, known.datagrams) = (known.octets.min(octets), known.datagrams + 1),
+        None => all.push(TooLong { to, octets, datagrams: 1 }),
     }
 }
 
@@ -149,11 +196,11 @@ mod tests {
 
     use super::*;
 
-    fn batch(datagrams: &[(&[u8], SocketAddr)]) -> Batch<SocketAddr> {
+    fn batch(datagrams: &[(&[u8], SocketAddr)]) -> Batch<Envelope> {
         let mut batch = Batch::default();
         for (datagram, to) in datagrams {
             batch.room()[..datagram.len()].copy_from_slice(datagram);
-            batch.push(datagram.len(), *to);
+            batch.push(datagram.len(), (*to).into());
         }
         batch
     }
@@ -162,7 +209,7 @@ mod tests {
         let mut poll = poll::Poll::new(udp.descriptors());
         poll.wait(Duration::from_secs(10)).unwrap();
         let inbox = udp.receive(socket).unwrap();
-        inbox.datagrams().map(|(from, datagram)| (datagram.to_vec(), from)).collect()
+        inbox.datagrams().map(|(from, _, datagram)| (datagram.to_vec(), from)).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::mmsg::Inbox;
 use super::offloads;
@@ -18,7 +18,7 @@ use super::tun::{Packet, Tun};
 use super::udp::Udp;
 use super::{Event, Io};
 use crate::capture::Capture;
-use crate::device::{Device, Output, TICK};
+use crate::device::{Device, Output, Rekey, RekeyError, TICK};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
 use crate::view::PeerView;
@@ -29,6 +29,7 @@ pub(super) enum Command {
     Settings(Box<Settings>),
     Table(Generation, Vec<Change>),
     Endpoint(PublicKey, Vec<SocketAddr>),
+    Rekey(String, Rekey, SyncSender<Result<(), RekeyError>>),
     Peers(SyncSender<Vec<PeerView>>),
     Drops(SyncSender<BTreeMap<&'static str, u64>>),
     Faults(SyncSender<Vec<String>>),
@@ -59,7 +60,7 @@ impl<F: Fn(Event)> Worker<F> {
         events: F,
     ) -> Self {
         let mut out = Output::default();
-        let device = Device::new(Instant::now(), settings, seed, &mut out);
+        let device = Device::new_at(Instant::now(), SystemTime::now(), settings, seed, &mut out);
         let (tun, udp) = (Tun::new(io.tun), Udp::new(io.udp));
         let descriptors = [woken.as_raw_fd(), tun.as_raw_fd()].into_iter().chain(udp.descriptors());
         Self { poll: Poll::new(descriptors), tun, udp, woken, queue, events, device, rested: None, out }
@@ -71,6 +72,7 @@ impl<F: Fn(Event)> Worker<F> {
             let now = Instant::now();
             self.flush(now)?;
             if self.device.next_timeout().is_some_and(|due| now >= due) {
+                self.device.time(now, SystemTime::now(), &mut self.out);
                 self.device.tick(now, &mut self.out);
                 self.flush(now)?;
             }
@@ -121,6 +123,9 @@ impl<F: Fn(Event)> Worker<F> {
                 }
                 Command::Endpoint(peer, addresses) => self.device.endpoint(now, peer, &addresses, &mut self.out),
                 // Who asked may have gone
+                Command::Rekey(peer, how, answer) => {
+                    drop(answer.send(self.device.rekey(now, &peer, how, &mut self.out)))
+                }
                 Command::Peers(answer) => drop(answer.send(self.peers(now))),
                 Command::Drops(answer) => drop(answer.send(self.device.drops())),
                 Command::Faults(answer) => drop(answer.send(self.device.faults(now))),
@@ -175,8 +180,8 @@ impl<F: Fn(Event)> Worker<F> {
                     self.rest(now, UDP + socket);
                     break;
                 };
-                for (from, datagram) in inbox.datagrams() {
-                    self.device.inbound(now, from, datagram, &mut self.out);
+                for (from, ecn, datagram) in inbox.datagrams() {
+                    self.device.inbound_marked(now, from, ecn, datagram, &mut self.out);
                     taken += 1;
                 }
                 if inbox.len() < Inbox::MOST {
@@ -188,9 +193,19 @@ impl<F: Fn(Event)> Worker<F> {
 
     /// What the device made goes out.
     fn flush(&mut self, now: Instant) -> io::Result<()> {
-        let refused = self.udp.send(now, &self.out.datagrams);
-        self.out.datagrams.clear();
-        let refused = refused + self.tun.write(&mut self.out.packets)?;
+        let mut refused = 0;
+        // A datagram that was too long makes shorter probes
+        for _ in 0..SENDS {
+            refused += self.udp.send(now, &self.out.datagrams);
+            self.out.datagrams.clear();
+            for long in self.udp.too_long() {
+                self.device.too_long(now, long.to, long.octets, long.datagrams, &mut self.out);
+            }
+            if self.out.datagrams.is_empty() {
+                break;
+            }
+        }
+        refused += self.tun.write(&mut self.out.packets)?;
         self.out.packets.clear();
         if refused > 0 {
             self.device.count_refused(refused);
@@ -204,6 +219,8 @@ impl<F: Fn(Event)> Worker<F> {
 /// Of one turn and direction: packets, and octets of datagrams made of them.
 const PACKETS: usize = 128;
 const OCTETS: usize = 128 << 10;
+/// How often a flush sends, at most.
+const SENDS: usize = 16;
 /// Places among the descriptors.
 const WOKEN: usize = 0;
 const TUN: usize = 1;

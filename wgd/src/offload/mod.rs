@@ -8,6 +8,7 @@
 pub mod checksum;
 
 mod coalesce;
+mod fragment;
 mod header;
 mod split;
 mod train;
@@ -15,6 +16,19 @@ mod train;
 #[cfg(feature = "net")]
 pub(crate) use coalesce::PACKETS;
 pub use coalesce::{Accepts, Coalescer, Run};
+pub use fragment::fragment;
 pub use header::{Kind, NetHeader};
 pub use split::split;
 pub use train::{Train, trains};
+
+/// Octets after a packet that whoever takes it may overwrite.
+const PADDING: usize = 15;
+
+/// Hands a packet over that lies in a buffer, and keeps what is behind it from the padding.
+fn keep_behind(buffer: &mut [u8], at: usize, length: usize, each: &mut impl FnMut(&mut [u8], usize)) {
+    let after = at + length..(at + length + PADDING).min(buffer.len());
+    let mut kept = [0; PADDING];
+    kept[..after.len()].copy_from_slice(&buffer[after.clone()]);
+    each(&mut buffer[at..], length);
+    buffer[after.clone()].copy_from_slice(&kept[..after.len()]);
+}

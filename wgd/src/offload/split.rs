@@ -5,10 +5,9 @@
 
 use super::checksum::Sum;
 use super::header::{Kind, NetHeader};
+use super::keep_behind;
 use crate::message::field;
 
-/// Octets after a packet that whoever takes it may overwrite.
-const PADDING: usize = 15;
 /// The longest headers of a super-segment: IPv6 with extension headers, and TCP with options.
 const HEADERS: usize = 256;
 
@@ -44,11 +43,7 @@ pub fn split(
     let Some(plan) = Plan::new(header, packet, mtu) else { return false };
     for at in (0..plan.payload).step_by(plan.segment) {
         let length = plan.write(buffer, at);
-        let after = at + length..(at + length + PADDING).min(buffer.len());
-        let mut kept = [0; PADDING];
-        kept[..after.len()].copy_from_slice(&buffer[after.clone()]);
-        each(&mut buffer[at..], length);
-        buffer[after.clone()].copy_from_slice(&kept[..after.len()]);
+        keep_behind(buffer, at, length, &mut each);
     }
     true
 }

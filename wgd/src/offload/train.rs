@@ -1,8 +1,9 @@
-//! Datagrams that leave in one call with UDP_SEGMENT: equal in length but the last, and to one address.
+//! Datagrams that leave in one call with UDP_SEGMENT: equal in length but the last, to one address, and alike outside.
 
 use std::net::SocketAddr;
 
 use crate::batch::Batch;
+use crate::envelope::Envelope;
 
 /// The kernel's `UDP_MAX_SEGMENTS`, which is 128 since 6.9.
 const SEGMENTS: usize = 64;
@@ -12,8 +13,8 @@ const OCTETS: usize = 65_535 - 20 - 8;
 /// Neighboring datagrams of a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Train {
-    /// Where they go.
-    pub to: SocketAddr,
+    /// Where they go, and how.
+    pub envelope: Envelope,
     /// Where they start in the octets of the batch, one behind the other.
     pub start: usize,
     /// Octets of all.
@@ -36,16 +37,16 @@ impl Train {
 }
 
 /// The datagrams of a batch, in their order; those to an address that is not `coupled` each for itself.
-pub fn trains(batch: &Batch<SocketAddr>, coupled: impl Fn(SocketAddr) -> bool) -> impl Iterator<Item = Train> {
-    let mut datagrams = batch.iter().map(|(datagram, to)| (datagram.len(), *to)).peekable();
+pub fn trains(batch: &Batch<Envelope>, coupled: impl Fn(SocketAddr) -> bool) -> impl Iterator<Item = Train> {
+    let mut datagrams = batch.iter().map(|(datagram, envelope)| (datagram.len(), *envelope)).peekable();
     let mut end = 0;
     std::iter::from_fn(move || {
-        let (segment, to) = datagrams.next()?;
-        let mut train = Train { to, start: end, len: segment, segment, datagrams: 1 };
-        let (mut last, most) = (segment, if coupled(to) { SEGMENTS } else { 1 });
+        let (segment, envelope) = datagrams.next()?;
+        let mut train = Train { envelope, start: end, len: segment, segment, datagrams: 1 };
+        let (mut last, most) = (segment, if coupled(envelope.to) { SEGMENTS } else { 1 });
         while let Some((next, _)) = datagrams.next_if(|(next, other)| {
             let fits = train.datagrams < most && train.len + next <= OCTETS;
-            fits && *other == to && last == segment && (1..=segment).contains(next)
+            fits && *other == envelope && last == segment && (1..=segment).contains(next)
         }) {
             (train.len, train.datagrams, last) = (train.len + next, train.datagrams + 1, next);
         }
@@ -59,12 +60,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::envelope::Ecn;
 
-    fn batch(datagrams: &[(usize, u8)]) -> Batch<SocketAddr> {
+    fn batch(datagrams: &[(usize, u8)]) -> Batch<Envelope> {
         let mut batch = Batch::default();
         for (index, (len, to)) in datagrams.iter().enumerate() {
             batch.room()[..*len].fill(index as u8);
-            batch.push(*len, SocketAddr::new([192, 0, 2, *to].into(), 51820));
+            batch.push(*len, SocketAddr::new([192, 0, 2, *to].into(), 51820).into());
         }
         batch
     }
@@ -76,6 +78,16 @@ mod tests {
         let expected = [(9, 3, 22), (4, 1, 4), (9, 1, 9), (9, 1, 9), (0, 1, 0), (0, 1, 0)];
         assert_eq!(trains(&batch, |_| true).map(shape).collect::<Vec<_>>(), expected);
         assert_eq!(trains(&batch, |_| false).count(), 8);
+    }
+
+    #[test]
+    fn another_ecn_field_ends_a_train() {
+        let mut marked = Batch::default();
+        for ecn in [Ecn::NotEct, Ecn::NotEct, Ecn::Ce, Ecn::Ect0, Ecn::Ect0] {
+            let to = SocketAddr::new([192, 0, 2, 1].into(), 51820);
+            marked.push(9, Envelope { ecn, ..to.into() });
+        }
+        assert_eq!(trains(&marked, |_| true).map(|train| train.datagrams).collect::<Vec<_>>(), [2, 1, 2]);
     }
 
     #[test]
@@ -98,9 +110,9 @@ mod tests {
                     assert_eq!(singles.len(), train.datagrams);
                     singles
                 })
-                .map(|single| (&batch.octets()[single.start..][..single.len], single.to))
+                .map(|single| (&batch.octets()[single.start..][..single.len], single.envelope))
                 .collect();
-            let expected: Vec<_> = batch.iter().map(|(octets, to)| (octets, *to)).collect();
+            let expected: Vec<_> = batch.iter().map(|(octets, envelope)| (octets, *envelope)).collect();
             prop_assert_eq!(taken, expected);
         }
     }

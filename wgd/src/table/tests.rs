@@ -21,6 +21,7 @@ fn with_allowed_ips(number: u8, allowed_ips: Vec<IpNet>) -> PeerSettings {
     PeerSettings {
         name: String::new(),
         public_key: key(number),
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: None,

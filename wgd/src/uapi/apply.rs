@@ -136,6 +136,7 @@ fn fresh(public_key: PublicKey, configured: Option<&PeerSettings>) -> PeerSettin
     PeerSettings {
         name: configured.map_or_else(|| name(&public_key), |peer| peer.name.clone()),
         public_key,
+        next_public_key: configured.and_then(|peer| peer.next_public_key),
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: None,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, PeerSettings, Settings};
+use crate::settings::{Endpoint, Mtu, PeerSettings, Settings};
 use crate::view::{PeerState, PeerView};
 
 const SOCKETS: Sockets = Sockets { listen_port: 51820, fwmark: 0 };
@@ -26,6 +26,7 @@ fn peer(name: &str, public_key: PublicKey, allowed_ips: &[&str]) -> PeerSettings
     PeerSettings {
         name: name.to_owned(),
         public_key,
+        next_public_key: None,
         preshared_key: None,
         endpoint: None,
         persistent_keepalive: None,
@@ -35,7 +36,15 @@ fn peer(name: &str, public_key: PublicKey, allowed_ips: &[&str]) -> PeerSettings
 }
 
 fn settings(peers: Vec<PeerSettings>) -> Settings {
-    Settings { private_key: PrivateKey(Zeroizing::new([0x77; 32])), peers, clamp_mss: true, mtu: 1420 }
+    Settings {
+        private_key: PrivateKey(Zeroizing::new([0x77; 32])),
+        next_private_key: None,
+        peers,
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    }
 }
 
 fn configured() -> Settings {
@@ -241,6 +250,8 @@ fn no_secret_is_in_an_error_or_in_what_is_shown_for_debugging() {
 #[test]
 fn everything_there_is_is_told_as_wireguard_go_tells_it() {
     let view = PeerView {
+        mtu: 1420,
+        mtu_note: None,
         name: "eu".to_owned(),
         public_key: EU,
         endpoint: Some("[2001:db8::1]:51820".parse().unwrap()),
@@ -251,6 +262,7 @@ fn everything_there_is_is_told_as_wireguard_go_tells_it() {
         receive_bytes: 92,
         transmit_bytes: 148,
         note: None,
+        handshakes: crate::view::Handshakes::default(),
         offloads: Vec::new(),
         drops: Default::default(),
     };
@@ -331,6 +343,8 @@ fn one_peer() -> impl Strategy<Value = PeerSettings> {
 /// As [`super::state`] needs them: nothing but where they are.
 fn views(peers: &[PeerSettings]) -> Vec<PeerView> {
     let view = |peer: &PeerSettings| PeerView {
+        mtu: 1420,
+        mtu_note: None,
         name: peer.name.clone(),
         public_key: peer.public_key,
         endpoint: match peer.endpoint {
@@ -344,6 +358,7 @@ fn views(peers: &[PeerSettings]) -> Vec<PeerView> {
         receive_bytes: 0,
         transmit_bytes: 0,
         note: None,
+        handshakes: crate::view::Handshakes::default(),
         offloads: Vec::new(),
         drops: Default::default(),
     };

@@ -98,7 +98,7 @@ impl Entry {
     /// When something of the peer is due, if no packet passes before. What is due by now was just done; what could not
     /// be done is tried again a [`TICK`] later.
     pub(in crate::device) fn due(&self, now: Instant) -> Option<Instant> {
-        let again = [self.handshake_due(now), self.keepalive_due(now), self.lookup_due()];
+        let again = [self.handshake_due(now), self.keepalive_due(now), self.lookup_due(), self.path.next_due()];
         let again = again.into_iter().flatten().map(|at| at.max(now + TICK));
         let once = self.liveness.due().into_iter().chain(self.complaints_due()).chain(self.session_due());
         again.chain(once.filter(|at| *at > now)).min()

@@ -130,8 +130,9 @@ mod tests {
     use super::*;
     use crate::backoff::Jitter;
     use crate::device::Output;
-    use crate::peer::{Identity, Peer};
-    use crate::settings::{Endpoint, PeerSettings, PrivateKey};
+    use crate::device::path::Path;
+    use crate::peer::{Identity, Peer, Sessions};
+    use crate::settings::{Endpoint, Mtu, PeerSettings, PrivateKey};
     use crate::view::Event;
 
     fn entry(endpoint: Option<Endpoint>) -> Entry {
@@ -139,14 +140,17 @@ mod tests {
         let settings = PeerSettings {
             name: "homelab".to_owned(),
             public_key: key(2).public_key(),
+            next_public_key: None,
             preshared_key: None,
             endpoint,
             persistent_keepalive: None,
             allowed_ips: Vec::new(),
             watched: true,
         };
-        let peer = Peer::new(&Identity::new(&key(1)), settings.public_key, None, 1);
-        Entry::new(settings, peer, 1)
+        let identity = Identity::new(&key(1));
+        let pairs = vec![Sessions::new(&identity, settings.public_key, None, 1)];
+        let peer = Peer::new(pairs, identity.public_key(), settings.public_key);
+        Entry::new(settings, peer, Path::new(Mtu::Octets(1420), Vec::new()))
     }
 
     #[test]

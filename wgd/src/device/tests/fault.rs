@@ -135,7 +135,7 @@ fn strangers_never_take_the_place_of_a_host_where_a_peer_should_be() {
     let faults = pair.bob.device.faults(pair.now);
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].starts_with("peer peer 1: handshakes arrive from 192.0.2.1:51820 but do not fit"), "{faults:?}");
-    pair.bob.change(pair.now, |settings| settings.mtu = 1400);
+    pair.bob.change(pair.now, |settings| settings.mtu = Mtu::Octets(1400));
     assert_eq!(pair.bob.peer(pair.now).note, None, "whoever was a stranger may be known now");
 }
 

@@ -122,7 +122,7 @@ fn under_load_a_cookie_is_asked_for_and_the_endpoint_stays() {
     let mut pair = Pair::new();
     pair.alice.send(pair.now, &packet("10.0.0.1", "10.0.0.2", b"hello"));
     let (_, initiation) = pair.alice.take().remove(0);
-    for _ in 0..=crate::peer::HANDSHAKES_PER_SECOND {
+    for _ in 0..=crate::flood::UNPROVED.burst {
         pair.bob.receive(pair.now, udp_address(66), &initiation);
     }
     assert!(pair.bob.device.drops()["rate limited"] >= 1);

@@ -50,8 +50,8 @@ fn silence_makes_a_watched_peer_suspect_and_then_down_and_two_answers_up_again()
     assert_eq!(pair.alice.state(pair.now), PeerState::Down);
     // The initiation of 12 s is lost; boringtun repeats it by a clock that the test does not own
     let entry = pair.alice.device.entries[0].as_mut().unwrap();
-    let len = entry.peer.initiate(pair.alice.out.datagrams.room(), true).unwrap();
-    entry.transmit(pair.now, udp_address(2), len, &mut pair.alice.out.datagrams);
+    let len = entry.peer.initiate(pair.now, pair.alice.out.datagrams.room(), true).unwrap();
+    entry.transmit(pair.now, udp_address(2).into(), len, &mut pair.alice.out.datagrams);
     pair.settle();
     assert_eq!(pair.alice.state(pair.now), PeerState::Down);
     pair.run(seconds(1));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, PeerSettings, PresharedKey};
+use crate::settings::{Endpoint, Mtu, PeerSettings, PresharedKey, PrivateKey};
 use crate::table::Group;
 
 mod fault;
@@ -15,6 +15,7 @@ mod handshake;
 mod liveness;
 mod offload;
 mod reconcile;
+mod rotation;
 mod routing;
 mod timers;
 mod transport;
@@ -54,6 +55,7 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
     PeerSettings {
         name: format!("peer {number}"),
         public_key: public_key(number),
+        next_public_key: None,
         preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
         persistent_keepalive: None,
@@ -66,7 +68,15 @@ fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
 }
 
 fn settings(number: u8, peers: Vec<PeerSettings>) -> Settings {
-    Settings { private_key: private_key(number), peers, clamp_mss: true, mtu: 1420 }
+    Settings {
+        private_key: private_key(number),
+        next_private_key: None,
+        peers,
+        clamp_mss: true,
+        mtu: Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    }
 }
 
 fn udp_address(number: u8) -> SocketAddr {
@@ -127,7 +137,8 @@ impl End {
     fn take(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         self.received.extend(self.out.packets.iter().map(|(packet, ())| packet.to_vec()));
         self.events.append(&mut self.out.events);
-        let datagrams = self.out.datagrams.iter().map(|(datagram, to)| (*to, datagram.to_vec())).collect();
+        let datagrams =
+            self.out.datagrams.iter().map(|(datagram, envelope)| (envelope.to, datagram.to_vec())).collect();
         self.out.datagrams.clear();
         self.out.packets.clear();
         datagrams

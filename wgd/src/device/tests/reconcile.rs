@@ -95,11 +95,24 @@ fn a_peer_that_is_removed_is_forgotten_with_its_routes() {
 }
 
 #[test]
+fn a_watched_peer_that_is_removed_is_told_as_down_once() {
+    let mut pair = Pair::new();
+    pair.alice.change(pair.now, |settings| settings.peers[0].watched = true);
+    pair.settle();
+    assert_eq!(pair.alice.state(pair.now), PeerState::Up);
+    pair.alice.events.clear();
+    pair.alice.change(pair.now, |settings| settings.peers.clear());
+    pair.alice.change(pair.now, |_| {});
+    pair.run_alone(seconds(30));
+    assert_eq!(pair.alice.events, [Event::PeerState(public_key(2), PeerState::Down)]);
+}
+
+#[test]
 fn a_changed_endpoint_is_used_and_an_unchanged_one_does_not_undo_roaming() {
     let mut pair = Pair::connected();
     pair.bob.address = udp_address(7);
     pair.ping();
-    pair.alice.change(pair.now, |settings| settings.mtu = 1400);
+    pair.alice.change(pair.now, |settings| settings.mtu = Mtu::Octets(1400));
     assert_eq!(pair.alice.peer(pair.now).endpoint, Some(udp_address(7)));
     pair.alice.change(pair.now, |settings| settings.peers[0].endpoint = Some(Endpoint::Address(udp_address(8))));
     assert_eq!(pair.alice.peer(pair.now).endpoint, Some(udp_address(8)));
@@ -108,6 +121,7 @@ fn a_changed_endpoint_is_used_and_an_unchanged_one_does_not_undo_roaming() {
 #[test]
 fn a_changed_name_is_looked_up_and_then_used_although_the_peer_answers() {
     let mut pair = Pair::connected();
+    assert_eq!(std::mem::take(&mut pair.alice.events), [Event::Handshake(public_key(2))]);
     let name = Endpoint::Name("gw.example.net".to_owned(), 51820);
     pair.alice.change(pair.now, |settings| settings.peers[0].endpoint = Some(name));
     pair.run(seconds(3));

@@ -116,8 +116,8 @@ proptest! {
         // boringtun repeats lost initiations by a clock that the test does not own
         let Pair { alice, now, .. } = &mut sky.pair;
         let entry = alice.device.entries[0].as_mut().unwrap();
-        let len = entry.peer.initiate(alice.out.datagrams.room(), true).unwrap();
-        entry.transmit(*now, udp_address(2), len, &mut alice.out.datagrams);
+        let len = entry.peer.initiate(*now, alice.out.datagrams.room(), true).unwrap();
+        entry.transmit(*now, udp_address(2).into(), len, &mut alice.out.datagrams);
         sky.pair.settle();
         sky.pair.connect();
         sky.pair.run(seconds(2));

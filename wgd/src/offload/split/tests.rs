@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::offload::PADDING;
 use crate::samples::{ACK, CWR, FIN, PSH, Sample, transport_checksum};
 
 /// What comes out; whoever takes a packet writes its padding.
