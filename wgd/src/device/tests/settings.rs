@@ -121,7 +121,7 @@ proptest! {
     ) {
         let now = Instant::now();
         let mut alice = End::new(now, 1, settings(PRIVATE_KEYS[0], Vec::new()));
-        alice.device.table(routes());
+        alice.device.table(now, routes());
         let mut of_alice = peer(1, None);
         of_alice.preshared_key = preshared_key(PRESHARED_KEYS[0]);
         let mut bob = End::new(now, 2, settings(2, vec![of_alice]));
@@ -134,7 +134,7 @@ proptest! {
 
             is_in_order(&alice.device)?;
             let mut fresh = End::new(now, 1, settings.clone());
-            fresh.device.table(routes());
+            fresh.device.table(now, routes());
             if let (Some(entry), Some(new)) = (entry(&alice.device, 2), entry(&fresh.device, 2)) {
                 let has = (indices(entry), entry.peer.has_session());
                 match stays {
