@@ -4,6 +4,7 @@
 //! `kernel` (netlink), `wg-…` (packets). Each owns its state; the others hold handles that send.
 
 mod device;
+mod endpoints;
 mod gateway;
 mod handle;
 mod inputs;

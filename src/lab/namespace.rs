@@ -19,7 +19,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process;
-use super::request::{Answer, Call, Echoes, Fetch, KernelRoute, Ping, Request, Run, StaticRoute, Stream};
+use super::request::{Answer, Call, Echoes, Fetch, Flood, KernelRoute, Ping, Request, Run, StaticRoute, Stream};
 
 /// Calls that wait for the agent to read them; a caller beyond waits too.
 const CALLS: usize = 16;
@@ -152,6 +152,14 @@ impl Namespace {
     /// Where there is no such stream.
     pub async fn end_stream(&self, number: u64) -> anyhow::Result<Vec<Run>> {
         self.ask(Request::Streamed { number, end: true }).await
+    }
+
+    /// Sends datagrams from forged addresses; how many.
+    ///
+    /// # Errors
+    /// Where the agent may not, or there is no way.
+    pub async fn flood(&self, flood: Flood) -> anyhow::Result<u64> {
+        self.ask(Request::Flood(flood)).await
     }
 
     /// Starts a TCP echo server.

@@ -18,6 +18,8 @@ mod path;
 mod reconcile;
 mod rotation;
 mod routing;
+mod rules;
+mod settings;
 mod timers;
 mod transport;
 mod weather;
