@@ -207,7 +207,15 @@ fn initiation(to: PublicKey) -> Vec<u8> {
         watched: false,
     };
     let private_key = PrivateKey([0x42; 32].into());
-    let settings = Settings { private_key, next_private_key: None, peers: vec![peer], clamp_mss: false, mtu: 1420 };
+    let settings = Settings {
+        private_key,
+        next_private_key: None,
+        peers: vec![peer],
+        clamp_mss: false,
+        mtu: wgd::settings::Mtu::Octets(1420),
+        addresses: Vec::new(),
+        icmp_sources: Vec::new(),
+    };
     let mut out = Output::default();
     Device::new(Instant::now(), settings, 1, &mut out);
     out.datagrams.get(0).unwrap().to_vec()
