@@ -24,6 +24,9 @@ const QUEUE: usize = 128;
 const NEXT_AFTER: Duration = Duration::from_secs(10);
 /// Paper, section 6.1: REKEY_ATTEMPT_TIME. `Tunn` keeps it for one pair.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(90);
+/// Paper, section 6.4: never more than one initiation in this time. `Tunn` would begin again with the next packet when the
+/// peer's initiation has crossed ours, and not know the answer to the first.
+const REKEY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A session under another pair than the best is renewed before the peer renews it.
 const IMPROVE_AFTER: Duration = Duration::from_secs(100);
 
@@ -50,6 +53,8 @@ struct Asking {
     /// When the first pair was asked, and this one.
     begun: Instant,
     since: Instant,
+    /// When an initiation was sent last.
+    sent: Instant,
 }
 
 /// What became of a packet to send.
@@ -172,11 +177,16 @@ impl Peer {
 
     /// An initiation, unless one is on its way; with `again` a second one.
     pub(crate) fn initiate(&mut self, now: Instant, out: &mut [u8], again: bool) -> Option<usize> {
+        if !again && self.asking.is_some_and(|asking| now.saturating_duration_since(asking.sent) < REKEY_TIMEOUT) {
+            return None;
+        }
         // What another pair has on its way is no try of this one
         let again = again || self.asking.is_none();
         let best = self.best();
-        let Asking { pair, .. } = *self.asking.get_or_insert(Asking { pair: best, begun: now, since: now });
-        self.pairs[pair].initiate(out, again)
+        let asking = self.asking.get_or_insert(Asking { pair: best, begun: now, since: now, sent: now });
+        let made = self.pairs[asking.pair].initiate(out, again)?;
+        asking.sent = now;
+        Some(made)
     }
 
     /// A keepalive, or without a session an initiation unless one is on its way.
@@ -304,14 +314,20 @@ impl Peer {
         if pair != self.best() {
             return self.initiate(now, out, false);
         }
-        self.asking = Some(Asking { pair, begun: now, since: now });
+        self.asking = Some(Asking { pair, begun: now, since: now, sent: now });
         Some(len)
     }
 
     /// The pair that is asked made this in a tick. The next one has its turn when nothing came of it.
     fn ask_on(&mut self, now: Instant, made: Option<usize>, out: &mut [u8]) -> Result<Option<usize>, Expired> {
         let candidates = self.candidates();
-        let Some(asking) = self.asking.as_mut().filter(|_| candidates.len() > 1) else { return Ok(made) };
+        let Some(asking) = &mut self.asking else { return Ok(made) };
+        if made.is_some() && out.first() == Some(&INITIATION) {
+            asking.sent = now;
+        }
+        if candidates.len() == 1 {
+            return Ok(made);
+        }
         if now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
             return Err(self.give_up());
         }
@@ -320,7 +336,7 @@ impl Peer {
         }
         let place = candidates.iter().position(|pair| *pair == asking.pair).map_or(0, |place| place + 1);
         let next = candidates[place % candidates.len()];
-        (asking.pair, asking.since) = (next, now);
+        (asking.pair, asking.since, asking.sent) = (next, now, now);
         Ok(self.pairs[next].initiate(out, true))
     }
 
