@@ -141,6 +141,7 @@ fn tunnel_settings(tunnel: Tunnel) -> Option<(settings::Wireguard, Vec<String>)>
     let wireguard = Wireguard {
         interface: tunnel.interface,
         listen_port: tunnel.listen_port,
+        fwmark: tunnel.fwmark.and_then(|fwmark| fwmark.value.value),
         addresses: tunnel.addresses.clone(),
         static_routes: with_static_routes.map(|peer| peer.settings.public_key).collect(),
         routed_ips: peers.iter().map(|peer| (peer.settings.public_key, peer.routed_ips.clone())).collect(),

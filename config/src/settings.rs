@@ -39,6 +39,8 @@ pub struct Wireguard {
     pub interface: String,
     /// UDP port.
     pub listen_port: u16,
+    /// The mark of the tunnel's own packets.
+    pub fwmark: Option<u32>,
     /// Addresses of the device.
     pub addresses: Vec<IpNet>,
     /// Peers whose `allowed-ips` become kernel routes, by public key.

@@ -76,6 +76,11 @@ fn view(peer: &PeerSettings) -> PeerView {
         drops: Default::default(),
         mtu: 1420,
         mtu_note: None,
+        receive_packets: 0,
+        transmit_packets: 0,
+        queued_packets: 0,
+        received_age: None,
+        sent_age: None,
         handshakes: Default::default(),
     }
 }

@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 use ::wgd::batch::Batch;
 use ::wgd::device::{Device, Output};
 use ::wgd::mss;
-use ::wgd::offload::{Accepts, Coalescer, Kind, NetHeader, split};
+use ::wgd::offload::{Accepts, Coalescer, Kind, NetHeader, fragment, split};
 use ::wgd::packet::Header;
 use ::wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, Settings};
 
 /// Instants of one run are relative to this.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A device with one peer, which everything is routed to and admitted from.
+/// A device with one peer of which nothing is probed.
 fn device(out: &mut Output) -> Device {
+    with_mtu(1420, out)
+}
+
+/// A device with one peer, which everything is routed to and admitted from.
+fn with_mtu(mtu: u16, out: &mut Output) -> Device {
     let peer = PeerSettings {
         name: "peer".to_owned(),
         public_key: PrivateKey([2; 32].into()).public_key(),
@@ -31,7 +36,7 @@ fn device(out: &mut Output) -> Device {
         next_private_key: None,
         peers: vec![peer],
         clamp_mss: true,
-        mtu: Mtu::Octets(1420),
+        mtu: Mtu::Octets(mtu),
         addresses: Vec::new(),
         icmp_sources: Vec::new(),
     };
@@ -69,6 +74,34 @@ pub fn packets(data: &[u8]) {
     }
     assert_eq!(device.drops().get("malformed").copied().unwrap_or(0), malformed);
     device.tick(*START + Duration::from_secs(30), &mut out);
+}
+
+/// A packet that may not fit: it waits whole or in fragments that fit, or its sender is told so by a packet that is one.
+pub fn oversize(data: &[u8]) {
+    let Some((mtu, packet)) = data.split_first_chunk() else { return };
+    let mtu = u16::from_be_bytes(*mtu).max(576);
+    let mut out = Output::default();
+    let mut device = with_mtu(mtu, &mut out);
+    let Some(header) = Header::parse(packet) else { return };
+    let mut buffer = packet.to_vec();
+    device.outbound(*START, &mut buffer, packet.len(), &mut out);
+    let drops = device.peers(*START).iter().flat_map(|peer| peer.drops.get("too big").copied()).sum::<u64>();
+    assert!(drops == 0 || header.length > usize::from(mtu));
+    assert!(out.packets.len() as u64 <= drops, "an error about what was sent");
+    for (error, ()) in out.packets.iter() {
+        let told = Header::parse(error).map(|header| (header.length, header.destination));
+        assert_eq!(told, Some((error.len(), header.source)));
+        assert!(error.len() <= 1280);
+    }
+    let mut fragments = Vec::new();
+    let mut buffer = packet.to_vec();
+    if !fragment(&mut buffer, &header, mtu, |buffer, len| fragments.push(buffer[..len].to_vec())) {
+        return;
+    }
+    let carried: Vec<u8> =
+        fragments.iter().filter_map(|piece| piece.get(Header::parse(piece)?.payload..)).flatten().copied().collect();
+    assert_eq!(carried, &packet[header.payload..header.length]);
+    assert!(fragments.iter().all(|piece| piece.len() <= usize::from(mtu)));
 }
 
 /// The MSS clamp touches at most the option and the checksum, never grows a value, and is done after one pass.

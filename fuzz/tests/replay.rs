@@ -38,6 +38,11 @@ fn the_corpus_of_packets_holds() {
 }
 
 #[test]
+fn the_corpus_of_packets_that_do_not_fit_holds() {
+    replay("corpus/oversize", vpngw_fuzz::wgd::oversize);
+}
+
+#[test]
 fn the_corpus_of_super_segments_holds() {
     replay("corpus/super-segments", vpngw_fuzz::wgd::super_segments);
 }

@@ -62,7 +62,7 @@ impl Device {
             .link_up(interface, Some(wireguard.tunnel.mtu.first().into()))
             .await
             .with_context(|| format!("cannot bring interface {name} up"))?;
-        let udp = host::udp_sockets(wireguard.listen_port)?;
+        let udp = host::udp_sockets(wireguard.listen_port, wireguard.fwmark)?;
         let io = Io { tun: tun.try_clone().context("cannot share the TUN descriptor")?, udp };
         let mailbox = mailbox.clone();
         let own = kernel.addresses().await.context("cannot read this host's addresses")?;

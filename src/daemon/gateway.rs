@@ -19,10 +19,11 @@ use config::settings::OnStop;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wgd::device::{Rekey, RekeyError};
-use wgd::settings::{Endpoint, PeerSettings, PublicKey};
+use wgd::settings::{PeerSettings, PublicKey};
 use wgd::view::{PeerState, PeerView};
 
 use super::device::Device;
+use super::endpoints::{Endpoints, in_turn};
 use super::handle::Stop;
 use super::inputs::{Heard, Inputs, sleep_until};
 use super::instance::Instance;
@@ -57,8 +58,7 @@ pub(super) struct Gateway {
     pub(super) stopping: Option<Stop>,
     /// By peer; one that nobody watches is always up.
     pub(super) peer_states: BTreeMap<PublicKey, PeerState>,
-    /// Where the tunnel's own packets go, for the FIB's recursion guard.
-    pub(super) endpoints: BTreeMap<PublicKey, IpAddr>,
+    pub(super) endpoints: Endpoints,
     pub(super) kernel: Kernel,
     pub(super) config: Config,
     bgp: Option<Bgp>,
@@ -111,19 +111,17 @@ impl Gateway {
         // Neighbors that are waited for say themselves when it is over.
         let leftovers = config.bgp.as_ref().map_or(LEFTOVERS, |bgp| bgp.speaker.select_deferral);
         let settle_at = memory.before().is_empty().then_some(started + leftovers);
-        let peers = config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
-        let endpoint = |peer: &PeerSettings| match peer.endpoint {
-            Some(Endpoint::Address(address)) => Some((peer.public_key, address.ip())),
-            _ => None,
-        };
+        let peers = config.wireguard.as_ref().map_or(&[][..], |wireguard| &wireguard.tunnel.peers);
+        let mut endpoints = Endpoints::default();
+        endpoints.set_peers(peers);
         let state = |peer: &PeerSettings| if peer.watched { PeerState::Down } else { PeerState::Up };
         Self {
             fib,
             journal: Journal::default(),
             started,
             stopping: None,
-            peer_states: peers.clone().map(|peer| (peer.public_key, state(peer))).collect(),
-            endpoints: peers.filter_map(endpoint).collect(),
+            peer_states: peers.iter().map(|peer| (peer.public_key, state(peer))).collect(),
+            endpoints,
             config,
             kernel,
             bgp,
@@ -149,7 +147,8 @@ impl Gateway {
 
     async fn serve(&mut self, inputs: &mut Inputs, signals: &mut Signals) -> Result<Stop> {
         self.host_changed();
-        self.fib.endpoints(self.endpoints.values().copied().collect());
+        self.fib.endpoints(self.endpoints.addresses());
+        self.recall_endpoints();
         loop {
             self.do_work().await;
             let timeout = self.next_timeout();
@@ -375,6 +374,9 @@ impl Gateway {
             bgp.call(move |speaker, now| speaker.input(now, Input::Vias(vias))).await;
         }
         for (peer, (name, port)) in news.endpoints {
+            if !self.endpoints.wanted(peer) {
+                continue;
+            }
             self.jobs.spawn(async move {
                 let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
                 Done::Endpoint(peer, name, found)
@@ -388,17 +390,42 @@ impl Gateway {
             }
         }
         if !news.moved.is_empty() {
-            let moved = news.moved.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer));
-            self.endpoints.extend(moved.map(|(peer, address)| (peer, address.ip())));
-            self.fib.endpoints(self.endpoints.values().copied().collect());
+            self.moved(news.moved);
         }
         Ok(())
     }
 
+    /// Peers are elsewhere than before.
+    fn moved(&mut self, peers: BTreeMap<PublicKey, SocketAddr>) {
+        let mut is_new = false;
+        // One may have been removed meanwhile
+        for (peer, address) in peers.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer)) {
+            self.endpoints.moved(peer, address.ip());
+            is_new |= self.endpoints.learned.contains(&peer) && self.memory.note_endpoint(&peer, address);
+        }
+        self.fib.endpoints(self.endpoints.addresses());
+        if is_new {
+            self.remember_soon();
+        }
+    }
+
+    /// Peers whose place must be learned are asked where the gateway before has heard them. A hint, no more: one that is
+    /// elsewhere now is heard from there.
+    fn recall_endpoints(&mut self) {
+        self.memory.retain_endpoints(&self.endpoints.learned);
+        let Some(device) = &self.device else { return };
+        for peer in &self.endpoints.learned {
+            if let Some(address) = self.memory.endpoint(peer) {
+                device.tunnel.endpoint(*peer, vec![address]);
+            }
+        }
+    }
+
     fn endpoint(&mut self, peer: PublicKey, name: &str, addresses: io::Result<Vec<SocketAddr>>) {
+        self.endpoints.answered(&peer);
         let Some(device) = &self.device else { return };
         match addresses {
-            Ok(addresses) if !addresses.is_empty() => device.tunnel.endpoint(peer, addresses),
+            Ok(addresses) if !addresses.is_empty() => device.tunnel.endpoint(peer, in_turn(addresses)),
             Ok(_) => warn!(name, "endpoint has no address"),
             Err(error) => warn!(name, %error, "endpoint not found"),
         }

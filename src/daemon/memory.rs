@@ -1,15 +1,18 @@
-//! What a gateway remembers for the one after it: the neighbors that keep routes and have a session. After a crash they
-//! are waited for before anybody is told anything (RFC 4724 §4.1).
+//! What a gateway remembers for the one after it: the neighbors that keep routes and have a session, and where WireGuard
+//! peers were heard that have no endpoint in the configuration. After a crash the neighbors are waited for before anybody
+//! is told anything (RFC 4724 §4.1), and the peers are asked at once: else the tunnel is gone until they notice.
 //!
 //! A file in the state directory that systemd gives its service (`StateDirectory=`, `$STATE_DIRECTORY`); without one
 //! nothing is remembered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+use wgd::settings::PublicKey;
 
 /// The file, and what it says.
 #[derive(Debug)]
@@ -19,11 +22,15 @@ pub(super) struct Memory {
     /// Those of the gateway before, until they are back or no longer waited for: it may crash once more.
     before: BTreeSet<String>,
     up: BTreeSet<String>,
+    /// By public key, in base64.
+    endpoints: BTreeMap<String, SocketAddr>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 struct Content {
     neighbors: BTreeSet<String>,
+    #[serde(default)]
+    endpoints: BTreeMap<String, SocketAddr>,
 }
 
 impl Memory {
@@ -35,21 +42,34 @@ impl Memory {
     }
 
     fn open(path: Option<PathBuf>) -> Self {
-        let before = path.as_ref().map_or_else(BTreeSet::new, |path| match fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text).map_or_else(
-                |error| {
-                    warn!(path = %path.display(), %error, "the neighbors of before are forgotten");
-                    BTreeSet::new()
-                },
-                |content: Content| content.neighbors,
-            ),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
-            Err(error) => {
-                warn!(path = %path.display(), %error, "the neighbors of before are forgotten");
-                BTreeSet::new()
-            }
+        let read = |path: &PathBuf| match fs::read(path) {
+            Ok(text) => Ok(serde_json::from_slice(&text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+            Err(error) => Err(error),
+        };
+        let content = path.as_ref().map_or_else(Content::default, |path| {
+            read(path).unwrap_or_else(|error| {
+                warn!(path = %path.display(), %error, "the neighbors and peers of before are forgotten");
+                Content::default()
+            })
         });
-        Self { path, before, up: BTreeSet::new() }
+        Self { path, before: content.neighbors, up: BTreeSet::new(), endpoints: content.endpoints }
+    }
+
+    /// Where a peer was heard last.
+    pub(super) fn endpoint(&self, peer: &PublicKey) -> Option<SocketAddr> {
+        self.endpoints.get(&peer.to_string()).copied()
+    }
+
+    /// A peer was heard there. True: it was elsewhere before.
+    pub(super) fn note_endpoint(&mut self, peer: &PublicKey, address: SocketAddr) -> bool {
+        self.endpoints.insert(peer.to_string(), address) != Some(address)
+    }
+
+    /// Peers that are not among these are nobody's any more.
+    pub(super) fn retain_endpoints(&mut self, peers: &BTreeSet<PublicKey>) {
+        let keys: BTreeSet<String> = peers.iter().map(ToString::to_string).collect();
+        self.endpoints.retain(|key, _| keys.contains(key));
     }
 
     /// Neighbors that had a session with the gateway before.
@@ -75,7 +95,8 @@ impl Memory {
     /// How to write it down; may take a while. `None`: nothing is remembered.
     pub(super) fn write(&self) -> Option<impl FnOnce() -> io::Result<()> + Send + 'static> {
         let path = self.path.clone()?;
-        let content = Content { neighbors: self.before.union(&self.up).cloned().collect() };
+        let neighbors = self.before.union(&self.up).cloned().collect();
+        let content = Content { neighbors, endpoints: self.endpoints.clone() };
         Some(move || {
             // Whole or not at all, whenever the program ends.
             let new = path.with_extension("new");
@@ -125,6 +146,28 @@ mod tests {
         assert!(Memory::open(Some(path.clone())).before().iter().eq(["b"]));
         second.erase();
         assert!(Memory::open(Some(path)).before().is_empty());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_next_gateway_knows_where_the_peers_of_its_configuration_were() {
+        let directory = tempfile();
+        let path = directory.join("restart-157.json");
+        fs::write(&path, "{\"neighbors\": [\"a\"]}").unwrap();
+        let mut memory = Memory::open(Some(path.clone()));
+        assert!(memory.before().iter().eq(["a"]), "written by a version that knew no endpoints");
+        let [home, office, away] = [1, 2, 3].map(|number| PublicKey([number; 32]));
+        let addresses = ["192.0.2.1:51820", "[2001:db8::1]:7"].map(|address| address.parse().unwrap());
+        assert!(memory.note_endpoint(&home, addresses[0]));
+        assert!(memory.note_endpoint(&home, addresses[1]));
+        assert!(!memory.note_endpoint(&home, addresses[1]));
+        memory.note_endpoint(&office, addresses[0]);
+        write(&memory);
+
+        let mut second = Memory::open(Some(path));
+        second.retain_endpoints(&BTreeSet::from([home, away]));
+        assert_eq!([home, office, away].map(|peer| second.endpoint(&peer)), [Some(addresses[1]), None, None]);
+        second.erase();
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -5,6 +5,7 @@
 
 mod capture;
 mod device;
+mod endpoints;
 mod gateway;
 mod handle;
 mod inputs;

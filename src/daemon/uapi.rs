@@ -3,7 +3,6 @@
 //! A change lasts until the gateway starts again from its files: nothing is written. Until then it is shown as drift.
 
 use wgd::Settings;
-use wgd::settings::Endpoint;
 use wgd::uapi::{self, Changes, Errno, Error, Sockets};
 use wgd::view::{PeerState, PeerView};
 
@@ -71,20 +70,16 @@ impl Gateway {
         let peers = &device.settings.peers;
         let is_peer = |key: &_| peers.iter().any(|peer| peer.public_key == *key);
         self.peer_states.retain(|key, _| is_peer(key));
-        self.endpoints.retain(|key, _| is_peer(key));
         for peer in peers {
             let state = if peer.watched { PeerState::Down } else { PeerState::Up };
             self.peer_states.entry(peer.public_key).or_insert(state);
-            if let Some(Endpoint::Address(address)) = peer.endpoint {
-                self.endpoints.entry(peer.public_key).or_insert(address.ip());
-            }
         }
-        self.fib.endpoints(self.endpoints.values().copied().collect());
+        self.endpoints.set_peers(peers);
+        self.fib.endpoints(self.endpoints.addresses());
     }
 
-    /// No mark can be configured.
     fn sockets(&self) -> Option<Sockets> {
         let wireguard = self.config.wireguard.as_ref()?;
-        Some(Sockets { listen_port: wireguard.listen_port, fwmark: 0 })
+        Some(Sockets { listen_port: wireguard.listen_port, fwmark: wireguard.fwmark.unwrap_or_default() })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod directory;
+mod flood;
 pub mod homelab_aws;
 pub mod namespace;
 pub mod network;

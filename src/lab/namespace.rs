@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::process;
 use super::request::{
-    Answer, Call, Echoes, Fetch, KernelRoute, Ping, Relay, Relayed, Request, Run, StaticRoute, Stream,
+    Answer, Call, Echoes, Fetch, Flood, KernelRoute, Ping, Relay, Relayed, Request, Run, StaticRoute, Stream,
 };
 
 /// Calls that wait for the agent to read them; a caller beyond waits too.
@@ -170,6 +170,14 @@ impl Namespace {
     /// Where there is none at this address.
     pub async fn relayed(&self, address: SocketAddr) -> anyhow::Result<Relayed> {
         self.ask(Request::Relayed { address }).await
+    }
+
+    /// Sends datagrams from forged addresses; how many.
+    ///
+    /// # Errors
+    /// Where the agent may not, or there is no way.
+    pub async fn flood(&self, flood: Flood) -> anyhow::Result<u64> {
+        self.ask(Request::Flood(flood)).await
     }
 
     /// Starts a TCP echo server.

@@ -15,9 +15,10 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::request::{Answer, Call, KernelHop, KernelRoute, Request, StaticRoute};
-use super::{ping, relay, stream, tcp};
+use super::{flood, ping, relay, stream, tcp};
 use crate::kernel::{Hop, Kernel, Link, Route, RouteOp, Target};
 
 /// RTPROT_STATIC: what an administrator configured.
@@ -157,6 +158,7 @@ impl Agent {
             }
             Request::Serve { address } => return Ok(json!(tcp::serve(address).await?)),
             Request::Fetch(request) => return Ok(json!(tcp::fetch(&request).await?)),
+            Request::Flood(request) => return Ok(json!(spawn_blocking(move || flood::flood(&request)).await??)),
         }
         Ok(Value::Null)
     }

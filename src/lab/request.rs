@@ -101,6 +101,8 @@ pub enum Request {
     },
     /// Sends octets to such a server and reads them back. Returns the number read back, which is all of them.
     Fetch(Fetch),
+    /// Sends datagrams from forged addresses. Returns how many.
+    Flood(Flood),
 }
 
 /// A route that is configured, not learned.
@@ -218,6 +220,21 @@ pub struct Relayed {
     pub overtook: u64,
     /// Not sent on.
     pub lost: u64,
+}
+
+/// UDP datagrams that nobody of ours sends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Flood {
+    /// Where to; IPv4.
+    pub to: SocketAddr,
+    /// Whence, each address in turn; IPv4.
+    pub sources: IpNet,
+    /// What, in turn.
+    pub datagrams: Vec<Vec<u8>>,
+    /// How many a second.
+    pub per_second: u32,
+    /// How long.
+    pub time: Duration,
 }
 
 /// Octets to an echo server and back.

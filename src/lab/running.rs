@@ -91,6 +91,17 @@ impl Running {
         self.run(name, command)
     }
 
+    /// Gives a gateway another configuration, from its next start on.
+    ///
+    /// # Errors
+    /// Where the site has none of that name.
+    pub fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> String) -> anyhow::Result<()> {
+        let gateway = self.gateways.iter_mut().find(|gateway| gateway.name == name);
+        let gateway = gateway.with_context(|| format!("the site has no gateway {name}"))?;
+        gateway.config = edit(&gateway.config);
+        Ok(())
+    }
+
     /// Starts any program as part of the site; its output is kept under its name.
     ///
     /// # Errors

@@ -9,51 +9,51 @@ use crate::common::{DEADLINE, Lab, pair, with_site};
 use vpngw::lab::request::{Fetch, Request};
 use vpngw::lab::site::{Site, ip, net};
 
-pub const PROGRAMS: [&str; 4] = ["wireguard-go", "wg", "unshare", "nsenter"];
-pub const INTERFACE: &str = "wg0";
-pub const PORT: u16 = 51820;
+pub(crate) const PROGRAMS: [&str; 4] = ["wireguard-go", "wg", "unshare", "nsenter"];
+pub(crate) const INTERFACE: &str = "wg0";
+pub(crate) const PORT: u16 = 51820;
 
 /// Addresses on the internet, with their subnet's length: ours, theirs, and to which each moves.
 #[derive(Clone, Copy, Debug)]
-pub struct Outside {
-    pub ours: [&'static str; 2],
-    pub theirs: [&'static str; 2],
-    pub length: u8,
+pub(crate) struct Outside {
+    pub(crate) ours: [&'static str; 2],
+    pub(crate) theirs: [&'static str; 2],
+    pub(crate) length: u8,
 }
 
-pub const IPV4: Outside =
+pub(crate) const IPV4: Outside =
     Outside { ours: ["203.0.113.2", "203.0.113.3"], theirs: ["203.0.113.10", "203.0.113.11"], length: 24 };
-pub const IPV6: Outside =
+pub(crate) const IPV6: Outside =
     Outside { ours: ["fd00:203::2", "fd00:203::3"], theirs: ["fd00:203::10", "fd00:203::11"], length: 64 };
 
 /// What one end is told of the other.
 #[derive(Clone, Copy, Debug)]
-pub struct Side {
+pub(crate) struct Side {
     /// Where it is. Who does not know waits to be called.
-    pub knows: bool,
+    pub(crate) knows: bool,
     /// Seconds; 0: off.
-    pub keepalive: u16,
+    pub(crate) keepalive: u16,
 }
 
-pub const WAITS: Side = Side { knows: false, keepalive: 0 };
-pub const KNOWS: Side = Side { knows: true, keepalive: 0 };
+pub(crate) const WAITS: Side = Side { knows: false, keepalive: 0 };
+pub(crate) const KNOWS: Side = Side { knows: true, keepalive: 0 };
 
 /// A tunnel to try.
 #[derive(Clone, Copy, Debug)]
-pub struct Trial {
-    pub program: Program,
-    pub outside: Outside,
-    pub ours: Side,
-    pub theirs: Side,
+pub(crate) struct Trial {
+    pub(crate) program: Program,
+    pub(crate) outside: Outside,
+    pub(crate) ours: Side,
+    pub(crate) theirs: Side,
 }
 
-pub fn endpoint(address: &str) -> String {
+pub(crate) fn endpoint(address: &str) -> String {
     SocketAddr::new(ip(address), PORT).to_string()
 }
 
 impl Trial {
     /// Builds the site and hands it over, with nothing running yet.
-    pub fn run(self, test: impl AsyncFnOnce(&mut Lab)) {
+    pub(crate) fn run(self, test: impl AsyncFnOnce(&mut Lab)) {
         if self.program.find().is_some() {
             with_site(&PROGRAMS, self.site(), async |lab| {
                 test(lab).await;
@@ -65,7 +65,7 @@ impl Trial {
     }
 
     /// With both ends up, and each as `wg` sees it: ours, theirs.
-    pub fn connected(self, test: impl AsyncFnOnce(&mut Lab, Wireguard, Wireguard)) {
+    pub(crate) fn connected(self, test: impl AsyncFnOnce(&mut Lab, Wireguard, Wireguard)) {
         self.run(async |lab| {
             let theirs = self.far_end(lab).await;
             let ours = self.near_end(lab).await;
@@ -100,19 +100,19 @@ impl Trial {
     }
 
     /// Starts our end.
-    pub async fn near_end(self, lab: &mut Lab) -> Wireguard {
+    pub(crate) async fn near_end(self, lab: &mut Lab) -> Wireguard {
         lab.start("home");
         lab.answers("home").await;
         lab.our_wireguard("home", INTERFACE).await
     }
 
     /// Starts theirs, with the preshared key of the site.
-    pub async fn far_end(self, lab: &mut Lab) -> Wireguard {
+    pub(crate) async fn far_end(self, lab: &mut Lab) -> Wireguard {
         let psk = fs::read_to_string(lab.running.directory().file("tunnel.psk")).unwrap();
         self.far_end_with(lab, &psk).await
     }
 
-    pub async fn far_end_with(self, lab: &mut Lab, preshared_key: &str) -> Wireguard {
+    pub(crate) async fn far_end_with(self, lab: &mut Lab, preshared_key: &str) -> Wireguard {
         let directory = lab.running.directory();
         let private_key = fs::read_to_string(directory.file("ec2.key")).unwrap();
         let public_key = directory.public_key("home").unwrap();
@@ -133,7 +133,7 @@ impl Trial {
 }
 
 /// What `wg-quick` does for an interface: addresses, up, routes.
-pub async fn equip(lab: &Lab, node: &str, addresses: &[&str], routes: &[&str]) {
+pub(crate) async fn equip(lab: &Lab, node: &str, addresses: &[&str], routes: &[&str]) {
     for address in addresses {
         lab.node(node).address(INTERFACE, net(address)).await.unwrap();
     }
@@ -144,12 +144,12 @@ pub async fn equip(lab: &Lab, node: &str, addresses: &[&str], routes: &[&str]) {
 }
 
 /// The same at our end, for another program in our place.
-pub async fn equip_home(lab: &Lab) {
+pub(crate) async fn equip_home(lab: &Lab) {
     equip(lab, "home", &["169.254.64.2/30", "fd64:64::2/126"], &VPC).await;
 }
 
 /// One echo each way in each family.
-pub async fn works(lab: &Lab) {
+pub(crate) async fn works(lab: &Lab) {
     for (pod, instance) in ENDS {
         lab.pings("pod", pod, instance).await;
         lab.pings("instance", instance, pod).await;
@@ -157,6 +157,6 @@ pub async fn works(lab: &Lab) {
 }
 
 /// Octets from a pod to an instance and back, in one of the families.
-pub fn transfer((pod, instance): (&str, &str), octets: u64) -> Fetch {
+pub(crate) fn transfer((pod, instance): (&str, &str), octets: u64) -> Fetch {
     Fetch { to: SocketAddr::new(ip(instance), 7), from: Some(ip(pod)), octets, timeout: DEADLINE }
 }

@@ -24,7 +24,7 @@ const FIELDS: [&str; 12] = [
     "persistent-keepalive",
 ];
 
-/// Everything that `wg` prints, by its arguments; times, counters and the order of allowed IPs taken out.
+/// Everything that `wg` prints, by its arguments; times, counters and the order of allowed IPs and peers taken out.
 fn printed(lab: &Lab, end: &Wireguard) -> anyhow::Result<BTreeMap<String, String>> {
     let mut questions =
         vec![vec!["show"], vec!["show", INTERFACE], vec!["show", "interfaces"], vec!["showconf", INTERFACE]];
@@ -32,9 +32,13 @@ fn printed(lab: &Lab, end: &Wireguard) -> anyhow::Result<BTreeMap<String, String
         questions.extend([vec!["show", INTERFACE, field], vec!["show", "all", field]]);
     }
     let answer = |question: Vec<&str>| {
-        let lines =
-            end.wg(lab, &question)?.lines().map(|line| normal(line, question.last().unwrap())).collect::<Vec<_>>();
-        anyhow::Ok((question.join(" "), lines.join("\n")))
+        let field = *question.last().unwrap();
+        let lines = end.wg(lab, &question)?.lines().map(|line| normal(line, field)).collect::<Vec<_>>().join("\n");
+        // wireguard-go has its peers in another order each time. One is a line or a paragraph.
+        let between = if FIELDS.contains(&field) { "\n" } else { "\n\n" };
+        let mut peers: Vec<&str> = lines.split(between).collect();
+        peers.sort_unstable();
+        anyhow::Ok((question.join(" "), peers.join(between)))
     };
     questions.into_iter().map(answer).collect()
 }

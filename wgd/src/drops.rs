@@ -15,8 +15,10 @@ pub(crate) enum Reason {
     NoSession,
     /// The inner source is not the peer's to use.
     SourceNotAllowed,
-    /// A counter or a handshake's timestamp that was seen before, or is too old.
+    /// A counter or a handshake's timestamp that was seen before, a timestamp that is older, or a counter past its end.
     Replay,
+    /// A datagram that others have overtaken by more than the replay window: loss, not an attack.
+    TooLate,
     /// A datagram that does not authenticate.
     BadMac,
     /// A handshake message made for another public key than ours.
@@ -39,13 +41,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Malformed,
         Self::NoRoute,
         Self::NoEndpoint,
         Self::NoSession,
         Self::SourceNotAllowed,
         Self::Replay,
+        Self::TooLate,
         Self::BadMac,
         Self::OtherKey,
         Self::PresharedKey,
@@ -65,6 +68,7 @@ impl Reason {
             Self::NoSession => "no session",
             Self::SourceNotAllowed => "source not allowed",
             Self::Replay => "replay",
+            Self::TooLate => "too late",
             Self::BadMac => "bad mac",
             Self::OtherKey => "for another public key",
             Self::PresharedKey => "preshared key",
@@ -109,6 +113,6 @@ mod tests {
             drops.add(reason, index as u64 + 1);
         }
         assert_eq!(drops.view().len(), Reason::ALL.len());
-        assert_eq!(drops.view()["host refused"], 15);
+        assert_eq!(drops.view()["host refused"], 16);
     }
 }

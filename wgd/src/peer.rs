@@ -281,9 +281,8 @@ fn written(result: &TunnResult<'_>) -> Option<usize> {
 
 fn reason(error: &WireGuardError) -> Reason {
     match error {
-        WireGuardError::DuplicateCounter | WireGuardError::InvalidCounter | WireGuardError::WrongTai64nTimestamp => {
-            Reason::Replay
-        }
+        WireGuardError::DuplicateCounter | WireGuardError::WrongTai64nTimestamp => Reason::Replay,
+        WireGuardError::InvalidCounter => Reason::TooLate,
         WireGuardError::NoCurrentSession | WireGuardError::WrongIndex | WireGuardError::UnexpectedPacket => {
             Reason::NoSession
         }
@@ -296,6 +295,28 @@ fn reason(error: &WireGuardError) -> Reason {
 mod tests {
     use super::*;
     use crate::curve::{LOW_ORDER, is_low_order};
+
+    #[test]
+    fn a_session_is_renewed_after_2_to_the_60_messages_by_either_end_and_ends_before_its_counter_does() {
+        let now = Instant::now();
+        for initiator in [true, false] {
+            let session = |counter| Established { counter, ..Established::new(now, initiator) };
+            assert_eq!(session((1 << 60) - 1).rekey_due(Some(now)), None);
+            assert_eq!(session(1 << 60).rekey_due(Some(now)), Some(now));
+            assert!(!session(u64::MAX - (1 << 13) - 2).is_over(now));
+            assert!(session(u64::MAX - (1 << 13) - 1).is_over(now), "the last counter that may be sent was");
+        }
+    }
+
+    #[test]
+    fn a_session_is_renewed_after_120_s_by_who_began_it_and_over_after_180_s() {
+        let start = Instant::now();
+        let sent = Some(start + Duration::from_secs(1));
+        let due = |initiator| Established::new(start, initiator).rekey_due(sent);
+        assert_eq!([true, false].map(due), [Some(start + Duration::from_secs(120)), None]);
+        let is_over = |seconds| Established::new(start, true).is_over(start + Duration::from_secs(seconds));
+        assert_eq!([179, 180].map(is_over), [false, true]);
+    }
 
     #[test]
     fn a_shared_secret_with_a_point_of_low_order_is_zero() {

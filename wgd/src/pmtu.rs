@@ -26,6 +26,8 @@ pub(crate) const BASE: u16 = 1280;
 const LONGEST_PATH: u16 = 9216;
 const CONFIRM: Duration = Duration::from_secs(2);
 const RAISE: Duration = Duration::from_secs(60);
+/// After a fall: a far end that had not noticed it yet sent answers in longer datagrams than now.
+const RAISE_AGAIN: Duration = Duration::from_secs(5);
 /// How long an answer may take before a probe is sent again, as long as the round trip is not known to be slow.
 const PATIENCE: Duration = Duration::from_millis(250);
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
@@ -51,6 +53,7 @@ pub(crate) struct PathMtu {
     /// Longer while nothing is answered.
     confirm_after: Duration,
     raise_at: Option<Instant>,
+    raise_after: Duration,
     round_trip: Duration,
     sent: [Option<Sent>; SENT],
     sequence: u16,
@@ -94,6 +97,7 @@ impl PathMtu {
             confirm_at: None,
             confirm_after: CONFIRM,
             raise_at: None,
+            raise_after: RAISE,
             round_trip: Duration::ZERO,
             sent: [None; SENT],
             sequence: 0,
@@ -295,7 +299,10 @@ impl PathMtu {
                     self.raise(now);
                 }
             }
-            (Purpose::Begin | Purpose::Doubt, Some(best)) => {
+            (purpose @ (Purpose::Begin | Purpose::Doubt), Some(best)) => {
+                if purpose == Purpose::Doubt {
+                    self.raise_after = RAISE_AGAIN;
+                }
                 self.knowledge = Knowledge::Probed;
                 self.mtu = best;
                 self.forget();
@@ -313,7 +320,7 @@ impl PathMtu {
             self.round = Some(Round::new(Purpose::Search, between(self.mtu, self.high)));
             return;
         }
-        self.raise_at = Some(now + RAISE);
+        self.raise_at = Some(now + std::mem::replace(&mut self.raise_after, RAISE));
         self.confirm_at = Some(now + self.confirm_after);
     }
 

@@ -76,6 +76,16 @@ pub struct PeerView {
     pub receive_bytes: u64,
     /// Datagram octets sent.
     pub transmit_bytes: u64,
+    /// Datagrams received.
+    pub receive_packets: u64,
+    /// Datagrams sent.
+    pub transmit_packets: u64,
+    /// Packets that wait for a session.
+    pub queued_packets: usize,
+    /// Since it was heard last.
+    pub received_age: Option<Duration>,
+    /// Since something was sent to it.
+    pub sent_age: Option<Duration>,
     /// Why nothing comes of it, as far as it is known; else which keys are in use, where there is a choice.
     pub note: Option<String>,
     /// The longest packet that is sent to it, in octets.

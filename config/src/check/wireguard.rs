@@ -7,10 +7,12 @@ use wgd::settings::{Endpoint, Mtu};
 
 use super::{duplicates, overlap};
 use crate::raw::{Entry, Place, Report};
-use crate::read::{Draft, Peer, Tunnel};
+use crate::read::{Draft, Fwmark, Peer, Tunnel};
 
 /// RFC 8200 §5.
 const IPV6_MTU: u16 = 1280;
+/// Bits of a packet's mark that others on a host may set and clear.
+const OTHERS_MARKS: [(u32, &str); 3] = [(0x0f00, "Cilium"), (0xc000, "Kubernetes"), (0x00ff_0000, "Tailscale")];
 
 pub(super) fn laws(tunnel: &Entry<Tunnel>, report: &mut Report) {
     let Entry { value: tunnel, places } = tunnel;
@@ -29,6 +31,19 @@ pub(super) fn laws(tunnel: &Entry<Tunnel>, report: &mut Report) {
     for peer in &tunnel.peers {
         static_routes(peer, report);
     }
+    if let Some(fwmark) = &tunnel.fwmark {
+        mark_in_mask(fwmark, report);
+    }
+}
+
+/// A rule that looks at the mask alone never finds the rest of the mark.
+fn mark_in_mask(fwmark: &Entry<Fwmark>, report: &mut Report) {
+    let Entry { value: Fwmark { value: Some(value), mask: Some(mask) }, places } = fwmark else { return };
+    if value & !mask != 0 {
+        let title = format!("the mark {value:#x} has bits outside its mask {mask:#x}");
+        let label = format!("allowed: only bits of {mask:#x}");
+        report.error(places.of("value"), title, label).also(places.of("mask"), "the mask");
+    }
 }
 
 /// A kernel route into the tunnel for the tunnel's own packets swallows the tunnel.
@@ -45,6 +60,9 @@ fn static_routes(peer: &Entry<Peer>, report: &mut Report) {
 pub(super) fn advice(tunnel: &Entry<Tunnel>, draft: &Draft, report: &mut Report) {
     let tunnel = &tunnel.value;
     nested_allowed_ips(tunnel, report);
+    if let Some(fwmark) = &tunnel.fwmark {
+        marks_of_others(fwmark, report);
+    }
     for peer in &tunnel.peers {
         let Entry { value: Peer { settings, routed_ips, .. }, places } = peer;
         if settings.allowed_ips.is_empty() {
@@ -56,6 +74,17 @@ pub(super) fn advice(tunnel: &Entry<Tunnel>, draft: &Draft, report: &mut Report)
             report.warning(places.of("routed-ips"), "routed-ips has no effect", label);
         }
         captured_underlay(peer, tunnel, draft, report);
+    }
+}
+
+/// Whoever owns the bits takes our packets for its own, or takes the mark off.
+fn marks_of_others(fwmark: &Entry<Fwmark>, report: &mut Report) {
+    let Entry { value: Fwmark { value, mask }, places } = fwmark;
+    let bits = value.unwrap_or_default() | mask.unwrap_or_default();
+    for (theirs, owner) in OTHERS_MARKS.iter().filter(|(theirs, _)| bits & theirs != 0) {
+        let title = format!("fwmark {bits:#x} has bits that {owner} uses");
+        let label = format!("where {owner} runs on this host, {theirs:#x} is not free; 0x10 is");
+        report.warning(places.table, title, label);
     }
 }
 

@@ -4,7 +4,6 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["aws", "kubernetes"]),
     ("router", &["cluster-id"]),
-    ("wireguard", &["fwmark"]),
     ("bgp.neighbor", SESSION),
     ("bgp.dynamic-neighbor", SESSION),
     ("bgp.dynamic-neighbor", &["members", "listen", "local-address", "passive", "port", "shutdown", "via"]),

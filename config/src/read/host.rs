@@ -16,7 +16,7 @@ pub(super) fn kernel(keys: &mut Keys<'_, '_>) -> Kernel {
     let preferred_source = keys.optional(
         "preferred-source",
         "Source address of what this host sends over our routes, one per family; absent: `router-id` where that is an \
-         address of this host.",
+         address of this host. ICMP errors of the tunnel (\"fragmentation needed\") come from there too.",
     );
     let forwarding = keys.optional("forwarding", "Set IP forwarding of both families at start; absent: only checked.");
     let rp_filter = keys.optional(

@@ -14,7 +14,7 @@ pub(crate) use bgp::{Bgp, Dynamic, Neighbor};
 pub(crate) use names::Names;
 pub(crate) use policy::{Policies, PolicyRule};
 pub(crate) use sets::{Claim, Sets};
-pub(crate) use wireguard::{Peer, Tunnel};
+pub(crate) use wireguard::{Fwmark, Peer, Tunnel};
 
 use crate::raw::{Entry, Keys};
 use crate::settings::{Control, Kernel, Log, OnStop};

@@ -13,12 +13,20 @@ pub(crate) struct Tunnel {
     pub(crate) private_key: Option<PrivateKey>,
     pub(crate) next_private_key: Option<Entry<Option<NextPrivateKey>>>,
     pub(crate) listen_port: u16,
+    pub(crate) fwmark: Option<Entry<Fwmark>>,
     pub(crate) addresses: Vec<IpNet>,
     pub(crate) mtu: Mtu,
     pub(crate) clamp_mss: bool,
     pub(crate) peers: Vec<Entry<Peer>>,
     /// Of all peers, also of those that could not be read.
     pub(crate) names: Names,
+}
+
+/// `[wireguard] fwmark`; without what could not be read.
+pub(crate) struct Fwmark {
+    pub(crate) value: Option<u32>,
+    /// Absent: the bits of `value`.
+    pub(crate) mask: Option<u32>,
 }
 
 /// `[[wireguard.peer]]`.
@@ -38,6 +46,7 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
         next_private_key,
     );
     let listen_port = keys.or("listen-port", Within::<u16, 0, 65535>(51820), "UDP port; 0: any.");
+    let fwmark = keys.table("fwmark", "The mark that the tunnel's own packets carry, for rules of this host.", fwmark);
     let addresses: Option<Vec<InterfaceAddress>> = keys.optional("addresses", "Addresses of the device.");
     let mtu = keys.or(
         "mtu",
@@ -57,12 +66,20 @@ pub(super) fn tunnel(keys: &mut Keys<'_, '_>) -> Tunnel {
         private_key: private_key.map(|key: SecretFile<_>| key.0),
         next_private_key,
         listen_port: listen_port.0,
+        fwmark,
         addresses: addresses.into_iter().flatten().map(|address| address.0).collect(),
         mtu,
         clamp_mss,
         peers,
         names,
     }
+}
+
+fn fwmark(keys: &mut Keys<'_, '_>) -> Fwmark {
+    let value = keys.required("value", "The mark.");
+    let mask = keys.optional("mask", "The bits of the mark that rules look at; absent: those of `value`.");
+    let bits = |bits: Within<u32, 1, { u32::MAX }>| bits.0;
+    Fwmark { value: value.map(bits), mask: mask.map(bits) }
 }
 
 fn next_private_key(keys: &mut Keys<'_, '_>) -> Option<NextPrivateKey> {

@@ -16,6 +16,7 @@ fn sample(key: &str) -> &'static str {
         "asn" => "64512",
         "range" => "'198.51.100.0/24'",
         "limit" => "9",
+        "value" => "16",
         "action" | "import" => "'accept-all'",
         _ => panic!("{key} needs a sample"),
     }

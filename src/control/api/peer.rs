@@ -44,6 +44,16 @@ pub struct Peer {
     pub receive_bytes: u64,
     /// Octets of datagrams to it.
     pub transmit_bytes: u64,
+    /// Datagrams from it, as `receive_bytes` counts them.
+    pub receive_packets: u64,
+    /// Datagrams to it.
+    pub transmit_packets: u64,
+    /// Packets that wait for a session.
+    pub queued_packets: usize,
+    /// Since the last datagram from it that proves that it is alive.
+    pub received_age_seconds: Option<u64>,
+    /// Since the last datagram to it.
+    pub sent_age_seconds: Option<u64>,
     /// Dropped packets by reason.
     pub drops: BTreeMap<String, u64>,
     /// The longest packet that is sent to it, in octets.
@@ -106,6 +116,11 @@ impl From<&view::PeerView> for Peer {
             allowed_ips_from_bgp: view.allowed_ips_from_bgp.clone(),
             receive_bytes: view.receive_bytes,
             transmit_bytes: view.transmit_bytes,
+            receive_packets: view.receive_packets,
+            transmit_packets: view.transmit_packets,
+            queued_packets: view.queued_packets,
+            received_age_seconds: view.received_age.map(|age| age.as_secs()),
+            sent_age_seconds: view.sent_age.map(|age| age.as_secs()),
             drops: view.drops.iter().map(|(reason, count)| ((*reason).into(), *count)).collect(),
             mtu: view.mtu,
             mtu_note: view.mtu_note.clone(),

@@ -267,6 +267,11 @@ fn a_peer_is_shown_with_every_field() {
         mtu: 1440,
         mtu_note: Some("not probed yet".into()),
         transmit_bytes: u64::MAX,
+        receive_packets: 2,
+        transmit_packets: 3,
+        queued_packets: 4,
+        received_age: Some(Duration::from_secs(5)),
+        sent_age: Some(Duration::from_millis(6999)),
         offloads: vec!["tun-tso", "udp-gso"],
         drops: BTreeMap::from([("source", 3)]),
     };
@@ -277,7 +282,9 @@ fn a_peer_is_shown_with_every_field() {
         "handshakes": {"initiations_sent": 5, "initiations_received": 0, "responses_sent": 0, "responses_received": 0,
                        "completed": 2},
         "allowed_ips": ["169.254.64.2/32"], "allowed_ips_from_bgp": ["10.244.0.0/24"],
-        "receive_bytes": 1, "transmit_bytes": u64::MAX, "drops": {"source": 3}, "mtu": 1440, "mtu_note": "not probed yet", "offloads": ["tun-tso", "udp-gso"],
+        "receive_bytes": 1, "transmit_bytes": u64::MAX, "receive_packets": 2, "transmit_packets": 3,
+        "queued_packets": 4, "received_age_seconds": 5, "sent_age_seconds": 6, "drops": {"source": 3},
+        "mtu": 1440, "mtu_note": "not probed yet", "offloads": ["tun-tso", "udp-gso"],
     });
     assert_eq!(shown(&Peer::from(&view)), expected);
 }

@@ -119,6 +119,33 @@ fn no_route_into_the_tunnel_captures_an_endpoint() {
 }
 
 #[test]
+fn an_endpoint_that_moves_takes_the_guard_along_from_family_to_family() {
+    let mut bench = Bench::usual();
+    let routes = ["2001:db8:1::/48", "198.51.0.0/16"];
+    routes.iter().for_each(|route| bench.want(route, Some(choice(&["169.254.64.2"]))));
+    bench.finish();
+    for (endpoint, default, [captures, other]) in [
+        ("2001:db8:1::7", "::/0", routes),
+        ("198.51.100.7", "0.0.0.0/0", [routes[1], routes[0]]),
+        ("2001:db8:1::8", "::/0", routes),
+    ] {
+        bench.fib.endpoints(vec![endpoint.parse().unwrap()]);
+        while let Some(work) = bench.work() {
+            match work {
+                Work::Resolve(_) => {
+                    bench.fib.resolved(vec![(nh(endpoint), via(Some("10.20.0.1"), 3, default, 0))]);
+                }
+                Work::Kernel(ops) => bench.fib.kernel_done(Ok(ops.iter().map(|_| Ok(())).collect())),
+                Work::Tunnel(_) => bench.applied(),
+                Work::NextHops(_) => {}
+            }
+        }
+        assert_eq!(bench.state(captures).0, State::Failed, "{endpoint}");
+        assert_eq!(bench.state(other).0, State::Installed, "{endpoint}");
+    }
+}
+
+#[test]
 fn an_equal_route_captures_an_endpoint_where_its_metric_is_better() {
     let mut bench = Bench::usual();
     bench.fib.endpoints(vec!["198.51.100.7".parse().unwrap()]);

@@ -31,6 +31,22 @@ const RETRY_MOST: Duration = Duration::from_secs(20);
 /// How long an initiation may be unanswered before the endpoint's name is looked up, and then again.
 const LOOKUP_FIRST: Duration = Duration::from_secs(5);
 const LOOKUP_MOST: Duration = Duration::from_secs(60);
+/// How long one of several addresses has for an answer, until the next is tried.
+const NEXT_AFTER: Duration = Duration::from_secs(2);
+
+/// What passed in one direction.
+#[derive(Debug, Default)]
+struct Traffic {
+    datagrams: u64,
+    octets: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, octets: usize) {
+        self.datagrams += 1;
+        self.octets += octets as u64;
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -41,13 +57,16 @@ pub(super) struct Entry {
     endpoint: Option<SocketAddr>,
     /// The endpoint's name was not looked up since it was set.
     unresolved: bool,
+    /// Addresses found for it that were not tried since, the next one last; and since when the last one is.
+    untried: Vec<SocketAddr>,
+    tried: Option<Instant>,
     lookup: Backoff,
     retry: Backoff,
     /// Since when initiations are unanswered.
     asking: Option<Instant>,
     last_sent: Option<Instant>,
-    received: u64,
-    transmitted: u64,
+    received: Traffic,
+    transmitted: Traffic,
     pub(super) handshakes: Handshakes,
     trouble: Trouble,
     told_handshake: Option<Instant>,
@@ -70,12 +89,14 @@ impl Entry {
             drops: Drops::default(),
             endpoint,
             unresolved,
+            untried: Vec::new(),
+            tried: None,
             lookup: Backoff::default(),
             retry: Backoff::default(),
             asking: None,
             last_sent: None,
-            received: 0,
-            transmitted: 0,
+            received: Traffic::default(),
+            transmitted: Traffic::default(),
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
             told_handshake: None,
@@ -137,9 +158,10 @@ impl Entry {
     /// changed.
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, octets: usize, events: &mut Vec<Event>) -> bool {
         self.settle_at(from, events);
-        self.received += octets as u64;
+        self.received.count(octets);
         self.timers.received(octets);
         self.asking = None;
+        self.untried.clear();
         self.trouble.end();
         self.retry.reset();
         if !self.unresolved {
@@ -157,7 +179,7 @@ impl Entry {
         }
         self.timers.sent(now, kind, len);
         self.last_sent = Some(now);
-        self.transmitted += len as u64;
+        self.transmitted.count(len);
         out.push(len, envelope);
     }
 
@@ -176,25 +198,30 @@ impl Entry {
             self.transmit_made(now, made, &mut out.datagrams);
         }
         self.probe(now, out);
+        if self.next_address_due().is_some_and(|due| now >= due) {
+            self.try_next(now, out);
+        }
         self.look_up(now, jitter, &mut out.events);
         self.liveness.check(now, self.settings.watched)
     }
 
-    /// Addresses of the endpoint's name.
+    /// Addresses of the endpoint's name, all of which are tried in turn; one that answers is kept.
     pub(super) fn found(&mut self, now: Instant, addresses: &[SocketAddr], out: &mut Output) {
-        let Some(first) = addresses.first() else { return };
+        if addresses.is_empty() {
+            return;
+        }
         let settled = self.endpoint.is_some() && self.asking.is_none();
         if !std::mem::take(&mut self.unresolved) && settled {
             return;
         }
-        let current = addresses.iter().position(|address| Some(*address) == self.endpoint && !settled);
-        let next = current.and_then(|at| addresses.get(at + 1)).unwrap_or(first);
-        self.move_to(now, *next, out);
+        self.untried = addresses.iter().rev().copied().collect();
+        self.try_next(now, out);
     }
 
     /// What the settings say of the endpoint has changed. A peer that was learned stays where it is.
     pub(super) fn endpoint_changed(&mut self, now: Instant, out: &mut Output) {
         self.unresolved = matches!(self.settings.endpoint, Some(Endpoint::Name(..)));
+        self.untried.clear();
         self.lookup.reset();
         if let Some(Endpoint::Address(address)) = self.settings.endpoint {
             self.move_to(now, address, out);
@@ -231,6 +258,18 @@ impl Entry {
         }
     }
 
+    /// When the next of several addresses is tried.
+    fn next_address_due(&self) -> Option<Instant> {
+        let is_waiting = self.asking.is_some() && !self.untried.is_empty();
+        self.tried.filter(|_| is_waiting).map(|tried| tried + NEXT_AFTER)
+    }
+
+    fn try_next(&mut self, now: Instant, out: &mut Output) {
+        let Some(next) = self.untried.pop() else { return };
+        self.tried = Some(now);
+        self.move_to(now, next, out);
+    }
+
     /// Where the peer's datagrams go.
     pub(super) fn endpoint(&self) -> Option<SocketAddr> {
         self.endpoint
@@ -260,8 +299,13 @@ impl Entry {
             handshake_age: handshake.map(|at| elapsed(now, at)),
             allowed_ips: self.settings.allowed_ips.clone(),
             allowed_ips_from_bgp,
-            receive_bytes: self.received,
-            transmit_bytes: self.transmitted,
+            receive_bytes: self.received.octets,
+            transmit_bytes: self.transmitted.octets,
+            receive_packets: self.received.datagrams,
+            transmit_packets: self.transmitted.datagrams,
+            queued_packets: self.peer.queued(),
+            received_age: self.liveness.heard().map(|at| elapsed(now, at)),
+            sent_age: self.last_sent.map(|at| elapsed(now, at)),
             note: self.note(now).or_else(|| self.keys_in_use()),
             mtu: self.path.mtu(),
             mtu_note: self.path.note(),
@@ -330,9 +374,15 @@ impl Entry {
         }
     }
 
+    /// When it is time to ask whether the peer is elsewhere now: nobody answers, at none of the addresses.
+    fn lookup_wanted(&self) -> Option<Instant> {
+        let asking = self.asking.filter(|_| self.untried.is_empty())?;
+        Some(self.tried.map_or(asking, |tried| tried.max(asking)) + LOOKUP_FIRST)
+    }
+
     fn look_up(&mut self, now: Instant, jitter: &mut Jitter, events: &mut Vec<Event>) {
         let Some(Endpoint::Name(name, port)) = &self.settings.endpoint else { return };
-        let unanswered = self.asking.is_some_and(|since| elapsed(now, since) >= LOOKUP_FIRST);
+        let unanswered = self.lookup_wanted().is_some_and(|due| now >= due);
         if (self.unresolved || unanswered) && self.lookup.is_due(now) {
             events.push(Event::EndpointWanted(self.settings.public_key, name.clone(), *port));
             self.lookup.tried(now, LOOKUP_FIRST, LOOKUP_MOST, jitter);

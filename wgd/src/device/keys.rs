@@ -133,6 +133,7 @@ impl Device {
         if entry_mut(&mut self.entries, id).is_none_or(|entry| entry.endpoint().is_none()) {
             return Err(RekeyError::NoEndpoint);
         }
+        self.wake(now, id, out);
         if how == Rekey::Reset {
             self.replace(id);
         }
@@ -158,10 +159,12 @@ impl Device {
         }
         tracing::info!(public_key = %leading, "handshakes are begun with another key of ours");
         for place in 0..self.entries.len() {
-            if let Some(entry) = &mut self.entries[place] {
+            let id = PeerId(place as u32);
+            self.wake(now, id, out);
+            if let Some(entry) = entry_mut(&mut self.entries, id) {
                 entry.lead_with(now, leading, out);
             }
-            self.visit(now, PeerId(place as u32), out);
+            self.visit(now, id, out);
         }
     }
 }

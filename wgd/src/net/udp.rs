@@ -14,6 +14,8 @@ use crate::batch::Batch;
 use crate::envelope::Envelope;
 use crate::offload::{Train, trains};
 
+/// What a burst of datagrams may take up while the worker is busy.
+const BUFFER: libc::c_int = 4 << 20;
 /// How long a destination that refused trains gets single datagrams.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -48,7 +50,10 @@ impl Udp {
         let is_ipv4 = |socket: &UdpSocket| socket.local_addr().is_ok_and(|address| address.is_ipv4());
         let with_offloads =
             |socket: UdpSocket| Socket { ipv4: is_ipv4(&socket), offloads: offloads::of_udp(&socket), socket };
-        sockets.iter().for_each(marks::set);
+        for socket in &sockets {
+            marks::set(socket);
+            enlarge_buffers(socket);
+        }
         Self {
             sockets: sockets.into_iter().map(with_offloads).collect(),
             messages: Messages::default(),
@@ -160,6 +165,15 @@ fn note_length(all: &mut Vec<TooLong>, to: SocketAddr, octets: usize) {
     }
 }
 
+/// Past `net.core.rmem_max`, of which two trains are all, where CAP_NET_ADMIN allows it. Smaller buffers cost packets under
+/// load, not correctness.
+fn enlarge_buffers(socket: &UdpSocket) {
+    for (forced, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
+        let set = |option| marks::set_option(socket, libc::SOL_SOCKET, option, BUFFER);
+        let _ = set(forced).or_else(|_| set(plain));
+    }
+}
+
 /// The socket for an address, and whether the address is to be a mapped one.
 fn route(sockets: &[Socket], to: SocketAddr) -> Option<(&Socket, bool)> {
     let own = sockets.iter().find(|socket| socket.ipv4 == to.is_ipv4()).map(|socket| (socket, false));
@@ -195,6 +209,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::envelope::Ecn;
 
     fn batch(datagrams: &[(&[u8], SocketAddr)]) -> Batch<Envelope> {
         let mut batch = Batch::default();
@@ -245,6 +260,50 @@ mod tests {
             }
             assert_eq!(messages, if segment { 1 } else { 30 });
             assert!(received.iter().zip(&datagrams).all(|(received, (sent, _))| received == sent));
+        }
+    }
+
+    #[test]
+    fn the_ecn_field_is_sent_with_trains_and_single_datagrams_and_told_of_what_arrives() {
+        for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+            let mut ours = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            let mut theirs = Udp::new(vec![UdpSocket::bind(address.replace("[::]", "127.0.0.1")).unwrap()]);
+            let to = theirs.sockets[0].socket.local_addr().unwrap();
+            let mut batch = Batch::default();
+            let fields = [Ecn::Ect0, Ecn::Ect0, Ecn::Ce, Ecn::NotEct, Ecn::Ect1];
+            for ecn in fields {
+                batch.room()[..100].fill(1);
+                batch.push(100, Envelope { ecn, ..to.into() });
+            }
+            assert_eq!(ours.send(Instant::now(), &batch), 0);
+            let mut received = Vec::new();
+            while received.len() < fields.len() {
+                let mut poll = poll::Poll::new(theirs.descriptors());
+                poll.wait(Duration::from_secs(10)).unwrap();
+                received.extend(theirs.receive(0).unwrap().datagrams().map(|(_, ecn, _)| ecn));
+            }
+            assert_eq!(received, fields, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_the_interface_takes_is_told_and_may_be_fragmented_where_that_is_said() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let mut ours = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            let mut theirs = Udp::new(vec![UdpSocket::bind(address).unwrap()]);
+            let to = theirs.sockets[0].socket.local_addr().unwrap();
+            // Loopback takes 65,536 octets; a datagram of IPv4 cannot even be so long
+            let mut batch = Batch::default();
+            for octets in [65_520, 65_530, 100] {
+                batch.push(octets, to.into());
+            }
+            let refused = ours.send(Instant::now(), &batch);
+            assert_eq!((refused, ours.too_long()), (0, &[TooLong { to, octets: 65_520, datagrams: 2 }][..]));
+            assert_eq!(receive(&mut theirs, 0)[0].0.len(), 100);
+            batch.clear();
+            batch.push(3000, Envelope { fragment: true, ..to.into() });
+            assert_eq!((ours.send(Instant::now(), &batch), ours.too_long()), (0, &[][..]));
+            assert_eq!(receive(&mut theirs, 0)[0].0.len(), 3000);
         }
     }
 

@@ -336,3 +336,41 @@ impl Peer {
         usable.max_by_key(|pair| self.pairs[*pair].established.map(|session| session.at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::peer::{Identity, REJECT_AFTER_MESSAGES};
+    use crate::settings::PrivateKey;
+
+    fn identity(number: u8) -> Identity {
+        Identity::new(&PrivateKey(Zeroizing::new([number; 32])))
+    }
+
+    fn peer(ours: u8, theirs: u8) -> Peer {
+        let (ours, theirs) = (identity(ours), identity(theirs).public_key());
+        let pairs = vec![Sessions::new(&ours, theirs, None, 7)];
+        Peer::new(pairs, ours.public_key(), theirs)
+    }
+
+    #[test]
+    fn the_last_counter_is_sent_and_the_next_packet_waits_for_a_new_session() {
+        let (now, from) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
+        let (mut alice, mut bob, mut out, mut back) = (peer(1, 2), peer(2, 1), vec![0; 2000], vec![0; 2000]);
+        let len = alice.initiate(now, &mut out, false).unwrap();
+        let keys = bob.pairs[0].keys();
+        let len = bob.respond(keys, from, &out[..len], &mut back).unwrap();
+        alice.confirm(now, from, &back[..len], &mut out).unwrap();
+        let mut packet = [0x45; 64];
+        for (counter, expected) in [(1, true), (REJECT_AFTER_MESSAGES - 2, true), (REJECT_AFTER_MESSAGES - 1, false)] {
+            alice.pairs[0].established.as_mut().unwrap().counter = counter;
+            let sealed = alice.seal(now, &mut packet, 20, 1420, &mut out);
+            assert_eq!(matches!(sealed, Sealed::Transport(_)), expected, "{counter}: {sealed:?}");
+        }
+        assert_eq!((out[0], alice.queued()), (INITIATION, 1));
+    }
+}

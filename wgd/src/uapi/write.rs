@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
 use super::{Error, Sockets};
-use crate::settings::{PeerSettings, PublicKey, Settings};
+use crate::settings::{PeerSettings, PrivateKey, PublicKey, Settings};
 use crate::view::PeerView;
 
 /// No line but those of allowed IPs has more than 100 octets: of a tunnel, and of a peer.
@@ -25,7 +25,7 @@ pub fn state(settings: &Settings, sockets: &Sockets, peers: &[PeerView], now: Du
     // It never grows, which would leave copies of keys behind.
     let room = TUNNEL + settings.peers.iter().map(|peer| PEER + ALLOWED_IP * prefixes(peer)).sum::<usize>();
     let mut text = Text(Zeroizing::new(String::with_capacity(room)));
-    text.key("private_key", &settings.private_key.0);
+    text.key("private_key", &clamped(leading(settings, now)));
     if sockets.listen_port != 0 {
         text.line("listen_port", sockets.listen_port);
     }
@@ -43,6 +43,20 @@ pub fn state(settings: &Settings, sockets: &Sockets, peers: &[PeerView], now: Du
 pub fn errno(done: &Result<(), Error>) -> String {
     let number = done.as_ref().map_or_else(|error| -(error.errno as i32), |()| 0);
     format!("errno={number}\n\n")
+}
+
+/// The private key that sessions are begun with now.
+fn leading(settings: &Settings, now: Duration) -> &PrivateKey {
+    let next = settings.next_private_key.as_ref().filter(|next| next.from <= UNIX_EPOCH + now);
+    next.map_or(&settings.private_key, |next| &next.key)
+}
+
+/// Of the private keys that are one and the same on the curve, the one that every implementation shows: RFC 7748 §5.
+fn clamped(key: &PrivateKey) -> Zeroizing<[u8; 32]> {
+    let mut key = key.0.clone();
+    key[0] &= 248;
+    key[31] = key[31] & 127 | 64;
+    key
 }
 
 struct Text(Zeroizing<String>);

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Entry, LOOKUP_FIRST, elapsed};
+use super::{Entry, elapsed};
 use crate::device::TICK;
 use crate::message::{INITIATION, KEEPALIVE_LEN, RESPONSE};
 use crate::settings::Endpoint;
@@ -98,8 +98,9 @@ impl Entry {
     /// When something of the peer is due, if no packet passes before. What is due by now was just done; what could not
     /// be done is tried again a [`TICK`] later.
     pub(in crate::device) fn due(&self, now: Instant) -> Option<Instant> {
-        let again = [self.handshake_due(now), self.keepalive_due(now), self.lookup_due(), self.path.next_due()];
-        let again = again.into_iter().flatten().map(|at| at.max(now + TICK));
+        let (endpoint, path) = ([self.next_address_due(), self.lookup_due()], self.path.next_due());
+        let again = [self.handshake_due(now), self.keepalive_due(now), path].into_iter().chain(endpoint);
+        let again = again.flatten().map(|at| at.max(now + TICK));
         let once = self.liveness.due().into_iter().chain(self.complaints_due()).chain(self.session_due());
         again.chain(once.filter(|at| *at > now)).min()
     }
@@ -123,8 +124,7 @@ impl Entry {
 
     fn lookup_due(&self) -> Option<Instant> {
         let Some(Endpoint::Name(..)) = self.settings.endpoint else { return None };
-        let unanswered = self.asking.map(|since| since + LOOKUP_FIRST);
-        let first = if self.unresolved { self.lookup.next() } else { unanswered }?;
+        let first = if self.unresolved { self.lookup.next() } else { self.lookup_wanted() }?;
         Some(self.lookup.next().map_or(first, |next| next.max(first)))
     }
 

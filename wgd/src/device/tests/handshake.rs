@@ -4,12 +4,13 @@ use blake2::{Blake2s256, Blake2sMac};
 
 use super::*;
 
-/// Whitepaper, section 5.4.4: anyone who knows the responder's public key can compute it.
-fn with_mac1(responder: &PublicKey, mut initiation: Vec<u8>) -> Vec<u8> {
-    let key = Blake2s256::new().chain(b"mac1----").chain(responder.0).finalize();
-    let mac = <Blake2sMac<U16> as KeyInit>::new_from_slice(&key).unwrap().chain(&initiation[..116]);
-    initiation[116..132].copy_from_slice(&mac.finalize_fixed());
-    initiation
+/// Whitepaper, section 5.4.4: anyone who knows the public key of whom a message is for can compute it. `at` is where it
+/// stands.
+pub(super) fn with_mac1(receiver: &PublicKey, mut message: Vec<u8>, at: usize) -> Vec<u8> {
+    let key = Blake2s256::new().chain(b"mac1----").chain(receiver.0).finalize();
+    let mac = <Blake2sMac<U16> as KeyInit>::new_from_slice(&key).unwrap().chain(&message[..at]);
+    message[at..at + 16].copy_from_slice(&mac.finalize_fixed());
+    message
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn an_ephemeral_key_of_low_order_is_refused() {
     pair.alice.send(pair.now, &packet("10.0.0.1", "10.0.0.2", b"hello"));
     let (_, mut initiation) = pair.alice.take().remove(0);
     initiation[8..40].fill(0);
-    let authenticated = with_mac1(&public_key(2), initiation);
+    let authenticated = with_mac1(&public_key(2), initiation, 116);
     pair.bob.receive(pair.now, pair.alice.address, &authenticated);
     assert!(pair.bob.take().is_empty());
     assert_eq!(pair.bob.device.drops()["malformed"], 1);

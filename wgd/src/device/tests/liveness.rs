@@ -119,16 +119,36 @@ fn of_several_addresses_the_next_is_tried_while_none_answers() {
         watched(bob);
         bob.endpoint = Some(Endpoint::Name("gw.example.net".to_owned(), 51820));
     });
-    let addresses = [udp_address(8), udp_address(9)];
-    let mut tried = Vec::new();
-    for _ in 0..3 {
-        pair.alice.device.endpoint(pair.now, public_key(2), &addresses, &mut pair.alice.out);
-        let sent = pair.alice.take();
-        assert_eq!(initiations(&sent), 1);
-        tried.push(sent[0].0);
-        pair.now += seconds(6);
-    }
-    assert_eq!(tried, [udp_address(8), udp_address(9), udp_address(8)]);
+    let addresses = [udp_address(8), udp_address(9), udp_address(7)];
+    pair.alice.take();
+    pair.alice.events.clear();
+    pair.alice.device.endpoint(pair.now, public_key(2), &addresses, &mut pair.alice.out);
+    let mut sent = pair.alice.take();
+    sent.append(&mut pair.run_alone(seconds(5)));
+    assert_eq!(initiations(&sent), 3);
+    let tried: Vec<_> = sent.iter().map(|(to, _)| *to).collect();
+    assert_eq!(tried, addresses, "two seconds each");
+    assert!(pair.alice.events.iter().all(|event| !matches!(event, Event::EndpointWanted(..))), "one was not asked yet");
+    pair.run_alone(seconds(10));
+    assert!(pair.alice.events.iter().any(|event| matches!(event, Event::EndpointWanted(..))));
+    pair.alice.device.endpoint(pair.now, public_key(2), &addresses, &mut pair.alice.out);
+    assert_eq!(pair.alice.take()[0].0, udp_address(8), "all once more");
+    pair.run_alone(seconds(2));
+    pair.settle();
+}
+
+#[test]
+fn of_several_addresses_the_one_that_answers_is_kept() {
+    let mut pair = Pair::with(|bob, _| {
+        watched(bob);
+        bob.endpoint = Some(Endpoint::Name("gw.example.net".to_owned(), 51820));
+    });
+    let addresses = [udp_address(8), udp_address(2), udp_address(9)];
+    pair.alice.device.endpoint(pair.now, public_key(2), &addresses, &mut pair.alice.out);
+    pair.run_alone(Duration::from_millis(1750));
+    pair.run(seconds(10));
+    assert_eq!(pair.alice.peer(pair.now).endpoint, Some(udp_address(2)));
+    assert_eq!(pair.alice.state(pair.now), PeerState::Up);
 }
 
 #[test]
