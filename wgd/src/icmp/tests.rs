@@ -134,7 +134,7 @@ proptest! {
         mtu: u16,
     ) {
         let length = octets.len();
-        octets[0] = version << 4 | 5 + (octets[0] & 3);
+        octets[0] = (version << 4) | (5 + (octets[0] & 3));
         if version == 4 {
             octets[2..4].copy_from_slice(&(length as u16).to_be_bytes());
             octets[9] = protocol;
