@@ -11,6 +11,8 @@ mod common;
 mod ends;
 #[path = "wireguard/life.rs"]
 mod life;
+#[path = "wireguard/path.rs"]
+mod path;
 #[path = "wireguard/rekey.rs"]
 mod rekey;
 #[path = "wireguard/shown.rs"]

@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod config;
 pub mod negotiation;
 pub mod session;
+pub mod tunnel;
 pub mod uapi;
 pub mod wgd;
 pub mod wire;

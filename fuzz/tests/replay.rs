@@ -63,12 +63,22 @@ fn the_corpus_of_the_words_of_wg_holds() {
 }
 
 #[test]
+fn the_corpus_of_tunnels_holds() {
+    // A handshake takes as long as a hundred messages
+    replay_some("corpus/tunnels", vpngw_fuzz::tunnel::tunnel, mutations() / 10);
+}
+
+#[test]
 fn broken_configurations_hold() {
     replay("../config/tests/broken", vpngw_fuzz::config::text);
 }
 
-/// A directory beside this package's manifest.
 fn replay(name: &str, property: fn(&[u8])) {
+    replay_some(name, property, mutations());
+}
+
+/// A directory beside this package's manifest, with so many changes of each file.
+fn replay_some(name: &str, property: fn(&[u8]), mutations: u64) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -80,7 +90,7 @@ fn replay(name: &str, property: fn(&[u8])) {
         for end in 0..input.len() {
             hold(property, &input[..end], || format!("{name} cut at {end}"));
         }
-        for seed in 0..mutations() {
+        for seed in 0..mutations {
             hold(property, &mutated(input, &inputs, seed), || format!("{name} with seed {seed}"));
         }
     }

@@ -56,7 +56,7 @@ pub(super) enum Command {
     /// Print a line each time something changes, until Ctrl-C
     ///
     /// With --json an object a line, with the names that `show` has. A monitor that does not keep up is told how many
-    /// changes it has missed. With --write nothing is printed: what the sessions say goes to a file.
+    /// changes it has missed. With --write nothing is printed: what the sessions say, or the packets, goes to a file.
     Monitor(Monitor),
     /// Tell a BGP neighbor's session what to do
     Neighbor {
@@ -220,19 +220,36 @@ pub(super) struct Monitor {
     /// Print JSON, an object a line, as docs/schema has it
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Write to a file in the MRT format, which bgpdump reads, in place of printing
+    /// Write to a file in place of printing: MRT, which bgpdump reads; of packets pcapng, which tcpdump reads
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "json")]
     pub(super) write: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) what: Watched,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum Watched {
     /// States of BGP sessions, and why they ended; with --write also every message that is no UPDATE
     Sessions,
     /// Best routes of the Loc-RIB; with --write every UPDATE, received and sent, and the states of the sessions
     Routes,
+    /// WireGuard peers: whether they answer, where they are, and when there are new session keys
+    Tunnel,
+    /// Packets inside the tunnel, in both directions
+    Packets(Packets),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Packets {
+    /// Only to and from this WireGuard peer
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(completions::peers))]
+    pub(super) peer: Option<String>,
+    /// Only packets whose source or destination is this address, or inside this prefix
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub(super) address: Option<String>,
+    /// Keep so many octets of each packet
+    #[arg(long, value_name = "OCTETS", default_value_t = u16::MAX)]
+    pub(super) snap: u16,
 }
 
 #[derive(Debug, Subcommand)]

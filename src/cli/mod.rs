@@ -12,6 +12,7 @@ mod man;
 mod monitor;
 mod mrt;
 mod output;
+mod pcapng;
 mod show;
 mod text;
 

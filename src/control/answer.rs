@@ -12,10 +12,12 @@ use hyper::{Response, StatusCode};
 use ipnet::IpNet;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use wgd::capture::Filter;
 use wgd::device::Rekey;
 
 use super::api;
 use super::body::Body;
+use super::lines::Lines;
 use super::request::{Refusal, Request};
 use crate::daemon::{self, Handle};
 
@@ -51,13 +53,11 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         Request::Fib { after, limit } => Ok(fib(&daemon, after, limit).await),
         Request::Events { after } => Ok(ok(&events(&daemon, after).await)),
         Request::Config => Ok(ok(&config(&daemon).await)),
-        Request::Monitor(watch) => match daemon.monitor(watch).await {
-            Ok(monitor) => {
-                let mut answer = with_body(StatusCode::OK, Body::Lines(monitor));
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
-                Ok(answer)
-            }
-            Err(why) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+        Request::Monitor(watch) => endless(daemon.monitor(watch).await.map(Lines::Speaker)),
+        Request::MonitorTunnel => endless(daemon.monitor_tunnel().await.map(Lines::Tunnel)),
+        Request::MonitorPackets { peer, address, snap } => match daemon.peer_key(peer).await {
+            Ok(peer) => endless(daemon.capture(Filter { peer, address, snap }).await.map(Lines::Packets)),
+            Err(name) => Err(Refusal::new(StatusCode::NOT_FOUND, format!("there is no peer {name}"))),
         },
         Request::Command { neighbor, command } => {
             tracing::info!(neighbor, command = words(&command), "told by the control socket");
@@ -83,6 +83,14 @@ pub(super) async fn answer(daemon: Handle, request: Request) -> Answer {
         }
     };
     answered.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
+/// An answer without an end, or why there is none.
+fn endless(lines: Result<Lines, &'static str>) -> Result<Answer, Refusal> {
+    let lines = lines.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    let mut answer = with_body(StatusCode::OK, Body::Lines(lines));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    Ok(answer)
 }
 
 /// A command as the command line has it.

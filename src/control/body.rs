@@ -2,21 +2,20 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bgpd::net::Monitor;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::api;
+use super::lines::Lines;
 
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) enum Body {
     Whole(Full<Bytes>),
-    /// A JSON object a line. Nothing is taken from the monitor before the client has room for it.
-    Lines(Monitor),
+    /// A JSON object a line.
+    Lines(Lines),
 }
 
 impl Body {
@@ -39,10 +38,7 @@ impl HttpBody for Body {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context),
-            Self::Lines(monitor) => {
-                let news = ready!(monitor.poll_recv(context));
-                Poll::Ready(news.map(|news| Ok(Frame::data(api::lines(&news).into()))))
-            }
+            Self::Lines(lines) => lines.poll(context).map(|text| text.map(|text| Ok(Frame::data(text.into())))),
         }
     }
 

@@ -9,6 +9,7 @@ mod answer;
 pub mod api;
 mod body;
 mod client;
+mod lines;
 mod request;
 mod server;
 #[cfg(test)]

@@ -56,6 +56,12 @@ pub(super) enum Request {
     },
     Config,
     Monitor(Watch),
+    MonitorTunnel,
+    MonitorPackets {
+        peer: Option<String>,
+        address: Option<IpNet>,
+        snap: usize,
+    },
     Command {
         neighbor: String,
         command: Command,
@@ -177,6 +183,8 @@ impl Request {
             ["v1", "monitor", "sessions", "mrt"] => Self::Monitor(Watch::SessionRecords),
             ["v1", "monitor", "routes"] => Self::Monitor(Watch::Routes),
             ["v1", "monitor", "routes", "mrt"] => Self::Monitor(Watch::RouteRecords),
+            ["v1", "monitor", "tunnel"] => Self::MonitorTunnel,
+            ["v1", "monitor", "packets"] => query.packets()?,
             _ => return Err(Refusal::no_such_path(uri)),
         };
         query.finish()?;
@@ -254,6 +262,12 @@ impl<'a> Query<'a> {
         let address = self.parameters.iter().find(is_prefix).and_then(|(_, text)| text.parse().ok());
         let slice = self.slice()?;
         Ok(address.map_or(Request::Routes(slice), Request::LongestMatch))
+    }
+
+    fn packets(&mut self) -> Result<Request, Refusal> {
+        let snap = self.take("snap", "a number of octets")?.unwrap_or(usize::from(u16::MAX));
+        let (peer, address) = (self.take("peer", "a peer's name")?, self.prefix("address")?);
+        Ok(Request::MonitorPackets { peer, address, snap })
     }
 
     fn limit(&mut self) -> Result<usize, Refusal> {

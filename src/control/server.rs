@@ -1,9 +1,9 @@
 //! HTTP/1.1 on an accept loop of its own. Runs on the daemon's runtime.
 //!
 //! One connection asks one thing and has a fixed time for it, so that a client that stalls anywhere, reading or
-//! writing, costs one place of a bounded number, and not for long. Only a monitor has no end: of these the speaker takes
-//! half as many as there are places. When all places are taken, new connections wait
-//! in the kernel's backlog.
+//! writing, costs one place of a bounded number, and not for long. Only a monitor has no end: of these the speaker, the
+//! tunnel's watchers and its captures together take half as many as there are places. When all places are taken, new
+//! connections wait in the kernel's backlog.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,7 +29,7 @@ use super::request::{Refusal, Request};
 use crate::daemon::Handle;
 
 /// Connections of one listener at the same time: an answer may have 10 MB.
-const MAX_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 32;
 /// From the accepted connection to the end of the request's header.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// For the daemon to answer.

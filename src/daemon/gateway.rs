@@ -32,6 +32,7 @@ use super::memory::Memory;
 use super::news::News;
 use super::signals::Signals;
 use super::systemd;
+use super::watchers::{PeerNews, Watchers};
 use crate::fib::{Fib, Work};
 use crate::kernel::{self, Address, Kernel, Resolution, Route};
 
@@ -71,6 +72,8 @@ pub(super) struct Gateway {
     memory: Memory,
     remembering: Asking,
     held: Held,
+    /// Who follows the tunnel.
+    pub(super) watchers: Watchers,
 }
 
 /// What the next gateway needs: let go before the control socket goes, which says that we have stopped.
@@ -131,6 +134,7 @@ impl Gateway {
             memory,
             remembering: Asking::default(),
             held,
+            watchers: Watchers::default(),
         }
     }
 
@@ -353,9 +357,11 @@ impl Gateway {
                 continue;
             }
             // That a peer has not answered yet is how it begins, and no event.
-            if self.peer_states.insert(peer, state) == Some(state) {
+            let before = self.peer_states.insert(peer, state);
+            if before == Some(state) {
                 continue;
             }
+            self.watchers.tell(&name, peer, PeerNews::State(before, state));
             let (kind, text) = match state {
                 PeerState::Up => ("peer-up", "answers"),
                 PeerState::Suspect => ("peer-suspect", "slow to answer"),
@@ -375,6 +381,13 @@ impl Gateway {
                 let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
                 Done::Endpoint(peer, name, found)
             });
+        }
+        let handshakes = news.handshakes.iter().map(|peer| (*peer, PeerNews::Handshake));
+        let moved = news.moved.iter().map(|(peer, address)| (*peer, PeerNews::Endpoint(*address)));
+        for (peer, what) in moved.chain(handshakes) {
+            if let Some(name) = self.peer_name(&peer) {
+                self.watchers.tell(&name, peer, what);
+            }
         }
         if !news.moved.is_empty() {
             self.moved(news.moved);

@@ -16,14 +16,18 @@ use bgpd::view::{NeighborView, RouteView, SessionState};
 use config::Source;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
+use wgd::capture::Filter;
 use wgd::device::{Rekey, RekeyError};
+use wgd::settings::PublicKey;
 use wgd::uapi::{self, Changes};
 use wgd::view::{PeerState, PeerView};
 
+use super::capture::Capture;
 use super::gateway::{Call, Gateway};
 use super::journal::Entry;
 use super::uapi::TunnelView;
 use super::warnings;
+use super::watchers::TunnelNews;
 use crate::fib;
 use crate::kernel::Link;
 
@@ -87,6 +91,10 @@ pub struct Status {
     /// The FIB by state.
     pub fib: BTreeMap<fib::State, usize>,
 }
+
+/// Why a monitor does not begin.
+const TOO_MANY: &str = "there are too many monitors already";
+const NO_TUNNEL: &str = "there is nothing to watch without [wireguard]";
 
 impl Handle {
     pub(super) fn new(calls: mpsc::Sender<Call>, bgp: Option<Bgp>, sources: Arc<Vec<Source>>) -> Self {
@@ -248,7 +256,39 @@ impl Handle {
     /// Why not, in one sentence.
     pub async fn monitor(&self, watch: Watch) -> Result<Monitor, &'static str> {
         let bgp = self.bgp.as_ref().ok_or("there is nothing to watch without [bgp]")?;
-        bgp.monitor(watch).await.ok_or("there are too many monitors already")
+        bgp.monitor(watch).await.ok_or(TOO_MANY)
+    }
+
+    /// Begins to follow the tunnel's peers.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one sentence.
+    pub async fn monitor_tunnel(&self) -> Result<mpsc::Receiver<TunnelNews>, &'static str> {
+        let added = self.gateway(|gateway| gateway.device.as_ref().map(|_| gateway.watchers.add()));
+        added.await.flatten().ok_or(NO_TUNNEL)?.ok_or(TOO_MANY)
+    }
+
+    /// Begins to capture the tunnel's packets.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in one sentence.
+    pub async fn capture(&self, filter: Filter) -> Result<Capture, &'static str> {
+        let begun =
+            self.gateway(|gateway| gateway.device.as_ref().map(|device| Capture::start(&device.tunnel, filter)));
+        begun.await.flatten().ok_or(NO_TUNNEL)?.ok_or(TOO_MANY)
+    }
+
+    /// The key of a WireGuard peer by its name, where one is given.
+    ///
+    /// # Errors
+    ///
+    /// The name, where no peer has it.
+    pub async fn peer_key(&self, name: Option<String>) -> Result<Option<PublicKey>, String> {
+        let Some(name) = name else { return Ok(None) };
+        let found = self.peers().await.into_iter().find(|peer| peer.name == name);
+        found.map(|peer| Some(peer.public_key)).ok_or(name)
     }
 
     /// A command for a neighbor (name or address), or for all.

@@ -3,6 +3,7 @@
 //! Threads: `vpngw` (this one: the FIB, the control API, timers; a current-thread runtime), `bgp` (the speaker),
 //! `kernel` (netlink), `wg-…` (packets). Each owns its state; the others hold handles that send.
 
+mod capture;
 mod device;
 mod endpoints;
 mod gateway;
@@ -18,13 +19,16 @@ mod start;
 mod systemd;
 mod uapi;
 mod warnings;
+mod watchers;
 
+pub use capture::Capture;
 pub use device::{Removed, remove_leftovers};
 pub use gateway::STOP_TIME;
 pub use handle::{Handle, Neighbor, Status, Stop};
 pub use journal::{Entry, Journal};
 pub use systemd::failed;
 pub use uapi::TunnelView;
+pub use watchers::{PeerChange, PeerNews, TunnelNews};
 
 use anyhow::{Context as _, Result};
 use config::{Config, Source};

@@ -1,7 +1,7 @@
 //! What the tunnel's workers tell the gateway, folded: the newest of each kind, so that it is bounded by the number of
 //! peers, a worker never waits, and nothing that matters is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,8 @@ pub(super) struct News {
     pub(super) peers: BTreeMap<PublicKey, PeerState>,
     /// Where peers are, newest by peer.
     pub(super) moved: BTreeMap<PublicKey, SocketAddr>,
+    /// Peers with which a handshake was completed.
+    pub(super) handshakes: BTreeSet<PublicKey>,
     /// Names to look up, by peer.
     pub(super) endpoints: BTreeMap<PublicKey, (String, u16)>,
     /// The device's MTU, where it has changed.
@@ -42,6 +44,7 @@ impl Mailbox {
             Event::TableApplied(generation) => news.applied = news.applied.max(Some(generation)),
             Event::PeerState(peer, state) => drop(news.peers.insert(peer, state)),
             Event::Endpoint(peer, address) => drop(news.moved.insert(peer, address)),
+            Event::Handshake(peer) => drop(news.handshakes.insert(peer)),
             Event::EndpointWanted(peer, name, port) => drop(news.endpoints.insert(peer, (name, port))),
             Event::Mtu(mtu) => news.mtu = Some(mtu),
             Event::Failed(why) => news.failed = Some(why),

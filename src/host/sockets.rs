@@ -3,16 +3,13 @@
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What a burst of datagrams may take up while the worker is busy; the kernel cuts it to `net.core.rmem_max`.
-const UDP_BUFFER: usize = 4 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -51,9 +48,6 @@ fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Smaller buffers cost packets under load, not correctness.
-    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
-    let _ = socket.set_send_buffer_size(UDP_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
@@ -135,24 +129,24 @@ fn unix_listener(path: &Path, mode: u32) -> Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         bail!("another program answers on {}", path.display());
     }
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => bail!("{} is there already and is no socket", path.display()),
-        Ok(_) => {
-            fs::remove_file(path).with_context(|| format!("cannot remove the old socket {}", path.display()))?;
-        }
-        Err(_) => {}
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        bail!("{} is there already and is no socket", path.display());
     }
-    bind(path, mode).with_context(|| format!("cannot bind {}", path.display()))
+    listen_at(path, mode).with_context(|| format!("cannot listen on {}", path.display()))
 }
 
-/// Nobody can connect before it listens: by then it has its mode.
-fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    socket.set_nonblocking(true)?;
-    socket.listen(BACKLOG)?;
-    Ok(OwnedFd::from(socket).into())
+/// It has its name when it has its mode and listens: `wg` takes one that refuses it for a leftover and removes it.
+fn listen_at(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let first = path.with_extension("new");
+    match fs::remove_file(&first) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&first)?;
+    fs::set_permissions(&first, fs::Permissions::from_mode(mode))?;
+    listener.set_nonblocking(true)?;
+    fs::rename(&first, path)?;
+    Ok(listener)
 }
 
 /// A group's number, from /etc/group: the image has no name service.

@@ -13,6 +13,7 @@ pub mod network;
 pub mod node;
 mod ping;
 pub mod process;
+mod relay;
 pub mod request;
 pub mod running;
 mod screen;

@@ -19,7 +19,9 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process;
-use super::request::{Answer, Call, Echoes, Fetch, Flood, KernelRoute, Ping, Request, Run, StaticRoute, Stream};
+use super::request::{
+    Answer, Call, Echoes, Fetch, Flood, KernelRoute, Ping, Relay, Relayed, Request, Run, StaticRoute, Stream,
+};
 
 /// Calls that wait for the agent to read them; a caller beyond waits too.
 const CALLS: usize = 16;
@@ -160,6 +162,22 @@ impl Namespace {
     /// Where the agent may not, or there is no way.
     pub async fn flood(&self, flood: Flood) -> anyhow::Result<u64> {
         self.ask(Request::Flood(flood)).await
+    }
+
+    /// Starts a UDP relay with bad weather; where it listens.
+    ///
+    /// # Errors
+    /// Where the address is taken or not ours.
+    pub async fn relay(&self, relay: Relay) -> anyhow::Result<SocketAddr> {
+        self.ask(Request::Relay(relay)).await
+    }
+
+    /// What became of the datagrams of a relay.
+    ///
+    /// # Errors
+    /// Where there is none at this address.
+    pub async fn relayed(&self, address: SocketAddr) -> anyhow::Result<Relayed> {
+        self.ask(Request::Relayed { address }).await
     }
 
     /// Starts a TCP echo server.

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::request::{Answer, Call, KernelHop, KernelRoute, Request, StaticRoute};
-use super::{flood, ping, stream, tcp};
+use super::{flood, ping, relay, stream, tcp};
 use crate::kernel::{Hop, Kernel, Link, Route, RouteOp, Target};
 
 /// RTPROT_STATIC: what an administrator configured.
@@ -94,6 +94,7 @@ struct Agent {
     /// One for each protocol number that was asked for; a handle shows and changes only its own.
     kernels: Mutex<BTreeMap<u8, Kernel>>,
     streams: Mutex<Streams>,
+    relays: Mutex<Vec<relay::Running>>,
 }
 
 #[derive(Default)]
@@ -143,6 +144,17 @@ impl Agent {
                 let runs = stream.runs();
                 streams.running.insert(number, stream);
                 return Ok(json!(runs));
+            }
+            Request::Relay(request) => {
+                let relay = relay::Running::start(request).await?;
+                let address = relay.address;
+                self.relays.lock().await.push(relay);
+                return Ok(json!(address));
+            }
+            Request::Relayed { address } => {
+                let relays = self.relays.lock().await;
+                let relay = relays.iter().find(|relay| relay.address == address);
+                return Ok(json!(relay.with_context(|| format!("no relay at {address}"))?.counts()));
             }
             Request::Serve { address } => return Ok(json!(tcp::serve(address).await?)),
             Request::Fetch(request) => return Ok(json!(tcp::fetch(&request).await?)),

@@ -87,6 +87,13 @@ pub enum Request {
         /// Sends no more, and waits for the last answers first.
         end: bool,
     },
+    /// Starts a UDP relay with bad weather. Returns its [`SocketAddr`].
+    Relay(Relay),
+    /// What became of the datagrams of the relay at this address: [`Relayed`].
+    Relayed {
+        /// As [`Request::Relay`] returned it.
+        address: SocketAddr,
+    },
     /// Starts a TCP server that sends everything back. Returns its [`SocketAddr`].
     Serve {
         /// Port 0: chosen by the kernel.
@@ -200,6 +207,34 @@ pub struct Flood {
     pub per_second: u32,
     /// How long.
     pub time: Duration,
+}
+
+/// Datagrams of one client to a server and back, in the same weather both ways. Rates are of ten thousand.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Relay {
+    /// Port 0: chosen by the kernel.
+    pub listen: SocketAddr,
+    /// The server.
+    pub to: SocketAddr,
+    /// How many are lost.
+    pub loss: u32,
+    /// How long each is on its way.
+    pub delay: Duration,
+    /// How many are not delayed, and so overtake those that are.
+    pub reorder: u32,
+    /// Chooses them.
+    pub seed: u64,
+}
+
+/// What became of the datagrams of a relay.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Relayed {
+    /// Sent on.
+    pub passed: u64,
+    /// Of these, before others that had come earlier.
+    pub overtook: u64,
+    /// Not sent on.
+    pub lost: u64,
 }
 
 /// Octets to an echo server and back.

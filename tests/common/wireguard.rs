@@ -83,8 +83,8 @@ impl Lab {
         command.arg(program.find().unwrap());
         self.running.run(&name, command).unwrap();
         let wireguard = Wireguard { node, interface, pid: self.running.process(&name).unwrap().pid() };
-        let config = config.to_str().unwrap();
-        eventually(&name, async || wireguard.wg(self, &["setconf", interface, config])).await;
+        eventually(&name, async || wireguard.listens()).await;
+        wireguard.wg(self, &["setconf", interface, config.to_str().unwrap()]).unwrap();
         wireguard
     }
 
@@ -98,6 +98,16 @@ impl Lab {
 }
 
 impl Wireguard {
+    /// Whether it listens for `wg`, which must not ask before: it would remove the socket.
+    fn listens(&self) -> anyhow::Result<()> {
+        let name = format!("/{}.sock", self.interface);
+        let sockets = fs::read_to_string(format!("/proc/{}/net/unix", self.pid))?;
+        // Columns: address, count, protocol, flags, type, state, inode, name. The flag is __SO_ACCEPTCON.
+        let listens = |line: &str| line.ends_with(&name) && line.split_whitespace().nth(3) == Some("00010000");
+        anyhow::ensure!(sockets.lines().any(listens), "it does not listen yet");
+        Ok(())
+    }
+
     /// What `wg` prints.
     pub fn wg(&self, lab: &Lab, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = lab.node(self.node).command("nsenter");
@@ -121,6 +131,11 @@ impl Wireguard {
     /// Its one peer.
     pub fn peer(&self, lab: &Lab) -> anyhow::Result<Peer> {
         self.peers(lab)?.pop().context("there is no peer")
+    }
+
+    /// Of all its peers. BoringTun tells the time since then.
+    pub fn latest_handshake(&self, lab: &Lab) -> anyhow::Result<u64> {
+        self.peers(lab)?.iter().map(|peer| peer.latest_handshake).max().context("there is no peer")
     }
 
     /// Whether datagrams wait in its sockets.

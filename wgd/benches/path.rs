@@ -153,7 +153,10 @@ fn lookup(criterion: &mut Criterion) {
         let length = 16 + (number % 9) as u8;
         ipnet::Ipv4Net::new((number << 8).into(), length).expect("a length").trunc().into()
     };
-    device.table((0..100_000).map(|number| Change { prefix: prefix(number * 100), group: Some(group.clone()) }));
+    device.table(
+        Instant::now(),
+        (0..100_000).map(|number| Change { prefix: prefix(number * 100), group: Some(group.clone()) }),
+    );
     let mut packet = packet(64);
     let mut number = 0u32;
     criterion.bench_function("lookup among 100000 prefixes of 9 lengths", |bencher| {

@@ -4,6 +4,7 @@
 //! a [`table::Group`] of peers: whom to send to, who stands by, and from whom a packet may come.
 
 pub mod batch;
+pub mod capture;
 pub mod device;
 pub mod envelope;
 pub mod mss;

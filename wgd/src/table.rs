@@ -4,9 +4,13 @@
 //! decides where a packet goes; at equal length the static one does. A packet may come from a peer if *any* prefix
 //! around its source admits that peer: allowed IPs are always allowed, and a route of a whole network is a permission
 //! for all of it (feasible-path RPF, RFC 3704 §2.4).
+//!
+//! A change is atomic towards packets on their way: whom a prefix accepted before it is accepted for [`LINGER`] more, for
+//! what a peer had sent before the news reached us is no spoofed packet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -43,11 +47,16 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Generation(pub u64);
 
-/// What a prefix has; at least one of the two.
+/// How long a packet may be on its way, with the queues that it meets there.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// What a prefix has; at least one of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     fixed: Option<GroupId>,
     routed: Option<GroupId>,
+    /// What it was routed by before: packets are accepted, none is sent.
+    before: Option<GroupId>,
 }
 
 impl Entry {
@@ -61,6 +70,7 @@ impl Entry {
 enum Part {
     Fixed,
     Routed,
+    Before,
 }
 
 /// The whole table.
@@ -70,6 +80,8 @@ pub(crate) struct Table {
     ipv6: Lpm<u128, Entry>,
     groups: Groups,
     fixed: Vec<IpNet>,
+    /// When what a prefix was routed by is forgotten, in order of time.
+    lingering: VecDeque<(Instant, IpNet, GroupId)>,
 }
 
 impl Table {
@@ -85,7 +97,7 @@ impl Table {
 
     /// Whether a packet with this source may come from this peer.
     pub(crate) fn admits(&self, source: IpAddr, peer: PeerId) -> bool {
-        let admits = |entry: &Entry| entry.groups().any(|group| self.groups.accepts(group, peer));
+        let admits = |entry: &Entry| entry.groups().chain(entry.before).any(|group| self.groups.accepts(group, peer));
         match source {
             IpAddr::V4(address) => self.ipv4.matches(address.to_bits()).any(admits),
             IpAddr::V6(address) => self.ipv6.matches(address.to_bits()).any(admits),
@@ -100,13 +112,35 @@ impl Table {
         }
         for (prefix, group) in fixed_groups(peers) {
             self.fixed.push(prefix);
+            let group = self.groups.intern(group);
             self.set(prefix, Part::Fixed, Some(group));
         }
     }
 
     /// One change of the routed part.
-    pub(crate) fn apply(&mut self, change: Change) {
-        self.set(change.prefix.trunc(), Part::Routed, change.group);
+    pub(crate) fn apply(&mut self, now: Instant, change: Change) {
+        let prefix = change.prefix.trunc();
+        let group = change.group.map(|group| self.groups.intern(group));
+        let Some(before) = self.replace(prefix, Part::Routed, group) else { return };
+        if group.is_some_and(|group| self.groups.accepts_all_of(group, before)) {
+            return self.groups.release(before);
+        }
+        self.set(prefix, Part::Before, Some(before));
+        self.lingering.push_back((now + LINGER, prefix, before));
+    }
+
+    /// Forgets what prefixes were routed by, where that is over. To be called at [`Self::next_timeout`].
+    pub(crate) fn forget(&mut self, now: Instant) {
+        while let Some((_, prefix, group)) = self.lingering.pop_front_if(|(until, ..)| *until <= now) {
+            if self.entry(prefix, |entry| entry.before) == Some(group) {
+                self.set(prefix, Part::Before, None);
+            }
+        }
+    }
+
+    /// When there is something to forget.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.lingering.front().map(|(until, ..)| *until)
     }
 
     /// A peer that is down carries nothing while another one can.
@@ -126,23 +160,30 @@ impl Table {
         from
     }
 
-    fn set(&mut self, prefix: IpNet, part: Part, group: Option<Group>) {
-        let group = group.map(|group| self.groups.intern(group));
-        let change = |entry: &mut Entry| {
+    fn set(&mut self, prefix: IpNet, part: Part, group: Option<GroupId>) {
+        if let Some(before) = self.replace(prefix, part, group) {
+            self.groups.release(before);
+        }
+    }
+
+    /// Returns the group that was there, which still counts the prefix.
+    fn replace(&mut self, prefix: IpNet, part: Part, group: Option<GroupId>) -> Option<GroupId> {
+        self.entry(prefix, |entry| {
             let place = match part {
                 Part::Fixed => &mut entry.fixed,
                 Part::Routed => &mut entry.routed,
+                Part::Before => &mut entry.before,
             };
             std::mem::replace(place, group)
-        };
-        let keep = |entry: &Entry| entry.groups().next().is_some();
-        let (length, before) = (prefix.prefix_len(), prefix.network());
-        let before = match before {
+        })
+    }
+
+    fn entry<R>(&mut self, prefix: IpNet, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let keep = |entry: &Entry| entry.groups().chain(entry.before).next().is_some();
+        let length = prefix.prefix_len();
+        match prefix.network() {
             IpAddr::V4(address) => self.ipv4.update(address.to_bits(), length, change, keep),
             IpAddr::V6(address) => self.ipv6.update(address.to_bits(), length, change, keep),
-        };
-        if let Some(before) = before {
-            self.groups.release(before);
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Event {
     PeerState(PublicKey, PeerState),
     /// A peer is at another address than before: it roamed, or its name was found.
     Endpoint(PublicKey, SocketAddr),
+    /// A handshake with a peer was completed.
+    Handshake(PublicKey),
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),

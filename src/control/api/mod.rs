@@ -14,6 +14,7 @@ mod route;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +33,8 @@ pub use monitor::{Line, Record, RecordLine, RouteChange, RouteLine, SessionChang
 pub use neighbor::{Counters, Disable, LastError, Messages, Neighbor, Neighbors, Past, SessionState, Treatment};
 pub use peer::{Handshakes, Peer, PeerState, Peers};
 pub use route::{AdvertisedRoute, Origin, Path, Policy, ReceivedPath, ReceivedRoute, Route};
+pub use tunnel::{Direction, Packet, PacketLine, PeerChange, PeerChangeKind, PeerLine};
+pub(crate) use tunnel::{packet_lines, tunnel_line};
 
 /// A table by prefix, or a slice of one: ask again with `?after=` what `next` says, until there is no `next`.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]

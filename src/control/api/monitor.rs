@@ -81,22 +81,26 @@ pub struct Record {
 pub(crate) fn lines(news: &[News]) -> Vec<u8> {
     let mut text = Vec::new();
     for news in news {
-        let written = match news {
-            News::Session(change) => serde_json::to_writer(&mut text, &SessionLine::Change((&**change).into())),
-            News::Route(change) => serde_json::to_writer(&mut text, &RouteLine::Change(change.into())),
+        match news {
+            News::Session(change) => write(&mut text, &SessionLine::Change((&**change).into())),
+            News::Route(change) => write(&mut text, &RouteLine::Change(change.into())),
             News::Record(octets) => {
                 let record = BASE64_STANDARD.encode(octets);
-                serde_json::to_writer(&mut text, &RecordLine::Change(Record { record }))
+                write(&mut text, &RecordLine::Change(Record { record }));
             }
-            News::Missed(missed) => serde_json::to_writer(&mut text, &RecordLine::Missed { missed: *missed }),
-        };
-        // Names are strings and a Vec takes everything: it cannot fail.
-        if let Err(error) = written {
-            tracing::error!(%error, "a line of a monitor cannot be written as JSON");
+            News::Missed(missed) => write(&mut text, &RecordLine::Missed { missed: *missed }),
         }
-        text.push(b'\n');
     }
     text
+}
+
+/// Adds a line.
+pub(super) fn write<T: Serialize>(text: &mut Vec<u8>, line: &Line<T>) {
+    // Names are strings and a Vec takes everything: it cannot fail.
+    if let Err(error) = serde_json::to_writer(&mut *text, line) {
+        tracing::error!(%error, "a line of a monitor cannot be written as JSON");
+    }
+    text.push(b'\n');
 }
 
 fn timestamp(since: Duration) -> String {

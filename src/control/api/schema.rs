@@ -9,7 +9,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 
 use super::{
-    Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, Peers, Received, RouteLine, Routes, SessionLine, Status,
+    Advertised, ConfigFiles, Events, Fib, Neighbor, Neighbors, PacketLine, PeerLine, Peers, Received, RouteLine,
+    Routes, SessionLine, Status,
 };
 
 #[test]
@@ -27,7 +28,7 @@ fn the_schemas_in_docs_are_those_of_the_types() {
 }
 
 /// The word after `show`, or `monitor-` and that after `monitor`, and the schema of what `--json` then prints.
-fn schemas() -> [(&'static str, Schema); 12] {
+fn schemas() -> [(&'static str, Schema); 14] {
     [
         ("status", schema::<Status>("vpngw show status --json")),
         ("routes", schema::<Routes>("vpngw show routes --json")),
@@ -40,6 +41,8 @@ fn schemas() -> [(&'static str, Schema); 12] {
         ("events", schema::<Events>("vpngw show events --json")),
         ("monitor-sessions", schema::<SessionLine>("a line of vpngw monitor sessions --json")),
         ("monitor-routes", schema::<RouteLine>("a line of vpngw monitor routes --json")),
+        ("monitor-tunnel", schema::<PeerLine>("a line of vpngw monitor tunnel --json")),
+        ("monitor-packets", schema::<PacketLine>("a line of vpngw monitor packets --json")),
         ("config", schema::<ConfigFiles>("vpngw show config --json")),
     ]
 }

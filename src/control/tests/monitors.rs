@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{served, socket};
 use crate::control::Client;
 use crate::control::body::Body;
+use crate::control::lines::Lines;
 
 const PATH: &str = "/v1/monitor/routes";
 
@@ -21,7 +22,7 @@ fn monitored() -> (TempDir, mpsc::Sender<Vec<News>>) {
     let monitor = Arc::new(Mutex::new(Some(monitor)));
     let scratch = served(move |_| {
         let monitor = monitor.lock().unwrap().take().unwrap();
-        std::future::ready(Response::new(Body::Lines(monitor)))
+        std::future::ready(Response::new(Body::Lines(Lines::Speaker(monitor))))
     });
     (scratch, news)
 }

@@ -58,10 +58,20 @@ fn monitors_are_for_the_control_socket_only() {
         assert_eq!(shown(parse(Access::Full, &Method::GET, &uri, "")), format!("Monitor({watch})"));
         assert_eq!(get(&uri), "403 monitors are for the control socket only");
     }
-    assert_eq!(
-        shown(parse(Access::Full, &Method::GET, "/v1/monitor/packets", "")),
-        "404 there is nothing at /v1/monitor/packets"
-    );
+    for (uri, request) in [
+        ("tunnel", "MonitorTunnel"),
+        ("packets", "MonitorPackets { peer: None, address: None, snap: 65535 }"),
+        (
+            "packets?peer=far&address=10.0.0.7&snap=64",
+            "MonitorPackets { peer: Some(\"far\"), address: Some(10.0.0.7/32), snap: 64 }",
+        ),
+        ("packets?snap=-1", "400 snap=-1 is not allowed: a number of octets"),
+        ("messages", "404 there is nothing at /v1/monitor/messages"),
+    ] {
+        let uri = format!("/v1/monitor/{uri}");
+        assert_eq!(shown(parse(Access::Full, &Method::GET, &uri, "")), request);
+        assert_eq!(get(&uri), "403 monitors are for the control socket only");
+    }
 }
 
 #[test]

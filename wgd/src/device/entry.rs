@@ -9,6 +9,7 @@ use super::Output;
 use super::path::Path;
 use crate::backoff::{Backoff, Jitter};
 use crate::batch::Batch;
+use crate::capture::Direction;
 use crate::drops::{Drops, Reason};
 use crate::envelope::{Ecn, Envelope};
 use crate::liveness::Liveness;
@@ -68,6 +69,7 @@ pub(super) struct Entry {
     transmitted: Traffic,
     pub(super) handshakes: Handshakes,
     trouble: Trouble,
+    told_handshake: Option<Instant>,
     pub(super) path: Path,
     timers: Timers,
 }
@@ -97,6 +99,7 @@ impl Entry {
             transmitted: Traffic::default(),
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
+            told_handshake: None,
             path,
             timers: Timers::default(),
         }
@@ -114,6 +117,7 @@ impl Entry {
 
     fn send_so(&mut self, now: Instant, buffer: &mut [u8], len: usize, fragment: bool, out: &mut Output) {
         let Some(to) = self.endpoint else { return self.drops.count(Reason::NoEndpoint) };
+        out.tap.pass(now, Direction::Outbound, &self.settings, buffer.get(..len).unwrap_or_default());
         let envelope = Envelope { to, ecn: Ecn::of_packet(buffer), fragment };
         self.seal(now, buffer, len, self.path.mtu(), envelope, &mut out.datagrams);
         if self.path.wakes(now, len) {
@@ -255,6 +259,15 @@ impl Entry {
         let Some(next) = self.untried.pop() else { return };
         self.tried = Some(now);
         self.move_to(now, next, out);
+    }
+
+    /// Tells of a handshake that was completed since the last call.
+    pub(super) fn tell_handshake(&mut self, events: &mut Vec<Event>) {
+        let completed = self.peer.last_handshake();
+        if self.told_handshake != completed {
+            self.told_handshake = completed;
+            events.push(Event::Handshake(self.settings.public_key));
+        }
     }
 
     /// Where the peer's datagrams go.

@@ -132,6 +132,7 @@ impl Device {
                     announce(id, entry, &mut self.table, &mut out.events);
                 }
                 entry.established(now);
+                entry.tell_handshake(&mut out.events);
                 entry.drain(now, &mut out.datagrams);
                 entry.probe(now, out);
             }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::backoff::Jitter;
 use crate::batch::Batch;
+use crate::capture::{Direction, Tap};
 use crate::deadlines::Deadlines;
 use crate::drops::{Drops, Reason};
 use crate::envelope::{self, Ecn, Envelope};
@@ -50,6 +51,8 @@ pub struct Output {
     pub packets: Batch<()>,
     /// For whoever listens.
     pub events: Vec<Event>,
+    /// For whoever looks on.
+    pub tap: Tap,
 }
 
 /// All peers of one tunnel.
@@ -181,6 +184,7 @@ impl Device {
         while let Some(slot) = self.deadlines.take_due(now) {
             self.visit(now, PeerId(slot), out);
         }
+        self.table.forget(now);
         if std::mem::take(&mut self.paths_changed) {
             self.settle_mtu(&mut out.events);
         }
@@ -188,7 +192,8 @@ impl Device {
 
     /// When [`Self::tick`] or [`Self::time`] has something to do next, if nothing is sent or received before. May have passed.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.keys.look_at()).min()
+        let others = [self.table.next_timeout(), self.keys.look_at()];
+        self.deadlines.next().into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// How often a peer was visited for the sake of its timers: what an idle tunnel costs.
@@ -197,9 +202,9 @@ impl Device {
     }
 
     /// Changes of the routed table.
-    pub fn table(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub fn table(&mut self, now: Instant, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
-            self.table.apply(change);
+            self.table.apply(now, change);
         }
     }
 
@@ -298,6 +303,7 @@ impl Device {
         if entry.hear(now, from, datagram.len(), &mut out.events) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
+        entry.tell_handshake(&mut out.events);
         entry.drain(now, &mut out.datagrams);
         let packet = match opened {
             Opened::Packet(len) => &mut out.packets.room()[..len],
@@ -320,6 +326,7 @@ impl Device {
         if self.clamp_mss {
             mss::clamp(packet, &header, entry.path.mtu());
         }
+        out.tap.pass(now, Direction::Inbound, &entry.settings, &packet[..header.length]);
         out.packets.push(header.length, ());
     }
 }

@@ -15,6 +15,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::capture::{Capture, Filter, Sink};
 use crate::device::{Rekey, RekeyError};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
@@ -119,6 +120,12 @@ impl Tunnel {
     /// What does not come up: a sentence each, as [`crate::device::Device::faults`] tells it.
     pub fn faults(&self) -> Vec<String> {
         self.ask(Command::Faults)
+    }
+
+    /// Begins a capture, which ends when its sink says so. False: there are [`crate::capture::MOST`] already, or the worker
+    /// has ended.
+    pub fn capture(&self, filter: Filter, sink: Sink) -> bool {
+        self.ask(|answer| Command::Capture(Box::new(Capture::new(filter, sink)), answer))
     }
 
     /// Ends sessions and threads.

@@ -14,6 +14,8 @@ use crate::batch::Batch;
 use crate::envelope::Envelope;
 use crate::offload::{Train, trains};
 
+/// What a burst of datagrams may take up while the worker is busy.
+const BUFFER: libc::c_int = 4 << 20;
 /// How long a destination that refused trains gets single datagrams.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -48,7 +50,10 @@ impl Udp {
         let is_ipv4 = |socket: &UdpSocket| socket.local_addr().is_ok_and(|address| address.is_ipv4());
         let with_offloads =
             |socket: UdpSocket| Socket { ipv4: is_ipv4(&socket), offloads: offloads::of_udp(&socket), socket };
-        sockets.iter().for_each(marks::set);
+        for socket in &sockets {
+            marks::set(socket);
+            enlarge_buffers(socket);
+        }
         Self {
             sockets: sockets.into_iter().map(with_offloads).collect(),
             messages: Messages::default(),
@@ -157,6 +162,15 @@ fn note_length(all: &mut Vec<TooLong>, to: SocketAddr, octets: usize) {
     match all.iter_mut().find(|known| known.to == to) {
         Some(known) => (known.octets, known.datagrams) = (known.octets.min(octets), known.datagrams + 1),
         None => all.push(TooLong { to, octets, datagrams: 1 }),
+    }
+}
+
+/// Past `net.core.rmem_max`, of which two trains are all, where CAP_NET_ADMIN allows it. Smaller buffers cost packets under
+/// load, not correctness.
+fn enlarge_buffers(socket: &UdpSocket) {
+    for (forced, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
+        let set = |option| marks::set_option(socket, libc::SOL_SOCKET, option, BUFFER);
+        let _ = set(forced).or_else(|_| set(plain));
     }
 }
 

@@ -17,6 +17,7 @@ use super::poll::Poll;
 use super::tun::{Packet, Tun};
 use super::udp::Udp;
 use super::{Event, Io};
+use crate::capture::Capture;
 use crate::device::{Device, Output, Rekey, RekeyError, TICK};
 use crate::settings::{PublicKey, Settings};
 use crate::table::{Change, Generation};
@@ -32,6 +33,7 @@ pub(super) enum Command {
     Peers(SyncSender<Vec<PeerView>>),
     Drops(SyncSender<BTreeMap<&'static str, u64>>),
     Faults(SyncSender<Vec<String>>),
+    Capture(Box<Capture>, SyncSender<bool>),
     Stop,
 }
 
@@ -116,7 +118,7 @@ impl<F: Fn(Event)> Worker<F> {
             match command {
                 Command::Settings(settings) => self.device.settings(now, *settings, &mut self.out),
                 Command::Table(generation, changes) => {
-                    self.device.table(changes);
+                    self.device.table(now, changes);
                     self.out.events.push(Event::TableApplied(generation));
                 }
                 Command::Endpoint(peer, addresses) => self.device.endpoint(now, peer, &addresses, &mut self.out),
@@ -127,6 +129,7 @@ impl<F: Fn(Event)> Worker<F> {
                 Command::Peers(answer) => drop(answer.send(self.peers(now))),
                 Command::Drops(answer) => drop(answer.send(self.device.drops())),
                 Command::Faults(answer) => drop(answer.send(self.device.faults(now))),
+                Command::Capture(capture, answer) => drop(answer.send(self.out.tap.add(*capture))),
                 Command::Stop => return false,
             }
         }
@@ -207,6 +210,7 @@ impl<F: Fn(Event)> Worker<F> {
         if refused > 0 {
             self.device.count_refused(refused);
         }
+        self.out.tap.hand_over();
         self.out.events.drain(..).for_each(&self.events);
         Ok(())
     }

@@ -96,6 +96,12 @@ impl Groups {
         self.accepted(id).contains(&peer)
     }
 
+    /// Whether whoever another group accepts packets from is one of those of this one.
+    pub(super) fn accepts_all_of(&self, id: GroupId, other: GroupId) -> bool {
+        let wanted = |id| self.get(id).map_or(&[][..], |shared| &shared.wanted.accept);
+        wanted(other).iter().all(|peer| wanted(id).contains(peer))
+    }
+
     /// Whom packets may come from.
     pub(super) fn accepted(&self, id: GroupId) -> &[PeerId] {
         self.get(id).map_or(&[], |shared| &shared.accept)

@@ -113,14 +113,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn apply(table: &mut Table, naive: &mut Naive, step: Step) {
+fn apply(now: Instant, table: &mut Table, naive: &mut Naive, step: Step) {
     match step {
         Step::Route(prefix, group) => {
             match &group {
                 Some(group) => drop(naive.routed.insert(prefix, group.clone())),
                 None => drop(naive.routed.remove(&prefix)),
             }
-            table.apply(Change { prefix, group });
+            table.apply(now, Change { prefix, group });
         }
         Step::Down(peer, down) => {
             naive.down.retain(|other| *other != peer);
@@ -148,8 +148,11 @@ proptest! {
     ) {
         let (mut table, mut naive) = (Table::default(), Naive::default());
         table.set_peers(&[], ids());
+        let mut now = Instant::now();
         for step in steps {
-            apply(&mut table, &mut naive, step);
+            apply(now, &mut table, &mut naive, step);
+            now += LINGER;
+            table.forget(now);
             for (address, flow) in &addresses {
                 let expected = naive.egress(*address);
                 let chosen = table.egress(*address, || *flow).map(|peer| peer.0 as u8);
@@ -172,13 +175,15 @@ proptest! {
 
     #[test]
     fn a_table_whose_routes_are_all_withdrawn_holds_nothing(changes in proptest::collection::vec((prefix(), group()), 1..40)) {
-        let mut table = Table::default();
+        let (mut table, now) = (Table::default(), Instant::now());
         for (prefix, group) in &changes {
-            table.apply(Change { prefix: *prefix, group: Some(group.clone()) });
+            table.apply(now, Change { prefix: *prefix, group: Some(group.clone()) });
         }
         for (prefix, _) in &changes {
-            table.apply(Change { prefix: *prefix, group: None });
+            table.apply(now, Change { prefix: *prefix, group: None });
         }
+        table.forget(now + LINGER);
+        prop_assert_eq!(table.next_timeout(), None);
         prop_assert_eq!(table.groups.in_use(), 0);
         prop_assert_eq!(table.ipv4.iter().count() + table.ipv6.iter().count(), 0);
     }
@@ -190,7 +195,7 @@ fn prefixes_with_the_same_choice_share_one_group() {
     let group = Group { send: vec![key(1)], ..Group::default() };
     for third in 0..200 {
         let prefix = format!("10.0.{third}.0/24").parse().unwrap();
-        table.apply(Change { prefix, group: Some(group.clone()) });
+        table.apply(Instant::now(), Change { prefix, group: Some(group.clone()) });
     }
     assert_eq!(table.groups.in_use(), 1);
 }
@@ -200,7 +205,7 @@ fn flows_of_live_peers_stay_when_another_dies() {
     let mut table = Table::default();
     table.set_peers(&[], ids());
     let group = Group { send: vec![key(0), key(1), key(2)], ..Group::default() };
-    table.apply(Change { prefix: "10.0.0.0/8".parse().unwrap(), group: Some(group) });
+    table.apply(Instant::now(), Change { prefix: "10.0.0.0/8".parse().unwrap(), group: Some(group) });
     let choose = |table: &Table, flow: u64| table.egress([10, 1, 1, 1].into(), || flow << 33 | flow).unwrap();
     let before: Vec<_> = (0..300).map(|flow| choose(&table, flow)).collect();
     table.set_down(PeerId(1), true);
@@ -208,4 +213,31 @@ fn flows_of_live_peers_stay_when_another_dies() {
         let after = choose(&table, flow as u64);
         assert!(if before == PeerId(1) { after != PeerId(1) } else { after == before });
     }
+}
+
+#[test]
+fn what_was_on_its_way_when_a_route_moved_or_went_is_accepted_for_a_while() {
+    let (mut table, mut now) = (Table::default(), Instant::now());
+    table.set_peers(&[], ids());
+    let prefix: IpNet = "10.0.0.0/8".parse().unwrap();
+    let by = |number| Some(Group { send: vec![key(number)], accept: vec![key(number)], ..Group::default() });
+    let accepted = |table: &Table| -> Vec<u32> {
+        (0..u32::from(PEERS)).filter(|peer| table.admits([10, 1, 1, 1].into(), PeerId(*peer))).collect()
+    };
+    let sends = |table: &Table| table.egress([10, 1, 1, 1].into(), || 0);
+    table.apply(now, Change { prefix, group: by(0) });
+    assert_eq!(table.next_timeout(), None, "nobody was accepted before");
+    table.apply(now, Change { prefix, group: by(1) });
+    assert_eq!((sends(&table), accepted(&table)), (Some(PeerId(1)), vec![0, 1]));
+    now += LINGER / 2;
+    table.apply(now, Change { prefix, group: None });
+    assert_eq!((sends(&table), accepted(&table)), (None, vec![1]));
+    assert!(table.routed_from().is_empty());
+    now += LINGER / 2;
+    table.forget(now);
+    assert_eq!(accepted(&table), [1], "the first one's end is not the second one's");
+    assert_eq!(table.next_timeout(), Some(now + LINGER / 2));
+    table.forget(now + LINGER / 2);
+    assert_eq!((accepted(&table), table.next_timeout()), (vec![], None));
+    assert_eq!((table.groups.in_use(), table.ipv4.iter().count()), (0, 0));
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::{Changes, Errno, Error, PeerChange, Sockets, Verb};
-use crate::settings::{Endpoint, PeerSettings, PublicKey, Settings};
+use crate::settings::{Endpoint, PeerSettings, PrivateKey, PublicKey, Settings};
 
 impl Changes {
     /// What is to be after the changes. What a peer is called and whether it is watched stays as `configured`; one that
@@ -18,8 +18,7 @@ impl Changes {
         self.leaves(sockets)?;
         let private_key = match &self.private_key {
             Some(None) => return Err(Error::invalid("the tunnel needs a private key: private_key cannot be zeros")),
-            // Shown and set again it may have other octets, and is the same key.
-            Some(Some(key)) if key.public_key() != current.private_key.public_key() => key.clone(),
+            Some(Some(key)) if !is_ours(key, current) => key.clone(),
             _ => current.private_key.clone(),
         };
         let own = private_key.public_key();
@@ -44,12 +43,20 @@ impl Changes {
     }
 }
 
+/// Whether a key is there already, or is the next one. Shown and set again it may have other octets, and is the same key.
+fn is_ours(key: &PrivateKey, current: &Settings) -> bool {
+    let next = current.next_private_key.as_ref().map(|next| &next.key);
+    [Some(&current.private_key), next].into_iter().flatten().any(|ours| ours.public_key() == key.public_key())
+}
+
 /// Peers while they change.
 struct Peers<'a> {
     configured: HashMap<PublicKey, (usize, &'a PeerSettings)>,
     /// With a number that says in which order they came.
     peers: HashMap<PublicKey, (usize, PeerSettings)>,
     came: usize,
+    /// By a next public key: the present one of the peer that is to have it.
+    present: HashMap<PublicKey, PublicKey>,
     /// Prefixes that were given to somebody, and to whom last.
     given: HashMap<IpNet, PublicKey>,
 }
@@ -57,9 +64,15 @@ struct Peers<'a> {
 impl<'a> Peers<'a> {
     fn new(configured: &'a Settings, peers: &[PeerSettings]) -> Self {
         let numbered = |(number, peer): (usize, &PeerSettings)| (peer.public_key, (number, peer.clone()));
-        let configured = configured.peers.iter().enumerate();
+        let all = configured.peers.iter().chain(peers);
         Self {
-            configured: configured.map(|(number, peer)| (peer.public_key, (number, peer))).collect(),
+            present: all.filter_map(|peer| Some((peer.next_public_key?, peer.public_key))).collect(),
+            configured: configured
+                .peers
+                .iter()
+                .enumerate()
+                .map(|(number, peer)| (peer.public_key, (number, peer)))
+                .collect(),
             peers: peers.iter().enumerate().map(numbered).collect(),
             came: peers.len(),
             given: HashMap::new(),
@@ -67,7 +80,7 @@ impl<'a> Peers<'a> {
     }
 
     fn change(&mut self, change: &PeerChange) {
-        let key = change.public_key;
+        let key = *self.present.get(&change.public_key).unwrap_or(&change.public_key);
         if change.remove {
             self.peers.remove(&key);
             return;

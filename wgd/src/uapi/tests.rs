@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+use std::time::UNIX_EPOCH;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::settings::{Endpoint, Mtu, PeerSettings, Settings};
+use crate::settings::{Endpoint, Mtu, NextPrivateKey, PeerSettings, Settings};
 use crate::view::{PeerState, PeerView};
 
 const SOCKETS: Sockets = Sockets { listen_port: 51820, fwmark: 0 };
@@ -165,6 +167,28 @@ fn our_own_key_is_no_peer() {
     let current = settings(vec![peer("other", key.public_key(), &["10.0.0.1/32"])]);
     let changed = changes(&format!("private_key={}", hex(&key.0))).apply(&current, &current, &SOCKETS).unwrap();
     assert_eq!((changed.private_key, changed.peers), (key, Vec::new()));
+}
+
+#[test]
+fn keys_that_change_are_one_peer_and_one_tunnel_with_those_of_before() {
+    let next =
+        NextPrivateKey { key: PrivateKey(Zeroizing::new([0x55; 32])), from: UNIX_EPOCH + Duration::from_secs(1000) };
+    let mut current = Settings { next_private_key: Some(next), ..configured() };
+    current.peers[0].next_public_key = Some(NEW);
+    let text = |now| state(&current, &SOCKETS, &[], Duration::from_secs(now)).lines().next().unwrap().to_owned();
+    let shown = [text(999), text(1000)];
+    assert_eq!(
+        shown,
+        ["70".to_owned() + &"77".repeat(31), "50".to_owned() + &"55".repeat(31)]
+            .map(|key| format!("private_key={key}"))
+    );
+    for key in &shown {
+        assert_eq!(changes(key).apply(&current, &current, &SOCKETS).unwrap(), current);
+    }
+    let removed = changes(&of(NEW, "remove=true")).apply(&current, &current, &SOCKETS).unwrap();
+    assert_eq!(removed.peers, current.peers[1..]);
+    let again = changes(&of(NEW, "allowed_ip=10.0.0.1/32")).apply(&removed, &current, &SOCKETS).unwrap();
+    assert_eq!((again.peers[0].public_key, again.peers[0].next_public_key), (EU, Some(NEW)));
 }
 
 #[test]

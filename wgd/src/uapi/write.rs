@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ pub fn state(settings: &Settings, sockets: &Sockets, peers: &[PeerView], now: Du
     // It never grows, which would leave copies of keys behind.
     let room = TUNNEL + settings.peers.iter().map(|peer| PEER + ALLOWED_IP * prefixes(peer)).sum::<usize>();
     let mut text = Text(Zeroizing::new(String::with_capacity(room)));
-    text.key("private_key", &clamped(&settings.private_key));
+    text.key("private_key", &clamped(leading(settings, now)));
     if sockets.listen_port != 0 {
         text.line("listen_port", sockets.listen_port);
     }
@@ -43,6 +43,12 @@ pub fn state(settings: &Settings, sockets: &Sockets, peers: &[PeerView], now: Du
 pub fn errno(done: &Result<(), Error>) -> String {
     let number = done.as_ref().map_or_else(|error| -(error.errno as i32), |()| 0);
     format!("errno={number}\n\n")
+}
+
+/// The private key that sessions are begun with now.
+fn leading(settings: &Settings, now: Duration) -> &PrivateKey {
+    let next = settings.next_private_key.as_ref().filter(|next| next.from <= UNIX_EPOCH + now);
+    next.map_or(&settings.private_key, |next| &next.key)
 }
 
 /// Of the private keys that are one and the same on the curve, the one that every implementation shows: RFC 7748 §5.

@@ -75,7 +75,7 @@ fn a_new_private_key_replaces_every_session() {
 fn a_peer_that_is_removed_is_forgotten_with_its_routes() {
     let mut pair = Pair::connected();
     let group = Group { send: vec![public_key(2)], ..Group::default() };
-    pair.alice.device.table([Change { prefix: "203.0.113.0/24".parse().unwrap(), group: Some(group) }]);
+    pair.alice.device.table(pair.now, [Change { prefix: "203.0.113.0/24".parse().unwrap(), group: Some(group) }]);
     let peers = std::mem::take(&mut pair.alice.settings.peers);
     pair.alice.change(pair.now, |_| {});
     assert!(pair.alice.device.peers(pair.now).is_empty());
@@ -121,6 +121,7 @@ fn a_changed_endpoint_is_used_and_an_unchanged_one_does_not_undo_roaming() {
 #[test]
 fn a_changed_name_is_looked_up_and_then_used_although_the_peer_answers() {
     let mut pair = Pair::connected();
+    assert_eq!(std::mem::take(&mut pair.alice.events), [Event::Handshake(public_key(2))]);
     let name = Endpoint::Name("gw.example.net".to_owned(), 51820);
     pair.alice.change(pair.now, |settings| settings.peers[0].endpoint = Some(name));
     pair.run(seconds(3));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::table::LINGER;
 
 /// Bob with peers 1, 3 and 4; each has its own end.
 struct Hub {
@@ -71,7 +72,7 @@ impl Hub {
     }
 
     fn route(&mut self, prefix: &str, group: Option<Group>) {
-        self.hub.device.table([Change { prefix: prefix.parse().unwrap(), group }]);
+        self.hub.device.table(self.now, [Change { prefix: prefix.parse().unwrap(), group }]);
     }
 
     /// All are silent but one; time passes until the others are down.
@@ -133,6 +134,24 @@ fn the_backup_takes_over_when_all_senders_are_down_and_gives_back() {
 }
 
 #[test]
+fn ten_thousand_prefixes_of_a_dead_peer_go_to_the_backup_without_a_change_of_the_table() {
+    let mut hub = Hub::new();
+    let prefix = |number: u32| format!("100.{}.{}.0/24", 64 + (number >> 8), number & 0xff);
+    let choice = group(&[1], &[4], &[1, 4]);
+    for number in 0..10_000 {
+        hub.route(&prefix(number), choice.clone());
+    }
+    let ends = [0, 1, 5_000, 9_999].map(|number| prefix(number).replace(".0/24", ".1"));
+    for destination in &ends {
+        assert_eq!(hub.spread(destination), [100, 0, 0]);
+    }
+    hub.silence_all_but(2);
+    for destination in &ends {
+        assert_eq!(hub.spread(destination), [0, 0, 100]);
+    }
+}
+
+#[test]
 fn a_routed_prefix_admits_its_sources_until_it_is_withdrawn() {
     let mut hub = Hub::new();
     let from = |hub: &mut Hub, index: usize| {
@@ -148,6 +167,11 @@ fn a_routed_prefix_admits_its_sources_until_it_is_withdrawn() {
     assert_eq!(shown[1].allowed_ips_from_bgp, ["203.0.113.0/24".parse().unwrap()]);
     assert!(shown[2].allowed_ips_from_bgp.is_empty());
     hub.route("203.0.113.0/24", None);
+    assert_eq!([from(&mut hub, 0), from(&mut hub, 1), from(&mut hub, 2)], [1, 1, 0], "packets that were on their way");
+    hub.now += LINGER;
+    assert!(hub.hub.device.next_timeout().is_some_and(|due| due <= hub.now));
+    hub.hub.device.tick(hub.now, &mut hub.hub.out);
+    hub.settle();
     assert_eq!([from(&mut hub, 0), from(&mut hub, 1), from(&mut hub, 2)], [0, 0, 0]);
 }
 

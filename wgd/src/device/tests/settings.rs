@@ -71,8 +71,11 @@ fn carries(device: &Device) -> Vec<(Option<PublicKey>, Vec<u8>)> {
     SAMPLES.iter().map(of).collect()
 }
 
+/// Name, key, state, allowed IPs, and those from BGP.
+type Shown = (String, PublicKey, PeerState, Vec<ipnet::IpNet>, Vec<ipnet::IpNet>);
+
 /// What is shown, but for addresses that a peer was heard at before.
-fn shown(device: &Device, now: Instant) -> Vec<(String, PublicKey, PeerState, Vec<ipnet::IpNet>, Vec<ipnet::IpNet>)> {
+fn shown(device: &Device, now: Instant) -> Vec<Shown> {
     let sorted = |mut prefixes: Vec<ipnet::IpNet>| {
         prefixes.sort_unstable();
         prefixes
@@ -85,7 +88,7 @@ fn shown(device: &Device, now: Instant) -> Vec<(String, PublicKey, PeerState, Ve
     device.peers(now).into_iter().map(view).collect()
 }
 
-/// Each index is one peer's, each peer has one, and who is due is there.
+/// Each index is one peer's, each peer has its own, and no place is lost.
 fn is_in_order(device: &Device) -> Result<(), TestCaseError> {
     let there = || device.entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.as_ref()?)));
     prop_assert_eq!(there().map(|(_, entry)| entry.peer.indices().count()).sum::<usize>(), device.by_index.len());
@@ -118,7 +121,7 @@ proptest! {
     ) {
         let now = Instant::now();
         let mut alice = End::new(now, 1, settings(PRIVATE_KEYS[0], Vec::new()));
-        alice.device.table(routes());
+        alice.device.table(now, routes());
         let mut of_alice = peer(1, None);
         of_alice.preshared_key = preshared_key(PRESHARED_KEYS[0]);
         let mut bob = End::new(now, 2, settings(2, vec![of_alice]));
@@ -131,7 +134,7 @@ proptest! {
 
             is_in_order(&alice.device)?;
             let mut fresh = End::new(now, 1, settings.clone());
-            fresh.device.table(routes());
+            fresh.device.table(now, routes());
             if let (Some(entry), Some(new)) = (entry(&alice.device, 2), entry(&fresh.device, 2)) {
                 let has = (indices(entry), entry.peer.has_session());
                 match stays {

@@ -1,0 +1,137 @@
+//! A UDP relay with bad weather: it loses datagrams, delays them, and lets some overtake others. For kernels without netem.
+//!
+//! Runs in the agent. Which datagrams meet what follows from the seed and from their order of arrival alone.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use socket2::SockRef;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::request::{Relay, Relayed};
+
+/// Of a rate.
+const WHOLE: u64 = 10_000;
+/// Datagrams that wait for their time in one direction; more are lost, as in the queue of a router.
+const WAITING: usize = 1 << 15;
+/// So that nothing is lost before the relay.
+const BUFFER: usize = 8 << 20;
+const LARGEST: usize = 65_535;
+
+/// A relay that runs until it is dropped.
+pub(super) struct Running {
+    tasks: [JoinHandle<()>; 2],
+    counts: Arc<Mutex<Relayed>>,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+}
+
+impl Running {
+    pub(super) async fn start(relay: Relay) -> anyhow::Result<Self> {
+        let near = open(relay.listen).await?;
+        let any = if relay.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let far = open(SocketAddr::new(any, 0)).await?;
+        let (address, counts) = (near.local_addr()?, Arc::<Mutex<Relayed>>::default());
+        let (near, far, client) = (Arc::new(near), Arc::new(far), Arc::<Mutex<Option<SocketAddr>>>::default());
+        let way = |seed: u64| Way { relay: relay.clone(), counts: Arc::clone(&counts), random: relay.seed ^ seed };
+        let there = carry(Arc::clone(&near), Arc::clone(&far), way(0), {
+            let client = Arc::clone(&client);
+            move |from| {
+                *client.lock().unwrap_or_else(PoisonError::into_inner) = Some(from);
+                Some(relay.to)
+            }
+        });
+        // Nobody to send back to before somebody has come
+        let back = carry(far, near, way(1), move |_| *client.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Self { tasks: [tokio::spawn(there), tokio::spawn(back)], counts, address })
+    }
+
+    /// What became of the datagrams so far, in both directions.
+    pub(super) fn counts(&self) -> Relayed {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn open(address: SocketAddr) -> anyhow::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address).await.with_context(|| format!("bind UDP {address}"))?;
+    SockRef::from(&socket).set_recv_buffer_size(BUFFER)?;
+    SockRef::from(&socket).set_send_buffer_size(BUFFER)?;
+    Ok(socket)
+}
+
+/// One direction's weather.
+struct Way {
+    relay: Relay,
+    counts: Arc<Mutex<Relayed>>,
+    random: u64,
+}
+
+/// What becomes of a datagram.
+enum Fate {
+    Lost,
+    Overtakes,
+    Waits,
+}
+
+impl Way {
+    fn meet(&mut self, waiting: usize) -> Fate {
+        let (lost, overtakes) = (self.chance(self.relay.loss), self.chance(self.relay.reorder));
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost || waiting == WAITING {
+            counts.lost += 1;
+            return Fate::Lost;
+        }
+        counts.passed += 1;
+        if overtakes && waiting > 0 {
+            counts.overtook += 1;
+            return Fate::Overtakes;
+        }
+        Fate::Waits
+    }
+
+    fn chance(&mut self, rate: u32) -> bool {
+        // SplitMix64
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % WHOLE < u64::from(rate)
+    }
+}
+
+/// Carries what one socket receives to whom the other sends.
+async fn carry(from: Arc<UdpSocket>, by: Arc<UdpSocket>, mut way: Way, to: impl Fn(SocketAddr) -> Option<SocketAddr>) {
+    let mut waiting: VecDeque<(Instant, SocketAddr, Vec<u8>)> = VecDeque::new();
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        let due = waiting.front().map(|(at, ..)| *at);
+        tokio::select! {
+            biased;
+            () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {
+                while let Some((_, to, datagram)) = waiting.pop_front_if(|(at, ..)| *at <= Instant::now()) {
+                    let _ = by.send_to(&datagram, to).await; // refused: as if lost behind us
+                }
+            }
+            received = from.recv_from(&mut buffer) => {
+                // An ICMP error about something sent before
+                let Ok((length, from)) = received else { continue };
+                let Some(to) = to(from) else { continue };
+                match way.meet(waiting.len()) {
+                    Fate::Lost => {}
+                    Fate::Overtakes => drop(by.send_to(&buffer[..length], to).await),
+                    Fate::Waits => waiting.push_back((Instant::now() + way.relay.delay, to, buffer[..length].to_vec())),
+                }
+            }
+        }
+    }
+}
