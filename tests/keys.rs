@@ -212,7 +212,7 @@ fn initiation(to: PublicKey) -> Vec<u8> {
         next_private_key: None,
         peers: vec![peer],
         clamp_mss: false,
-        mtu: wgd::settings::Mtu::Octets(1420),
+        mtu: Mtu::Octets(1420),
         addresses: Vec::new(),
         icmp_sources: Vec::new(),
     };
