@@ -13,7 +13,7 @@ use serde_json::Value;
 use vpngw::lab::request::{Fate, Fetch, Flood, Run, Stream};
 use vpngw::lab::site::Site;
 use wgd::device::{Device, Output};
-use wgd::settings::{Endpoint, PeerSettings, PrivateKey, PublicKey, Settings};
+use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, PublicKey, Settings};
 
 const PING_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -140,13 +140,15 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
         // The old key goes: one end after the other
         let next = lab.running.directory().file("next.key");
         std::fs::copy(next, lab.running.directory().file("home.key")).unwrap();
-        lab.running.edit("home", |config| {
-            config
-                .lines()
-                .filter(|line| !line.starts_with("next-private-key"))
-                .map(|line| format!("{line}\n"))
-                .collect()
-        });
+        lab.running
+            .edit("home", |config| {
+                config
+                    .lines()
+                    .filter(|line| !line.starts_with("next-private-key"))
+                    .map(|line| format!("{line}\n"))
+                    .collect()
+            })
+            .unwrap();
         lab.terminate("home").await;
         lab.start("home");
         works(lab).await;

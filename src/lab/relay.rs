@@ -118,7 +118,9 @@ async fn carry(from: Arc<UdpSocket>, by: Arc<UdpSocket>, mut way: Way, to: impl 
         tokio::select! {
             biased;
             () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {
-                while let Some((_, to, datagram)) = waiting.pop_front_if(|(at, ..)| *at <= Instant::now()) {
+                while waiting.front().is_some_and(|(at, ..)| *at <= Instant::now())
+                    && let Some((_, to, datagram)) = waiting.pop_front()
+                {
                     let _ = by.send_to(&datagram, to).await; // refused: as if lost behind us
                 }
             }

@@ -131,7 +131,9 @@ impl Table {
 
     /// Forgets what prefixes were routed by, where that is over. To be called at [`Self::next_timeout`].
     pub(crate) fn forget(&mut self, now: Instant) {
-        while let Some((_, prefix, group)) = self.lingering.pop_front_if(|(until, ..)| *until <= now) {
+        while self.next_timeout().is_some_and(|until| until <= now)
+            && let Some((_, prefix, group)) = self.lingering.pop_front()
+        {
             if self.entry(prefix, |entry| entry.before) == Some(group) {
                 self.set(prefix, Part::Before, None);
             }
