@@ -160,7 +160,8 @@ fn lives_and_dies(offloads: bool) {
     ping();
 
     ip("link delete wgdtun0");
-    let event = events.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(event, Event::Failed(_)), "{event:?}");
+    let last =
+        std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).find(|event| matches!(event, Event::Failed(_)));
+    assert!(last.is_some());
     assert!(tunnel.peers().is_empty());
 }
