@@ -98,7 +98,7 @@ fn tcpdump_reads_the_packets_of_both_directions_and_families() {
             Ok(())
         })
         .await;
-        assert!(tcpdump(&file, "greater 1421").unwrap().is_empty());
+        assert!(tcpdump(&file, "greater 1441").unwrap().is_empty());
         interrupt(lab, "all").await;
         interrupt(lab, "ipv6").await;
         assert!(tcpdump(&only_ipv6, "not ip6").unwrap().is_empty());
