@@ -135,7 +135,7 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
             .await;
         }
         in_use(key.clone())(lab).await.unwrap();
-        transfer(lab, 8 << 20).await;
+        transfer(lab, 64 << 20).await;
         streams.all_were_answered(lab).await;
         session_is_older(lab, began.elapsed()).await;
 
@@ -184,7 +184,7 @@ fn a_session_is_renewed_by_command_without_loss_and_thrown_away_by_another() {
                 Ok(())
             })
             .await;
-            transfer(lab, 8 << 20).await;
+            transfer(lab, 64 << 20).await;
         }
         streams.all_were_answered(lab).await;
         let before = completed(lab, "home").unwrap();
