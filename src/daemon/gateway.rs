@@ -167,6 +167,8 @@ impl Gateway {
     async fn take(&mut self, input: Heard) -> Result<()> {
         match input {
             Heard::Call(call) => call(self),
+            // Where nobody was waited for, time alone says that all has been told
+            Heard::Fib(changes) if changes.is_empty() && self.settle_at.is_some() => {}
             Heard::Fib(changes) if changes.is_empty() => self.settled(),
             Heard::Fib(changes) => self.fib.changes(changes),
             Heard::Event(event) => self.event(event),
