@@ -201,25 +201,12 @@ fn a_session_is_renewed_by_command_without_loss_and_thrown_away_by_another() {
 /// An initiation by somebody whom the gateway does not know: it costs the gateway what one by a peer costs.
 fn initiation(to: PublicKey) -> Vec<u8> {
     let peer = PeerSettings {
-        name: "victim".to_owned(),
-        public_key: to,
-        next_public_key: None,
-        preshared_key: None,
         endpoint: Some(Endpoint::Address("203.0.113.2:51820".parse().unwrap())),
         persistent_keepalive: Some(Duration::from_secs(1)),
-        allowed_ips: Vec::new(),
-        watched: false,
+        ..PeerSettings::new("victim", to)
     };
     let private_key = PrivateKey([0x42; 32].into());
-    let settings = Settings {
-        private_key,
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: false,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { clamp_mss: false, mtu: Mtu::Octets(1420), ..Settings::new(private_key, vec![peer]) };
     let mut out = Output::default();
     Device::new(Instant::now(), settings, 1, &mut out);
     out.datagrams.get(0).unwrap().to_vec()

@@ -74,25 +74,15 @@ fn key(side: usize) -> PublicKey {
 fn settings(side: usize, (has_peer, preshared): (bool, u8)) -> Settings {
     let other = 1 - side;
     let peer = PeerSettings {
-        name: "other".to_owned(),
-        public_key: key(other),
-        next_public_key: None,
         preshared_key: (preshared > 0).then(|| PresharedKey([preshared; 32].into())),
         endpoint: Some(Endpoint::Address(address(other))),
         persistent_keepalive: Some(Duration::from_secs(10)),
         allowed_ips: format!("10.0.{other}.0/24").parse().ok().into_iter().collect(),
         watched: true,
+        ..PeerSettings::new("other", key(other))
     };
     let private_key = PrivateKey([1 + side as u8; 32].into());
-    Settings {
-        private_key,
-        next_private_key: None,
-        peers: has_peer.then_some(peer).into_iter().collect(),
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    }
+    Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key, has_peer.then_some(peer).into_iter().collect()) }
 }
 
 impl Pair {

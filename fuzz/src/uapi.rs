@@ -88,23 +88,11 @@ fn view(peer: &PeerSettings) -> PeerView {
 /// Two peers, one of them known to the corpus.
 fn configured() -> Settings {
     let peer = |key: [u8; 32], prefix: &str| PeerSettings {
-        name: "peer".to_owned(),
-        public_key: PrivateKey(key.into()).public_key(),
-        next_public_key: None,
-        preshared_key: None,
-        endpoint: None,
         persistent_keepalive: Some(Duration::from_secs(10)),
         allowed_ips: prefix.parse().into_iter().collect(),
         watched: true,
+        ..PeerSettings::new("peer", PrivateKey(key.into()).public_key())
     };
     let peers = vec![peer([2; 32], "10.0.0.0/8"), peer([3; 32], "fd00::/8")];
-    Settings {
-        private_key: PrivateKey([1; 32].into()),
-        next_private_key: None,
-        peers,
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    }
+    Settings { mtu: Mtu::Octets(1420), ..Settings::new(PrivateKey([1; 32].into()), peers) }
 }

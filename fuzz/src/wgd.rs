@@ -22,24 +22,12 @@ fn device(out: &mut Output) -> Device {
 /// A device with one peer, which everything is routed to and admitted from.
 fn with_mtu(mtu: u16, out: &mut Output) -> Device {
     let peer = PeerSettings {
-        name: "peer".to_owned(),
-        public_key: PrivateKey([2; 32].into()).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: Some(Endpoint::Address(from())),
-        persistent_keepalive: None,
         allowed_ips: ["0.0.0.0/0", "::/0"].iter().filter_map(|prefix| prefix.parse().ok()).collect(),
         watched: true,
+        ..PeerSettings::new("peer", PrivateKey([2; 32].into()).public_key())
     };
-    let settings = Settings {
-        private_key: PrivateKey([1; 32].into()),
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: true,
-        mtu: Mtu::Octets(mtu),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(mtu), ..Settings::new(PrivateKey([1; 32].into()), vec![peer]) };
     Device::new(*START, settings, 1, out)
 }
 

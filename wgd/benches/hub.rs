@@ -52,24 +52,11 @@ fn address(host: u32) -> SocketAddr {
 
 fn device(now: Instant, host: u32, peers: impl Iterator<Item = u32>) -> Device {
     let peer = |host: u32| PeerSettings {
-        name: format!("peer {host}"),
-        public_key: key(host).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: Some(Endpoint::Address(address(host))),
-        persistent_keepalive: None,
         allowed_ips: vec![ipnet::IpNet::from(std::net::IpAddr::from(Ipv4Addr::from_bits(host)))],
-        watched: false,
+        ..PeerSettings::new(format!("peer {host}"), key(host).public_key())
     };
-    let settings = Settings {
-        private_key: key(host),
-        next_private_key: None,
-        peers: peers.map(peer).collect(),
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(1420), ..Settings::new(key(host), peers.map(peer).collect()) };
     Device::new(now, settings, 1, &mut Output::default())
 }
 

@@ -21,24 +21,11 @@ fn private_key(number: u8) -> PrivateKey {
 fn device(number: u8, peer: u8, endpoint: SocketAddr) -> Device {
     let prefix = format!("10.0.0.{peer}/32").parse().expect("a prefix");
     let peer = PeerSettings {
-        name: String::new(),
-        public_key: private_key(peer).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: Some(Endpoint::Address(endpoint)),
-        persistent_keepalive: None,
         allowed_ips: vec![prefix],
-        watched: false,
+        ..PeerSettings::new("", private_key(peer).public_key())
     };
-    let settings = Settings {
-        private_key: private_key(number),
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key(number), vec![peer]) };
     Device::new(Instant::now(), settings, 1, &mut Output::default())
 }
 

@@ -31,6 +31,22 @@ pub struct Settings {
     pub icmp_sources: Vec<IpAddr>,
 }
 
+impl Settings {
+    /// A tunnel with this key and these peers, as one that says no more: MSS is clamped, paths decide about the MTU, and
+    /// as no address is known, none is probed.
+    pub fn new(private_key: PrivateKey, peers: Vec<PeerSettings>) -> Self {
+        Self {
+            private_key,
+            next_private_key: None,
+            peers,
+            clamp_mss: true,
+            mtu: Mtu::Auto,
+            addresses: Vec::new(),
+            icmp_sources: Vec::new(),
+        }
+    }
+}
+
 /// The device's MTU, in octets of a packet inside.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mtu {
@@ -80,6 +96,22 @@ pub struct PeerSettings {
     /// Watched: starts handshakes itself, suspect after 15 s and down after 25 s without an answer. So is a peer named
     /// by a BGP neighbor's `via`; silence of any other is never down.
     pub watched: bool,
+}
+
+impl PeerSettings {
+    /// Somebody of whom nothing else is known, and to whom nothing is allowed.
+    pub fn new(name: impl Into<String>, public_key: PublicKey) -> Self {
+        Self {
+            name: name.into(),
+            public_key,
+            next_public_key: None,
+            preshared_key: None,
+            endpoint: None,
+            persistent_keepalive: None,
+            allowed_ips: Vec::new(),
+            watched: false,
+        }
+    }
 }
 
 /// Where a peer is.

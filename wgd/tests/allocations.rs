@@ -38,24 +38,11 @@ unsafe impl GlobalAlloc for Counting {
 fn start(number: u8, udp: UdpSocket, endpoint: Option<Endpoint>) -> (Tunnel, UnixDatagram) {
     let private_key = |number| PrivateKey([number; 32].into());
     let peer = PeerSettings {
-        name: String::new(),
-        public_key: private_key(3 - number).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint,
-        persistent_keepalive: None,
         allowed_ips: vec![format!("10.0.0.{}/32", 3 - number).parse().unwrap()],
-        watched: false,
+        ..PeerSettings::new("", private_key(3 - number).public_key())
     };
-    let settings = Settings {
-        private_key: private_key(number),
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key(number), vec![peer]) };
     let (inside, outside) = UnixDatagram::pair().unwrap();
     inside.set_nonblocking(true).unwrap();
     outside.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -40,25 +40,13 @@ fn address(number: u8) -> SocketAddr {
 
 fn end(now: Instant, number: u8, other: u8) -> End {
     let peer = PeerSettings {
-        name: format!("peer {other}"),
-        public_key: private_key(other).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: Some(Endpoint::Address(address(other))),
-        persistent_keepalive: None,
         allowed_ips: vec![format!("10.0.0.{other}/32").parse().unwrap()],
-        watched: false,
+        ..PeerSettings::new(format!("peer {other}"), private_key(other).public_key())
     };
     let private_key = private_key(number);
-    let settings = Settings {
-        private_key,
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: false,
-        mtu: wgd::settings::Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings =
+        Settings { clamp_mss: false, mtu: wgd::settings::Mtu::Octets(1420), ..Settings::new(private_key, vec![peer]) };
     let mut out = Output::default();
     let device = Device::new(now, settings, u64::from(number), &mut out);
     End { number, device, out, air: VecDeque::new(), received: Vec::new() }

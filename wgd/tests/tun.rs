@@ -56,24 +56,11 @@ fn open_tun(name: &str, offloads: bool) -> OwnedFd {
 fn start(number: u8, tun: OwnedFd, udp: UdpSocket, endpoint: Option<SocketAddr>) -> (Tunnel, Receiver<Event>) {
     let private_key = |number| PrivateKey([number; 32].into());
     let peer = PeerSettings {
-        name: "other".to_owned(),
-        public_key: private_key(3 - number).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
-        persistent_keepalive: None,
         allowed_ips: vec![format!("10.9.0.{}/32", 3 - number).parse().unwrap()],
-        watched: false,
+        ..PeerSettings::new("other", private_key(3 - number).public_key())
     };
-    let settings = Settings {
-        private_key: private_key(number),
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key(number), vec![peer]) };
     let (sender, events) = channel();
     let io = Io { tun, udp: vec![udp] };
     (Tunnel::start(io, settings, move |event| drop(sender.send(event))).unwrap(), events)

@@ -27,14 +27,10 @@ fn private_key(number: u8) -> PrivateKey {
 
 fn peer(number: u8, endpoint: Option<Endpoint>) -> PeerSettings {
     PeerSettings {
-        name: format!("peer {number}"),
-        public_key: private_key(number).public_key(),
-        next_public_key: None,
-        preshared_key: None,
         endpoint,
-        persistent_keepalive: None,
         allowed_ips: vec![format!("10.0.0.{number}/32").parse().unwrap()],
         watched: true,
+        ..PeerSettings::new(format!("peer {number}"), private_key(number).public_key())
     }
 }
 
@@ -42,15 +38,7 @@ fn host(number: u8, udp: UdpSocket, peer: PeerSettings) -> Host {
     let (inside, tun) = UnixDatagram::pair().unwrap();
     inside.set_nonblocking(true).unwrap();
     tun.set_read_timeout(Some(PATIENCE)).unwrap();
-    let settings = Settings {
-        private_key: private_key(number),
-        next_private_key: None,
-        peers: vec![peer],
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    };
+    let settings = Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key(number), vec![peer]) };
     let (sender, events) = channel();
     let io = Io { tun: inside.into(), udp: vec![udp] };
     let tunnel = Tunnel::start(io, settings.clone(), move |event| drop(sender.send(event))).unwrap();

@@ -36,16 +36,7 @@ impl Reader {
 const ALL: Filter = Filter { peer: None, address: None, snap: 65_535 };
 
 fn peer(number: u8) -> PeerSettings {
-    PeerSettings {
-        name: format!("peer {number}"),
-        public_key: PublicKey([number; 32]),
-        next_public_key: None,
-        preshared_key: None,
-        endpoint: None,
-        persistent_keepalive: None,
-        allowed_ips: Vec::new(),
-        watched: false,
-    }
+    PeerSettings::new(format!("peer {number}"), PublicKey([number; 32]))
 }
 
 /// From 10.0.0.`host` to 10.0.1.1.

@@ -69,7 +69,8 @@ pub(super) struct Entry {
     transmitted: Traffic,
     pub(super) handshakes: Handshakes,
     trouble: Trouble,
-    told_handshake: Option<Instant>,
+    /// Of the completed handshakes those that were told of.
+    told_handshakes: u64,
     pub(super) path: Path,
     timers: Timers,
 }
@@ -99,7 +100,7 @@ impl Entry {
             transmitted: Traffic::default(),
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
-            told_handshake: None,
+            told_handshakes: 0,
             path,
             timers: Timers::default(),
         }
@@ -263,11 +264,14 @@ impl Entry {
 
     /// Tells of a handshake that was completed since the last call.
     pub(super) fn tell_handshake(&mut self, events: &mut Vec<Event>) {
-        let completed = self.peer.last_handshake();
-        if self.told_handshake != completed {
-            self.told_handshake = completed;
+        let completed = self.completed_handshakes();
+        if std::mem::replace(&mut self.told_handshakes, completed) != completed {
             events.push(Event::Handshake(self.settings.public_key));
         }
+    }
+
+    fn completed_handshakes(&self) -> u64 {
+        self.handshakes.completed + self.peer.completed()
     }
 
     /// Where the peer's datagrams go.
@@ -309,7 +313,7 @@ impl Entry {
             note: self.note(now).or_else(|| self.keys_in_use()),
             mtu: self.path.mtu(),
             mtu_note: self.path.note(),
-            handshakes: Handshakes { completed: self.handshakes.completed + self.peer.completed(), ..self.handshakes },
+            handshakes: Handshakes { completed: self.completed_handshakes(), ..self.handshakes },
             offloads: Vec::new(), // the shell's
             drops: self.drops.view(),
         }

@@ -18,16 +18,7 @@ fn ids() -> HashMap<PublicKey, PeerId> {
 }
 
 fn with_allowed_ips(number: u8, allowed_ips: Vec<IpNet>) -> PeerSettings {
-    PeerSettings {
-        name: String::new(),
-        public_key: key(number),
-        next_public_key: None,
-        preshared_key: None,
-        endpoint: None,
-        persistent_keepalive: None,
-        allowed_ips,
-        watched: false,
-    }
+    PeerSettings { allowed_ips, ..PeerSettings::new("", key(number)) }
 }
 
 /// What the table must say, found by looking at every prefix.

@@ -147,15 +147,11 @@ impl PeerChange {
 
 /// A peer of which nothing is said yet.
 fn fresh(public_key: PublicKey, configured: Option<&PeerSettings>) -> PeerSettings {
+    let name = configured.map_or_else(|| name(&public_key), |peer| peer.name.clone());
     PeerSettings {
-        name: configured.map_or_else(|| name(&public_key), |peer| peer.name.clone()),
-        public_key,
         next_public_key: configured.and_then(|peer| peer.next_public_key),
-        preshared_key: None,
-        endpoint: None,
-        persistent_keepalive: None,
-        allowed_ips: Vec::new(),
         watched: configured.is_some_and(|peer| peer.watched),
+        ..PeerSettings::new(name, public_key)
     }
 }
 

@@ -26,27 +26,13 @@ fn hex(key: &[u8; 32]) -> String {
 
 fn peer(name: &str, public_key: PublicKey, allowed_ips: &[&str]) -> PeerSettings {
     PeerSettings {
-        name: name.to_owned(),
-        public_key,
-        next_public_key: None,
-        preshared_key: None,
-        endpoint: None,
-        persistent_keepalive: None,
         allowed_ips: allowed_ips.iter().map(|prefix| net(prefix)).collect(),
-        watched: false,
+        ..PeerSettings::new(name, public_key)
     }
 }
 
 fn settings(peers: Vec<PeerSettings>) -> Settings {
-    Settings {
-        private_key: PrivateKey(Zeroizing::new([0x77; 32])),
-        next_private_key: None,
-        peers,
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    }
+    Settings { mtu: Mtu::Octets(1420), ..Settings::new(PrivateKey(Zeroizing::new([0x77; 32])), peers) }
 }
 
 fn configured() -> Settings {

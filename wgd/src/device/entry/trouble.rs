@@ -137,16 +137,7 @@ mod tests {
 
     fn entry(endpoint: Option<Endpoint>) -> Entry {
         let key = |number| PrivateKey(Zeroizing::new([number; 32]));
-        let settings = PeerSettings {
-            name: "homelab".to_owned(),
-            public_key: key(2).public_key(),
-            next_public_key: None,
-            preshared_key: None,
-            endpoint,
-            persistent_keepalive: None,
-            allowed_ips: Vec::new(),
-            watched: true,
-        };
+        let settings = PeerSettings { endpoint, watched: true, ..PeerSettings::new("homelab", key(2).public_key()) };
         let identity = Identity::new(&key(1));
         let pairs = vec![Sessions::new(&identity, settings.public_key, None, 1)];
         let peer = Peer::new(pairs, identity.public_key(), settings.public_key);

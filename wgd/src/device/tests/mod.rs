@@ -56,30 +56,17 @@ fn preshared_key(number: u8) -> Option<PresharedKey> {
 
 fn peer(number: u8, endpoint: Option<SocketAddr>) -> PeerSettings {
     PeerSettings {
-        name: format!("peer {number}"),
-        public_key: public_key(number),
-        next_public_key: None,
-        preshared_key: None,
         endpoint: endpoint.map(Endpoint::Address),
-        persistent_keepalive: None,
         allowed_ips: vec![
             format!("10.0.0.{number}/32").parse().unwrap(),
             format!("fd00::{number}/128").parse().unwrap(),
         ],
-        watched: false,
+        ..PeerSettings::new(format!("peer {number}"), public_key(number))
     }
 }
 
 fn settings(number: u8, peers: Vec<PeerSettings>) -> Settings {
-    Settings {
-        private_key: private_key(number),
-        next_private_key: None,
-        peers,
-        clamp_mss: true,
-        mtu: Mtu::Octets(1420),
-        addresses: Vec::new(),
-        icmp_sources: Vec::new(),
-    }
+    Settings { mtu: Mtu::Octets(1420), ..Settings::new(private_key(number), peers) }
 }
 
 fn udp_address(number: u8) -> SocketAddr {
