@@ -12,27 +12,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bgpd::net::Bgp;
-use bgpd::speaker::{self, Event, Input, Via};
+use bgpd::speaker::{Event, Input};
 use bgpd::types::NextHop;
 use config::Config;
-use config::settings::OnStop;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use wgd::device::{Rekey, RekeyError};
 use wgd::settings::{PeerSettings, PublicKey};
-use wgd::view::{PeerState, PeerView};
+use wgd::view::PeerState;
 
 use super::device::Device;
-use super::endpoints::{Endpoints, in_turn};
+use super::endpoints::Endpoints;
 use super::handle::Stop;
 use super::inputs::{Heard, Inputs, sleep_until};
 use super::instance::Instance;
 use super::journal::Journal;
 use super::memory::Memory;
-use super::news::News;
 use super::signals::Signals;
-use super::systemd;
-use super::watchers::{PeerNews, Watchers};
+use super::watchers::Watchers;
 use crate::fib::{Fib, Work};
 use crate::kernel::{self, Address, Kernel, Resolution, Route};
 
@@ -44,10 +40,6 @@ pub(super) const CALLS: usize = 64;
 const LEFTOVERS: Duration = Duration::from_secs(180);
 /// Between two tries of a question that the kernel did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How long the removal of our routes may take.
-const WITHDRAW_TIME: Duration = Duration::from_secs(5);
-/// How long a clean stop may take: the end of the sessions, then our routes.
-pub const STOP_TIME: Duration = bgpd::net::STOP_TIME.saturating_add(WITHDRAW_TIME);
 
 /// The task's state.
 #[derive(Debug)]
@@ -61,17 +53,17 @@ pub(super) struct Gateway {
     pub(super) endpoints: Endpoints,
     pub(super) kernel: Kernel,
     pub(super) config: Config,
-    bgp: Option<Bgp>,
+    pub(super) bgp: Option<Bgp>,
     pub(super) device: Option<Device>,
-    jobs: JoinSet<Done>,
+    pub(super) jobs: JoinSet<Done>,
     settle_at: Option<Instant>,
     /// The tunnel's worker has ended.
-    tunnel_gone: bool,
+    pub(super) tunnel_gone: bool,
     own_routes: Asking,
     addresses: Asking,
-    memory: Memory,
+    pub(super) memory: Memory,
     remembering: Asking,
-    held: Held,
+    pub(super) held: Held,
     /// Who follows the tunnel.
     pub(super) watchers: Watchers,
 }
@@ -88,7 +80,7 @@ pub(super) struct Held {
 
 /// The result of a job.
 #[derive(Debug)]
-enum Done {
+pub(super) enum Done {
     Kernel(io::Result<Vec<io::Result<()>>>),
     Resolved(Vec<(NextHop, Resolution)>),
     Addresses(Vec<Address>),
@@ -180,7 +172,7 @@ impl Gateway {
     }
 
     /// Hands out what the FIB wants, until it wants nothing more for now.
-    async fn do_work(&mut self) {
+    pub(super) async fn do_work(&mut self) {
         while let Some(work) = self.fib.poll_work(Instant::now()) {
             match work {
                 Work::Tunnel(changes) => {
@@ -213,7 +205,7 @@ impl Gateway {
         }
     }
 
-    async fn done(&mut self, done: Done) {
+    pub(super) async fn done(&mut self, done: Done) {
         match done {
             Done::Kernel(results) => self.fib.kernel_done(results),
             Done::Resolved(resolutions) => self.fib.resolved(resolutions),
@@ -305,134 +297,6 @@ impl Gateway {
         self.jobs.spawn(async move { Done::Addresses(answer("read our addresses", || kernel.addresses()).await) });
     }
 
-    /// Our device keeps its addresses, whoever takes them away; the kernel takes IPv6 ones when a link goes down.
-    fn restore_addresses(&self, own: &[Address]) {
-        let (Some(device), Some(wireguard)) = (&self.device, &self.config.wireguard) else { return };
-        let interface = device.interface;
-        let there = |address| own.iter().any(|own| own.interface == interface && own.address == address);
-        for address in wireguard.addresses.iter().copied().filter(|address| !there(*address)) {
-            let (kernel, name) = (self.kernel.clone(), wireguard.interface.clone());
-            tokio::spawn(async move {
-                match kernel.add_address(interface, address).await {
-                    Ok(()) => warn!(%address, interface = name, "an address was taken away, and is back"),
-                    Err(error) => warn!(%address, interface = name, %error, "an address was taken away"),
-                }
-            });
-        }
-    }
-
-    /// The device follows the paths behind it.
-    fn set_mtu(&mut self, mtu: u16) {
-        let Some(interface) = self.device.as_ref().map(|device| device.interface) else { return };
-        info!(mtu, "the tunnel's MTU is another");
-        self.journal.write("mtu", "tunnel", mtu.to_string());
-        let kernel = self.kernel.clone();
-        tokio::spawn(async move {
-            if let Err(error) = kernel.set_mtu(interface, mtu.into()).await {
-                warn!(mtu, %error, "cannot set the MTU of the tunnel's device");
-            }
-        });
-    }
-
-    /// Liveness first: the FIB flips before the speaker hears of it.
-    async fn news(&mut self, news: News) -> Result<()> {
-        if let Some(why) = news.failed {
-            self.tunnel_gone = true;
-            bail!("the tunnel ended: {why}");
-        }
-        if let Some(generation) = news.applied {
-            self.fib.tunnel_applied(generation);
-        }
-        if let Some(mtu) = news.mtu {
-            self.set_mtu(mtu);
-        }
-        let mut vias = Vec::new();
-        for (peer, state) in news.peers {
-            let alive = state != PeerState::Down;
-            self.fib.peer(peer, alive);
-            let Some(name) = self.peer_name(&peer) else { continue };
-            if let Some(wireguard) = &self.config.wireguard {
-                vias.push(Via { name: name.clone(), up: alive, interface: wireguard.interface.clone() });
-            }
-            // One that is removed is told as down, once and for all.
-            if !self.peer_states.contains_key(&peer) {
-                continue;
-            }
-            // That a peer has not answered yet is how it begins, and no event.
-            let before = self.peer_states.insert(peer, state);
-            if before == Some(state) {
-                continue;
-            }
-            self.watchers.tell(&name, peer, PeerNews::State(before, state));
-            let (kind, text) = match state {
-                PeerState::Up => ("peer-up", "answers"),
-                PeerState::Suspect => ("peer-suspect", "slow to answer"),
-                PeerState::Down => ("peer-down", "does not answer"),
-            };
-            info!(peer = name, "{text}");
-            self.journal.write(kind, name, text);
-        }
-        if let Some(bgp) = self.bgp.as_ref().filter(|_| !vias.is_empty()) {
-            bgp.call(move |speaker, now| speaker.input(now, Input::Vias(vias))).await;
-        }
-        for (peer, (name, port)) in news.endpoints {
-            if !self.endpoints.wanted(peer) {
-                continue;
-            }
-            self.jobs.spawn(async move {
-                let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect);
-                Done::Endpoint(peer, name, found)
-            });
-        }
-        let handshakes = news.handshakes.iter().map(|peer| (*peer, PeerNews::Handshake));
-        let moved = news.moved.iter().map(|(peer, address)| (*peer, PeerNews::Endpoint(*address)));
-        for (peer, what) in moved.chain(handshakes) {
-            if let Some(name) = self.peer_name(&peer) {
-                self.watchers.tell(&name, peer, what);
-            }
-        }
-        if !news.moved.is_empty() {
-            self.moved(news.moved);
-        }
-        Ok(())
-    }
-
-    /// Peers are elsewhere than before.
-    fn moved(&mut self, peers: BTreeMap<PublicKey, SocketAddr>) {
-        let mut is_new = false;
-        // One may have been removed meanwhile
-        for (peer, address) in peers.into_iter().filter(|(peer, _)| self.peer_states.contains_key(peer)) {
-            self.endpoints.moved(peer, address.ip());
-            is_new |= self.endpoints.learned.contains(&peer) && self.memory.note_endpoint(&peer, address);
-        }
-        self.fib.endpoints(self.endpoints.addresses());
-        if is_new {
-            self.remember_soon();
-        }
-    }
-
-    /// Peers whose place must be learned are asked where the gateway before has heard them. A hint, no more: one that is
-    /// elsewhere now is heard from there.
-    fn recall_endpoints(&mut self) {
-        self.memory.retain_endpoints(&self.endpoints.learned);
-        let Some(device) = &self.device else { return };
-        for peer in &self.endpoints.learned {
-            if let Some(address) = self.memory.endpoint(peer) {
-                device.tunnel.endpoint(*peer, vec![address]);
-            }
-        }
-    }
-
-    fn endpoint(&mut self, peer: PublicKey, name: &str, addresses: io::Result<Vec<SocketAddr>>) {
-        self.endpoints.answered(&peer);
-        let Some(device) = &self.device else { return };
-        match addresses {
-            Ok(addresses) if !addresses.is_empty() => device.tunnel.endpoint(peer, in_turn(addresses)),
-            Ok(_) => warn!(name, "endpoint has no address"),
-            Err(error) => warn!(name, %error, "endpoint not found"),
-        }
-    }
-
     fn timeout(&mut self) {
         if self.settle_at.is_some_and(|at| at <= Instant::now()) {
             self.settled();
@@ -453,7 +317,7 @@ impl Gateway {
         self.remember_soon();
     }
 
-    fn remember_soon(&mut self) {
+    pub(super) fn remember_soon(&mut self) {
         if self.remembering.wanted() {
             self.write_memory();
         }
@@ -468,91 +332,6 @@ impl Gateway {
 
     fn next_timeout(&self) -> Option<Instant> {
         self.settle_at.into_iter().chain(self.fib.next_timeout()).min()
-    }
-
-    /// One that was removed still has the name of the configuration.
-    fn peer_name(&self, key: &PublicKey) -> Option<String> {
-        let configured = self.config.wireguard.iter().flat_map(|wireguard| &wireguard.tunnel.peers);
-        let mut peers = self.device.iter().flat_map(|device| &device.settings.peers).chain(configured);
-        peers.find(|peer| peer.public_key == *key).map(|peer| peer.name.clone())
-    }
-
-    /// Waits for the tunnel's worker.
-    pub(super) fn tunnel_answers(&self) {
-        if let Some(device) = &self.device {
-            device.tunnel.drops();
-        }
-    }
-
-    /// Every WireGuard peer.
-    pub(super) fn peers(&self) -> Vec<PeerView> {
-        self.device.as_ref().map(|device| device.tunnel.peers()).unwrap_or_default()
-    }
-
-    /// A new session with a WireGuard peer.
-    pub(super) fn rekey(&self, peer: String, how: Rekey) -> Result<(), RekeyError> {
-        self.device.as_ref().map_or(Err(RekeyError::NoSuchPeer), |device| device.tunnel.rekey(peer, how))
-    }
-
-    /// Sessions end first, while the tunnel can still carry the NOTIFICATION; then our routes go, then the device.
-    async fn stop(mut self, how: Stop, inputs: Inputs) -> Result<()> {
-        let on_stop = match how {
-            Stop::AsConfigured => self.config.on_stop,
-            Stop::KeepRoutes => OnStop::Keep,
-            Stop::Withdraw => OnStop::Withdraw,
-        };
-        systemd::stopping();
-        info!(keep_routes = on_stop == OnStop::Keep, "stopping");
-        if let Some(bgp) = self.bgp.take() {
-            bgp.stop(match on_stop {
-                OnStop::Keep => speaker::Stop::Keep,
-                OnStop::Withdraw => speaker::Stop::Withdraw,
-            })
-            .await;
-        }
-        let withdrawn = match on_stop {
-            OnStop::Keep => Ok(()),
-            OnStop::Withdraw => self.withdraw(inputs).await,
-        };
-        if on_stop == OnStop::Withdraw {
-            self.memory.erase();
-        }
-        if let Some(device) = self.device.take() {
-            if let Err(error) = device.outlive_us(on_stop) {
-                warn!("{error:#}");
-            }
-            device.tunnel.stop();
-        }
-        self.held.observers.shutdown().await;
-        // Leftover sockets are no harm: the next start finds that nobody answers and removes them.
-        if let Some(socket) = &self.held.wg_socket {
-            let _ = std::fs::remove_file(socket);
-        }
-        drop(self.held.instance);
-        let _ = std::fs::remove_file(&self.config.control.socket);
-        withdrawn
-    }
-
-    async fn withdraw(&mut self, inputs: Inputs) -> Result<()> {
-        self.fib.withdraw_all();
-        let deadline = Instant::now() + WITHDRAW_TIME;
-        loop {
-            self.do_work().await;
-            if self.fib.withdrawn() {
-                return Ok(());
-            }
-            let retry = self.fib.next_timeout();
-            tokio::select! {
-                news = inputs.mailbox.take() => {
-                    if let Some(generation) = news.applied {
-                        self.fib.tunnel_applied(generation);
-                    }
-                }
-                Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
-                () = sleep_until(retry) => {}
-                () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {WITHDRAW_TIME:?}"),
-            }
-        }
     }
 }
 
