@@ -137,7 +137,7 @@ impl Entry {
         envelope: Envelope,
         out: &mut Batch<Envelope>,
     ) {
-        match self.peer.seal(now, buffer, len, usize::from(mtu), out.room()) {
+        match self.peer.seal(now, buffer, len, usize::from(mtu), envelope, out.room()) {
             Sealed::Transport(len) => self.transmit(now, envelope, len, out),
             Sealed::Queued(Some(len)) => self.transmit(now, envelope.to.into(), len, out),
             Sealed::Queued(None) => {}
@@ -150,8 +150,9 @@ impl Entry {
 
     /// Packets that waited leave, now that there is a session.
     pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<Envelope>) {
-        while let Some(len) = self.peer.unqueue(now, out.room()) {
-            self.transmit_made(now, Some(len), out);
+        let Some(to) = self.endpoint else { return };
+        while let Some((len, envelope)) = self.peer.unqueue(now, out.room()) {
+            self.transmit(now, Envelope { to, ..envelope }, len, out); // it may have moved meanwhile
         }
     }
 

@@ -244,3 +244,18 @@ fn a_datagram_that_the_host_does_not_send_for_its_length_lowers_the_mtu_at_once(
     assert!((1340 - 16..=1340).contains(&pair.mtus()[0]), "{:?}", pair.mtus());
     assert_eq!(pair.alice.drops(pair.now, "too big"), 3);
 }
+
+#[test]
+fn what_waits_for_a_session_leaves_as_it_would_have_with_one() {
+    let mut pair = Pair::new();
+    pair.alice.change(pair.now, |settings| settings.mtu = Mtu::Octets(1200));
+    let mut waiting = packet("fd00::1", "fd00::2", &[0; 1240]);
+    waiting[1] = Ecn::Ect0.bits() << 4;
+    let initiation = pair.sealed(&waiting);
+    pair.bob.receive(pair.now, pair.alice.address, &initiation);
+    let (_, response) = pair.bob.take().remove(0);
+    pair.alice.receive(pair.now, pair.bob.address, &response);
+    let (_, envelope) = pair.alice.out.datagrams.iter().find(|(datagram, _)| datagram.len() > 1240).unwrap();
+    // RFC 6040 §4.1, RFC 8200 §5
+    assert_eq!((envelope.ecn, envelope.fragment), (Ecn::Ect0, true));
+}
