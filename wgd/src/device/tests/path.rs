@@ -259,3 +259,32 @@ fn what_waits_for_a_session_leaves_as_it_would_have_with_one() {
     // RFC 6040 §4.1, RFC 8200 §5
     assert_eq!((envelope.ecn, envelope.fragment), (Ecn::Ect0, true));
 }
+
+impl Pair {
+    /// Alice sends a packet by an interface that takes so many octets: whether it does.
+    fn sends_by(&mut self, interface: usize, packet: &[u8]) -> bool {
+        self.alice.send(self.now, packet);
+        let sent = self.alice.take();
+        let to = self.bob.address;
+        for (_, datagram) in sent.iter().filter(|(_, datagram)| datagram.len() + 28 > interface) {
+            self.alice.device.too_long(self.now, to, datagram.len(), 1, &mut self.alice.out);
+        }
+        !sent.is_empty() && sent.iter().all(|(_, datagram)| datagram.len() + 28 <= interface)
+    }
+}
+
+#[test]
+fn an_interface_that_takes_less_is_obeyed_though_nobody_can_be_asked_about_the_path() {
+    let mut pair = Pair::connected();
+    assert_eq!(pair.mtus()[0], 1420);
+    let refused = (0..10).take_while(|_| !pair.sends_by(1400, &datagram(usize::from(pair.mtus()[0]), true))).count();
+    assert!((1..=4).contains(&refused), "{refused}");
+    assert!((1280..=1340).contains(&pair.mtus()[0]), "{:?}", pair.mtus());
+    assert_eq!(pair.alice.drops(pair.now, "too big"), refused as u64);
+    assert!(!pair.sends_by(1400, &datagram(1400, true)));
+    assert_eq!(pair.alice.received.pop().unwrap()[20..22], [3, 4], "its sender is told");
+    pair.run(seconds(61));
+    pair.sends_by(1500, &datagram(1000, true));
+    assert!(pair.sends_by(1500, &datagram(1400, true)), "the interface takes more now");
+    assert_eq!(pair.mtus()[0], 1420);
+}
