@@ -116,6 +116,7 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
                 anyhow::Ok(())
             }
         };
+        lab.monitor("ec2", "monitor", &["tunnel"]);
         let streams = Streams::start(lab).await;
         assert!(SystemTime::now() < turn, "this machine is slower than any before: the time has come already");
         in_use(old)(lab).await.unwrap();
@@ -124,6 +125,14 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
         });
         eprintln!("while the key was replaced: {:.0} Mbit/s", rates.0 * 8.0 / 1e6);
         assert!(SystemTime::now() >= turn);
+        eventually("the monitor tells of the next key", async || {
+            let said = lab.running.process("monitor")?.output();
+            let ours = lab.running.directory().public_key("ec2")?;
+            ensure!(said.contains(&format!("Z  homelab  our public key {ours}, its {key}")), "{said}");
+            Ok(())
+        })
+        .await;
+        lab.kill("monitor").await;
         // By either end, under the new keys
         for (gateway, name) in [("home", "aws"), ("ec2", "homelab")] {
             let before = completed(lab, gateway).unwrap();

@@ -15,7 +15,7 @@ use crate::envelope::{Ecn, Envelope};
 use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
-use crate::settings::{Endpoint, PeerSettings};
+use crate::settings::{Endpoint, PeerSettings, PublicKey};
 use crate::view::{Event, Handshakes, PeerView};
 
 mod rekey;
@@ -71,6 +71,8 @@ pub(super) struct Entry {
     trouble: Trouble,
     /// Of the completed handshakes those that were told of.
     told_handshakes: u64,
+    /// The static keys in use, ours and the peer's, as they were known last.
+    told_keys: Option<(PublicKey, PublicKey)>,
     pub(super) path: Path,
     timers: Timers,
 }
@@ -101,6 +103,7 @@ impl Entry {
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
             told_handshakes: 0,
+            told_keys: None,
             path,
             timers: Timers::default(),
         }
@@ -268,6 +271,7 @@ impl Entry {
         let completed = self.completed_handshakes();
         if std::mem::replace(&mut self.told_handshakes, completed) != completed {
             events.push(Event::Handshake(self.settings.public_key));
+            self.tell_keys(events);
         }
     }
 

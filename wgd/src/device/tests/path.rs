@@ -92,6 +92,11 @@ fn both_ends_find_what_the_path_takes_and_their_devices_follow() {
     assert_eq!(pair.mtus(), [1400 - OVERHEAD as u16; 2]);
     for end in [&pair.alice, &pair.bob] {
         assert_eq!(end.events.iter().rfind(|event| matches!(event, Event::Mtu(_))), Some(&Event::Mtu(1340)));
+        let told = end.events.iter().rev().find_map(|event| match event {
+            Event::PeerMtu(peer, mtu) => Some((*peer, *mtu)),
+            _ => None,
+        });
+        assert_eq!(told, Some((end.peer(pair.now).public_key, 1340)));
         assert_eq!(end.peer(pair.now).mtu_note, None);
         assert!(end.received.iter().all(|packet| packet.len() == 24), "no answer reaches a host");
     }
