@@ -168,3 +168,19 @@ fn a_handshake_that_is_under_way_when_every_key_is_forgotten_has_its_90_s_all_th
     pair.run(10 * SECOND, true);
     assert_eq!(pair.ends[1].received.last(), Some(&1));
 }
+
+#[test]
+fn initiations_that_cross_are_repeated_when_both_answers_are_lost() {
+    let mut pair = Pair::new();
+    for (from, to) in [(0, 2), (1, 1)] {
+        pair.ends[from].send(pair.now, to, 7);
+    }
+    pair.run(WAY - TICK, true); // the initiations are on their way
+    pair.run(TICK * 2, false);
+    pair.run(20 * SECOND, true);
+    for end in &pair.ends {
+        let view = end.view(pair.now);
+        assert_eq!((&end.received[..], view.queued_packets), (&[7][..], 0), "{view:?}");
+        assert!(view.handshakes.initiations_sent <= 3, "{view:?}");
+    }
+}

@@ -377,7 +377,6 @@ impl Entry {
     fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
         self.drops.add(Reason::NoSession, expired.dropped as u64);
         self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
-        self.timers.gave_up();
         if !self.keeps_session() {
             self.asking = None;
         }

@@ -238,6 +238,11 @@ impl Peer {
         is_new
     }
 
+    /// When the newest initiation was sent, while none is answered.
+    pub(crate) fn asked(&self) -> Option<Instant> {
+        self.asking.map(|asking| asking.sent)
+    }
+
     /// Whether we have a key beside the present one.
     pub(crate) fn has_choice_of_ours(&self) -> bool {
         self.pairs.iter().any(|sessions| sessions.ours != self.pairs[0].ours)
@@ -338,14 +343,14 @@ impl Peer {
         if made.is_some() && out.first() == Some(&INITIATION) {
             asking.sent = now;
         }
-        if candidates.len() == 1 {
-            return Ok(made);
-        }
-        if now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
+        let has_others = candidates.len() > 1;
+        if has_others && now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
             return Err(self.give_up());
         }
-        if now.saturating_duration_since(asking.since) < NEXT_AFTER {
-            return Ok(made);
+        if !has_others || now.saturating_duration_since(asking.since) < NEXT_AFTER {
+            // `Tunn` forgets to repeat its initiation when the peer's has crossed it
+            let is_forgotten = made.is_none() && now.saturating_duration_since(asking.sent) >= REKEY_TIMEOUT;
+            return Ok(if is_forgotten { self.initiate(now, out, true) } else { made });
         }
         let place = candidates.iter().position(|pair| *pair == asking.pair).map_or(0, |place| place + 1);
         let next = candidates[place % candidates.len()];
