@@ -69,6 +69,22 @@ fn in_to_out(criterion: &mut Criterion) {
         bencher.iter_batched(prepare, run, BatchSize::PerIteration);
     });
 
+    group.bench_function("a tenth of them from each of fifty neighbors", |bencher| {
+        let tables: Vec<BytesMut> = (1..=50).map(|last| table(Ipv4Addr::new(10, 0, 1, last), ROUTES / 10)).collect();
+        let prepare = || {
+            let mut world = World::new();
+            let neighbors: Vec<_> = (1..=50).map(|last| world.neighbor(last).0).collect();
+            (world, neighbors)
+        };
+        let run = |(mut world, neighbors): (World, Vec<ConnectionId>)| {
+            for (from, table) in neighbors.iter().zip(&tables) {
+                world.say(*from, table);
+            }
+            world
+        };
+        bencher.iter_batched(prepare, run, BatchSize::PerIteration);
+    });
+
     group.bench_function("to a late neighbor", |bencher| {
         let prepare = || {
             let mut world = World::new();

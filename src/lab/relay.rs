@@ -1,4 +1,5 @@
 //! A UDP relay with bad weather: it loses datagrams, delays them, and lets some overtake others. For kernels without netem.
+//! And with somebody on the way who repeats datagrams, cut or changed, from an address of their own.
 //!
 //! Runs in the agent. Which datagrams meet what follows from the seed and from their order of arrival alone.
 
@@ -36,8 +37,14 @@ impl Running {
         let any = if relay.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let far = open(SocketAddr::new(any, 0)).await?;
         let (address, counts) = (near.local_addr()?, Arc::<Mutex<Relayed>>::default());
+        let attacker = Arc::new(open(SocketAddr::new(any, 0)).await?);
         let (near, far, client) = (Arc::new(near), Arc::new(far), Arc::<Mutex<Option<SocketAddr>>>::default());
-        let way = |seed: u64| Way { relay: relay.clone(), counts: Arc::clone(&counts), random: relay.seed ^ seed };
+        let way = |seed: u64| Way {
+            relay: relay.clone(),
+            counts: Arc::clone(&counts),
+            attacker: Arc::clone(&attacker),
+            random: relay.seed ^ seed,
+        };
         let there = carry(Arc::clone(&near), Arc::clone(&far), way(0), {
             let client = Arc::clone(&client);
             move |from| {
@@ -73,6 +80,7 @@ async fn open(address: SocketAddr) -> anyhow::Result<UdpSocket> {
 struct Way {
     relay: Relay,
     counts: Arc<Mutex<Relayed>>,
+    attacker: Arc<UdpSocket>,
     random: u64,
 }
 
@@ -99,13 +107,42 @@ impl Way {
         Fate::Waits
     }
 
+    /// What is refused counts as lost behind us.
+    async fn send(&mut self, by: &UdpSocket, datagram: &[u8], to: SocketAddr) {
+        let _ = by.send_to(datagram, to).await;
+        for forged in self.forged(datagram) {
+            let _ = self.attacker.send_to(&forged, to).await;
+        }
+    }
+
+    /// What somebody who sees a datagram can send besides: the same once more, a part of it, and with a bit changed.
+    fn forged(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+        if datagram.is_empty() || !self.chance(self.relay.attack) {
+            return Vec::new();
+        }
+        let cut = datagram[..self.below(datagram.len())].to_vec();
+        let mut changed = datagram.to_vec();
+        changed[self.below(datagram.len())] ^= 1 << self.below(8);
+        let forged = vec![datagram.to_vec(), cut, changed];
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).forged += forged.len() as u64;
+        forged
+    }
+
     fn chance(&mut self, rate: u32) -> bool {
+        self.next() % WHOLE < u64::from(rate)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn next(&mut self) -> u64 {
         // SplitMix64
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % WHOLE < u64::from(rate)
+        mixed ^ (mixed >> 31)
     }
 }
 
@@ -121,7 +158,7 @@ async fn carry(from: Arc<UdpSocket>, by: Arc<UdpSocket>, mut way: Way, to: impl 
                 while waiting.front().is_some_and(|(at, ..)| *at <= Instant::now())
                     && let Some((_, to, datagram)) = waiting.pop_front()
                 {
-                    let _ = by.send_to(&datagram, to).await; // refused: as if lost behind us
+                    way.send(&by, &datagram, to).await;
                 }
             }
             received = from.recv_from(&mut buffer) => {
@@ -130,7 +167,7 @@ async fn carry(from: Arc<UdpSocket>, by: Arc<UdpSocket>, mut way: Way, to: impl 
                 let Some(to) = to(from) else { continue };
                 match way.meet(waiting.len()) {
                     Fate::Lost => {}
-                    Fate::Overtakes => drop(by.send_to(&buffer[..length], to).await),
+                    Fate::Overtakes => way.send(&by, &buffer[..length], to).await,
                     Fate::Waits => waiting.push_back((Instant::now() + way.relay.delay, to, buffer[..length].to_vec())),
                 }
             }

@@ -222,6 +222,8 @@ pub struct Relay {
     pub delay: Duration,
     /// How many are not delayed, and so overtake those that are.
     pub reorder: u32,
+    /// How many are sent three times more by an attacker, from another address: as they were, cut, and with a bit changed.
+    pub attack: u32,
     /// Chooses them.
     pub seed: u64,
 }
@@ -235,6 +237,8 @@ pub struct Relayed {
     pub overtook: u64,
     /// Not sent on.
     pub lost: u64,
+    /// Sent by the attacker.
+    pub forged: u64,
 }
 
 /// Octets to an echo server and back.

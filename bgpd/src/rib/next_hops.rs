@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ipnet::IpNet;
 
 use super::slab::Slab;
-use super::{DestinationId, SourceId};
+use super::{DestinationId, SetId, SourceId};
 use crate::speaker::NextHopState;
 use crate::types::NextHop;
 
@@ -30,8 +30,8 @@ pub(crate) enum Request {
 /// Whom the host's answer concerns.
 #[derive(Debug)]
 pub(crate) enum Answered {
-    /// It is the first: these destinations waited for it.
-    First(Vec<DestinationId>),
+    /// It is the first: these destinations waited for it, each for a path with this set.
+    First(Vec<(DestinationId, SetId)>),
     /// It is another than before.
     Changed {
         /// The next hop.
@@ -51,7 +51,7 @@ pub(crate) struct Tracked {
     /// Absent until the host has answered.
     pub(crate) state: Option<NextHopState>,
     /// Destinations that wait for its first answer; beyond [`WAITING`], all paths of its users are looked through.
-    waiting: Vec<DestinationId>,
+    waiting: Vec<(DestinationId, SetId)>,
     ceiling: Option<Ceiling>,
     /// Who uses it, with how many attribute sets.
     users: Vec<(SourceId, u32)>,
@@ -135,10 +135,10 @@ impl NextHops {
     }
 
     /// A destination has got a path there, whose next hop may be unknown yet.
-    pub(crate) fn note(&mut self, id: NextHopId, destination: DestinationId) {
+    pub(crate) fn note(&mut self, id: NextHopId, destination: DestinationId, set: SetId) {
         let tracked = &mut self.records[id];
         if tracked.state.is_none() && tracked.waiting.len() <= WAITING {
-            tracked.waiting.push(destination);
+            tracked.waiting.push((destination, set));
         }
     }
 

@@ -92,12 +92,12 @@ impl Rib {
 
     /// One more path of `source` carries a set.
     fn hold(&mut self, source: SourceId, destination: DestinationId, set: SetId) -> &mut Source {
-        let set = self.sets.hold(set);
-        if let Forward::To(next_hop) = set.forward {
-            self.next_hops.note(next_hop, destination);
+        let held = self.sets.hold(set);
+        if let Forward::To(next_hop) = held.forward {
+            self.next_hops.note(next_hop, destination, set);
         }
         let source = &mut self.sources[source];
-        source.accepted += usize::from(set.is_accepted());
+        source.accepted += usize::from(held.is_accepted());
         source
     }
 
@@ -138,10 +138,11 @@ impl Rib {
         true
     }
 
-    /// Makes a decision due, where the destination is still there.
-    pub(crate) fn touch_if_known(&mut self, destination: DestinationId) {
+    /// Makes a decision due, where the destination is still there: the path with this set may be usable now, which is as if
+    /// it came.
+    pub(crate) fn touch_if_known(&mut self, destination: DestinationId, set: SetId) {
         if self.destinations.contains(destination) {
-            self.touch(destination, false);
+            self.touch_by(destination, Some(set));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Speaker;
-use crate::rib::{DestinationId, NextHopId, Rib, SourceId};
+use crate::rib::{DestinationId, NextHopId, Rib, SetId, SourceId};
 use crate::types::{Families, Family};
 
 /// Destinations looked at in one turn.
@@ -13,7 +13,7 @@ const SLICE: usize = 1024;
 #[derive(Debug)]
 pub(super) enum Sweep {
     /// They wait for a next hop that the host now knows.
-    Waiting(Vec<DestinationId>),
+    Waiting(Vec<(DestinationId, SetId)>),
     /// All that a source has a path to, from a number on.
     Source { source: SourceId, from: DestinationId, work: Work },
 }
@@ -91,7 +91,7 @@ impl Sweep {
     fn step(&mut self, rib: &mut Rib) -> bool {
         match self {
             Self::Waiting(destinations) => match destinations.pop() {
-                Some(destination) => rib.touch_if_known(destination),
+                Some((destination, set)) => rib.touch_if_known(destination, set),
                 None => return false,
             },
             Self::Source { source, from, work } => {

@@ -224,7 +224,7 @@ impl Real {
         match self.rib.answer(next_hop(hop), state) {
             None => {}
             Some(Answered::First(waiting)) => {
-                waiting.into_iter().for_each(|destination| self.rib.touch_if_known(destination));
+                waiting.into_iter().for_each(|(destination, set)| self.rib.touch_if_known(destination, set));
             }
             Some(Answered::Changed { next_hop, again, sources }) => {
                 for source in sources {
