@@ -3,39 +3,20 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use common::pair::{ENDS, connected, exchanged, site};
+use common::pair::{ENDS, comes_up, connected, site};
+use common::schema::are_of_schema;
 use common::{Lab, eventually, output, with_site};
-use serde_json::Value;
-use vpngw::lab::process::Signal;
 use vpngw::lab::request::Fetch;
 
-const STOP: Duration = Duration::from_secs(60);
 const PEER: &str = "aws";
-
-async fn comes_up(lab: &mut Lab) {
-    lab.start_all(&["home", "ec2"]);
-    lab.expect_all(&connected()).await;
-    lab.expect_all(&exchanged()).await;
-    for (pod, instance) in ENDS {
-        lab.pings("pod", pod, instance).await;
-    }
-}
 
 /// Starts `vpngw monitor` at the home gateway as a program of the site.
 fn monitor(lab: &mut Lab, name: &str, words: &[&str]) {
     lab.monitor("home", name, words);
-}
-
-async fn interrupt(lab: &mut Lab, name: &str) {
-    let process = lab.running.process(name).unwrap();
-    process.signal(Signal::Interrupt).unwrap();
-    let status = process.wait(STOP).await.unwrap();
-    assert!(status.success(), "{name}: {status}");
 }
 
 /// Pings until a monitor has printed a line with all these words, and returns it.
@@ -56,13 +37,6 @@ fn tcpdump(file: &Path, filter: &str) -> anyhow::Result<Vec<String>> {
     let mut command = Command::new("tcpdump");
     command.args(["-nn", "-r"]).arg(file).args(filter.split_whitespace());
     Ok(output(command)?.lines().map(str::to_owned).collect())
-}
-
-fn is_of_schema(name: &str, line: &str) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.json"));
-    let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let value = serde_json::from_str(line).unwrap();
-    assert!(jsonschema::is_valid(&schema, &value), "{name}: {line}");
 }
 
 #[test]
@@ -97,8 +71,8 @@ fn tcpdump_reads_the_packets_of_both_directions_and_families() {
         })
         .await;
         assert!(tcpdump(&file, "greater 1441").unwrap().is_empty());
-        interrupt(lab, "all").await;
-        interrupt(lab, "ipv6").await;
+        lab.interrupt("all").await;
+        lab.interrupt("ipv6").await;
         assert!(tcpdump(&only_ipv6, "not ip6").unwrap().is_empty());
         let mut tshark = Command::new("tshark");
         let fields = ["frame.interface_name", "frame.packet_flags_direction", "frame.comment", "frame.cap_len"];
@@ -131,9 +105,9 @@ fn packets_are_lines_for_people_and_programs_while_a_filter_takes_them() {
             line(lab, "text", &[words, &format!("{from} > {to}: ICMP echo {kind}, 76 octets")]).await;
         }
         let json = line(lab, "json", &["\"direction\":\"out\"", "\"peer\":\"aws\""]).await;
-        is_of_schema("monitor-packets", &json);
+        are_of_schema("monitor-packets", &json);
         for name in ["text", "json"] {
-            interrupt(lab, name).await;
+            lab.interrupt(name).await;
         }
         let said = lab.running.process("text").unwrap().output();
         assert!(!said.contains("fd20::"), "{said}");
@@ -174,9 +148,7 @@ fn what_becomes_of_a_peer_is_told_as_it_happens() {
             Ok(())
         })
         .await;
-        for line in lab.running.process("json").unwrap().output().lines() {
-            is_of_schema("monitor-tunnel", line);
-        }
+        are_of_schema("monitor-tunnel", &lab.running.process("json").unwrap().output());
         lab.kill("ec2").await;
         eventually("its silence", async || {
             let said = lab.running.process("text")?.output();
@@ -185,7 +157,7 @@ fn what_becomes_of_a_peer_is_told_as_it_happens() {
         })
         .await;
         for name in ["text", "json"] {
-            interrupt(lab, name).await;
+            lab.interrupt(name).await;
         }
     });
 }

@@ -133,7 +133,7 @@ fn a_gateway_that_is_drained_before_it_stops_loses_nothing() {
 
 /// Every request is answered, before FRR has moved and after.
 async fn pings_until(lab: &Lab, moved: &Cell<bool>) {
-    let (interval, timeout) = (Duration::from_millis(10), Duration::from_secs(1));
+    let (interval, timeout) = (Duration::from_millis(10), Duration::from_secs(30));
     let ping = Ping { to: ip(SERVICE), from: None, count: PINGS, interval, timeout };
     let mut last = false;
     while !last {

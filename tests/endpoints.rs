@@ -5,7 +5,6 @@
 mod common;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use common::pair::{connected, site};
@@ -128,8 +127,6 @@ fn a_name_whose_address_changes_while_the_tunnel_is_down_is_followed() {
 
 #[test]
 fn a_gateway_that_starts_again_asks_its_peer_where_it_was_heard_last() {
-    /// Home itself notices silence after 12 s.
-    const SOON: Duration = Duration::from_secs(8);
     with_site(&[], site(), async |lab| {
         lab.start_all(&["home", "ec2"]);
         lab.expect_all(&connected()).await;
@@ -142,9 +139,10 @@ fn a_gateway_that_starts_again_asks_its_peer_where_it_was_heard_last() {
         .await;
         lab.kill("ec2").await;
         lab.start("ec2");
-        let start = Instant::now();
         lab.expect(Expectation::Tunnel { gateway: "ec2", peer: "homelab" }).await;
-        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+        // Home has an address to ask, too, and does once it notices the silence: that is not what ended it.
+        let handshakes = peer(lab, "ec2").unwrap()["handshakes"].clone();
+        assert!(handshakes["responses_received"].as_u64() > Some(0), "{handshakes}");
         lab.expect_all(&connected()).await;
 
         // A hint, no more: home is elsewhere now

@@ -3,79 +3,41 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-#[path = "follow/streams.rs"]
-mod streams;
+
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use common::daemon::{Attributes, mrt};
 use common::gobgp::{Families, GoBgp, Settings};
+use common::hub::{self, SHARED};
+use common::streams::{Streams, Way};
 use common::{Lab, eventually, with_site};
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use streams::{BACK, HUB, Streams, THERE};
 use vpngw::lab::request::Fate;
-use vpngw::lab::site::{Gateway, Link, Node, Port, Site, ip, net};
+use vpngw::lab::site::{Node, Site, ip, net};
 
 const PROGRAMS: [&str; 2] = ["gobgpd", "gobgp"];
 const SIDES: [&str; 2] = ["left", "right"];
-/// What the service is in.
-const ROUTES: [&str; 2] = ["10.50.0.0/24", "fd50::/64"];
 /// Behind a peer that dies.
 const MANY: u32 = 10_000;
 
+/// From the server behind the hub to the service behind two tunnels.
+const THERE: [Way; 2] = [("server", "10.20.0.20", "10.50.0.1"), ("server", "fd20::20", "fd50::1")];
+/// From the hub itself, whose kernel says of each packet at once that it has no way; Linux tells others so once a second.
+const HUB: [Way; 2] = [("hub", "10.20.0.10", "10.50.0.1"), ("hub", "fd20::10", "fd50::1")];
+/// From the service to the server.
+const BACK: [Way; 2] = [("service", "10.50.0.1", "10.20.0.20"), ("service", "fd50::1", "fd20::20")];
+
 fn site() -> Site {
-    Site {
-        name: "follow",
-        drawing: "server - hub; hub ==== left - service; hub ==== right - service",
-        nodes: vec![
-            Node::host("server").route("0.0.0.0/0", "10.20.0.10").route("::/0", "fd20::10"),
-            Node::router("hub"),
-            Node::router("left").route(ROUTES[0], "10.31.0.10").route(ROUTES[1], "fd31::10"),
-            Node::router("right").route(ROUTES[0], "10.32.0.10").route(ROUTES[1], "fd32::10"),
-            Node::host("service")
-                .address("10.50.0.1/32")
-                .address("fd50::1/128")
-                .route("10.20.0.0/16", "10.31.0.1")
-                .route("fd20::/56", "fd31::1"),
-        ],
-        links: vec![
-            Link::new(
-                "internet",
-                vec![
-                    Port::new("hub", "wan0", &["203.0.113.10/24"]),
-                    Port::new("left", "wan0", &["203.0.113.31/24"]),
-                    Port::new("right", "wan0", &["203.0.113.32/24"]),
-                ],
-            ),
-            Link::new(
-                "servers",
-                vec![
-                    Port::new("hub", "lan0", &["10.20.0.10/24", "fd20::10/64"]),
-                    Port::new("server", "eth0", &["10.20.0.20/24", "fd20::20/64"]),
-                ],
-            ),
-            Link::new(
-                "left-lan",
-                vec![
-                    Port::new("left", "lan0", &["10.31.0.1/24", "fd31::1/64"]),
-                    Port::new("service", "eth0", &["10.31.0.10/24", "fd31::10/64"]),
-                ],
-            ),
-            Link::new(
-                "right-lan",
-                vec![
-                    Port::new("right", "lan0", &["10.32.0.1/24", "fd32::1/64"]),
-                    Port::new("service", "eth1", &["10.32.0.10/24", "fd32::10/64"]),
-                ],
-            ),
-        ],
-        gateways: vec![
-            Gateway { name: "hub", node: "hub", config: include_str!("follow/hub.toml").to_owned() },
-            Gateway { name: "left", node: "left", config: include_str!("follow/left.toml").to_owned() },
-            Gateway { name: "right", node: "right", config: include_str!("follow/right.toml").to_owned() },
-        ],
-        expectations: Vec::new(),
-    }
+    let configs =
+        [include_str!("follow/hub.toml"), include_str!("follow/left.toml"), include_str!("follow/right.toml")];
+    let service = Node::host("service")
+        .address("10.50.0.1/32")
+        .address("fd50::1/128")
+        .route("10.20.0.0/16", "10.31.0.1")
+        .route("fd20::/56", "fd31::1");
+    hub::site("follow", configs, vec![service], [("service", "eth0"), ("service", "eth1")])
 }
 
 /// Both tunnels with GoBGP at their far ends, and the sessions through them.
@@ -99,16 +61,21 @@ async fn comes_up(lab: &mut Lab) -> [GoBgp; 2] {
     speakers.try_into().ok().unwrap()
 }
 
+/// On all ways, in both families at once.
+async fn streams(lab: &Lab) -> Streams {
+    Streams::start(lab, [THERE, HUB, BACK].concat(), Duration::from_millis(5)).await
+}
+
 /// Announces both prefixes with these attributes, in the words of GoBGP.
 fn announce(speaker: &GoBgp, attributes: &[&str]) {
-    for prefix in ROUTES {
+    for prefix in SHARED {
         let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
         speaker.run(&[&["global", "rib", "add", "-a", family, prefix], attributes].concat()).unwrap();
     }
 }
 
 fn withdraw(speaker: &GoBgp) {
-    ROUTES.iter().for_each(|prefix| speaker.withdraw(prefix));
+    SHARED.iter().for_each(|prefix| speaker.withdraw(prefix));
 }
 
 /// The hub's tunnel group of a prefix, acknowledged, with the kernel's route.
@@ -125,7 +92,7 @@ async fn uses(lab: &Lab, send: &[&str], backup: &[&str]) {
     let mut accept = [send, backup].concat();
     accept.sort_unstable();
     let wanted = json!({ "send": send, "backup": backup, "accept": accept });
-    for prefix in ROUTES {
+    for prefix in SHARED {
         eventually(&format!("{prefix}: {wanted}"), async || {
             let mut group = group(lab, prefix)?;
             let names = group["accept"].as_array_mut().context("no peers")?;
@@ -150,7 +117,7 @@ fn service_sends_by(lab: &Lab, side: &str) {
 fn an_announced_route_is_reachable_and_its_source_acceptable_in_one_step() {
     with_site(&PROGRAMS, site(), async |lab| {
         let [left, _right] = comes_up(lab).await;
-        let streams = Streams::start(lab).await;
+        let streams = streams(lab).await;
         streams.go_on(lab, 100).await;
         announce(&left, &[]);
         uses(lab, &["left"], &[]).await;
@@ -180,7 +147,7 @@ fn a_route_that_moves_between_two_tunnels_loses_nothing() {
         for (node, from, to) in THERE.into_iter().chain(BACK) {
             lab.pings(node, from, to).await;
         }
-        let streams = Streams::start(lab).await;
+        let streams = streams(lab).await;
         for _ in 0..3 {
             // A better one comes
             announce(&right, &["local-pref", "200"]);
@@ -212,8 +179,7 @@ fn a_route_that_moves_between_two_tunnels_loses_nothing() {
             uses(lab, &["left"], &[]).await;
             streams.are_answered(lab, 50).await;
         }
-        let ended = streams.end(lab).await;
-        assert!(ended.iter().all(|(_, runs)| runs.len() == 1 && runs[0].fate == Fate::Answered), "{ended:?}");
+        streams.all_were_answered(lab).await;
     });
 }
 
@@ -249,7 +215,7 @@ fn ten_thousand_routes_of_a_peer_that_dies_move_to_the_backup_while_its_session_
         for (node, from, to) in THERE.into_iter().chain(BACK) {
             lab.pings(node, from, to).await;
         }
-        let streams = Streams::start(lab).await;
+        let streams = streams(lab).await;
         streams.are_answered(lab, 50).await;
 
         lab.output("left", "ip", &["link", "set", "wan0", "down"]).unwrap();

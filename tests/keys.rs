@@ -3,14 +3,16 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
-use common::pair::{ENDS, connected, exchanged, site};
+use common::pair::{ENDS, site, works};
+use common::streams::Streams;
 use common::{DEADLINE, Lab, eventually, with_site};
 use serde_json::Value;
-use vpngw::lab::request::{Fate, Fetch, Flood, Run, Stream};
+use vpngw::lab::request::{Fetch, Flood};
 use vpngw::lab::site::Site;
 use wgd::device::{Device, Output};
 use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, PublicKey, Settings};
@@ -18,27 +20,12 @@ use wgd::settings::{Endpoint, Mtu, PeerSettings, PrivateKey, PublicKey, Settings
 const PING_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Echo requests all the time, in both directions and both families.
-struct Streams(Vec<(&'static str, u64)>);
-
-impl Streams {
-    async fn start(lab: &Lab) -> Self {
-        let mut streams = Vec::new();
-        for (pod, instance) in ENDS {
-            for (node, from, to) in [("pod", pod, instance), ("instance", instance, pod)] {
-                lab.pings(node, from, to).await;
-                let stream = Stream { to: to.parse().unwrap(), from: from.parse().ok(), interval: PING_INTERVAL };
-                streams.push((node, lab.node(node).stream(stream).await.unwrap()));
-            }
-        }
-        Self(streams)
+async fn streams(lab: &Lab) -> Streams {
+    let ways = ENDS.map(|(pod, instance)| [("pod", pod, instance), ("instance", instance, pod)]).concat();
+    for (node, from, to) in &ways {
+        lab.pings(node, from, to).await;
     }
-
-    async fn all_were_answered(self, lab: &Lab) {
-        for (node, number) in self.0 {
-            let runs: Vec<Run> = lab.node(node).end_stream(number).await.unwrap();
-            assert!(runs.len() == 1 && runs[0].fate == Fate::Answered && runs[0].requests > 20, "{node}: {runs:?}");
-        }
-    }
+    Streams::start(lab, ways, PING_INTERVAL).await
 }
 
 /// Octets through the tunnel and back; octets a second.
@@ -60,9 +47,21 @@ fn completed(lab: &Lab, gateway: &str) -> anyhow::Result<u64> {
     peer(lab, gateway)?["handshakes"]["completed"].as_u64().context("completed")
 }
 
-async fn works(lab: &Lab) {
-    lab.expect_all(&connected()).await;
-    lab.expect_all(&exchanged()).await;
+/// Waits until another session has begun than those before.
+async fn has_a_new_session(lab: &Lab, gateway: &str, before: u64) {
+    eventually(&format!("a new session of {gateway}"), async || {
+        let now = completed(lab, gateway)?;
+        ensure!(now > before, "{now} after {before}");
+        Ok(())
+    })
+    .await;
+}
+
+/// Has a gateway begin one.
+async fn renews(lab: &Lab, gateway: &str, peer: &str, how: &str) {
+    let before = completed(lab, gateway).unwrap();
+    lab.tell(gateway, &["peer", peer, how]).await;
+    has_a_new_session(lab, gateway, before).await;
 }
 
 /// The session is up since before.
@@ -74,17 +73,55 @@ async fn session_is_older(lab: &Lab, age: Duration) {
     }
 }
 
-/// The home gateway gets a key of the name `next` beside its own, which the other end knows.
-fn rotating(from: SystemTime) -> Site {
-    let from = humantime::format_rfc3339_seconds(from);
-    let next = format!("[wireguard]\nnext-private-key = {{ file = \"${{LAB}}/next.key\", from = \"{from}\" }}\n");
+/// The home gateway gets a key of the name `next` beside its own, at a time that is put in later; the other end knows it.
+fn rotating() -> Site {
     edited(|name, config| match name {
-        "home" => config.replace("[wireguard]\n", &next),
+        "home" => config.replace("[wireguard]\n", "[wireguard]\nnext-private-key = {}\n"),
         "ec2" => {
             config.replace("preshared-key-file", "next-public-key    = \"${NEXT_PUBLIC_KEY}\"\npreshared-key-file")
         }
         _ => config,
     })
+}
+
+/// Whether both gateways have a key in use, as their notes say.
+fn in_use(lab: &Lab, key: &str) -> anyhow::Result<()> {
+    for gateway in ["home", "ec2"] {
+        let peer = peer(lab, gateway)?;
+        ensure!(peer["note"].as_str().is_some_and(|note| note.contains(key)), "{gateway}: {peer}");
+    }
+    Ok(())
+}
+
+/// The next key's time has not come when everything runs, and a monitor: on a machine that is slower it is later.
+async fn begins_with_the_old_key(lab: &mut Lab) -> (SystemTime, Streams) {
+    let old = lab.running.directory().public_key("home").unwrap().to_string();
+    for seconds in [20, 60, 180] {
+        // Whole seconds, as the configuration has it
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let turn = UNIX_EPOCH + Duration::from_secs(now.as_secs() + seconds);
+        let from = humantime::format_rfc3339_seconds(turn);
+        let key = format!("next-private-key = {{ file = \"${{LAB}}/next.key\", from = \"{from}\" }}");
+        lab.running.edit("home", |config| with_line(config, "next-private-key", Some(&key))).unwrap();
+        lab.start_all(&["home", "ec2"]);
+        works(lab).await;
+        lab.monitor("ec2", "monitor", &["tunnel"]);
+        let streams = streams(lab).await;
+        let found = in_use(lab, &old);
+        if SystemTime::now() < turn {
+            found.unwrap();
+            return (turn, streams);
+        }
+        drop(streams.end(lab).await);
+        lab.kill("monitor").await;
+    }
+    panic!("after three minutes the gateways were not connected");
+}
+
+/// A configuration with another line in the place of the one that begins so, or none.
+fn with_line(config: &str, begin: &str, line: Option<&str>) -> String {
+    let lines = config.lines().filter_map(|found| if found.starts_with(begin) { line } else { Some(found) });
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// The site with other configurations.
@@ -98,30 +135,13 @@ fn edited(edit: impl Fn(&str, String) -> String) -> Site {
 
 #[test]
 fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
-    // Whole seconds, as the configuration has it
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let turn = UNIX_EPOCH + Duration::from_secs(now.as_secs() + 20);
-    with_site(&[], rotating(turn), async |lab| {
+    with_site(&[], rotating(), async |lab| {
         let key = lab.running.directory().private_key("next").unwrap().to_string();
         lab.running.edit("ec2", |config| config.replace("${NEXT_PUBLIC_KEY}", &key)).unwrap();
-        lab.start_all(&["home", "ec2"]);
-        works(lab).await;
-        let (began, old) = (Instant::now(), lab.running.directory().public_key("home").unwrap().to_string());
-        let in_use = |key: String| {
-            async move |lab: &Lab| {
-                for gateway in ["home", "ec2"] {
-                    let peer = peer(lab, gateway)?;
-                    ensure!(peer["note"].as_str().is_some_and(|note| note.contains(&key)), "{gateway}: {peer}");
-                }
-                anyhow::Ok(())
-            }
-        };
-        lab.monitor("ec2", "monitor", &["tunnel"]);
-        let streams = Streams::start(lab).await;
-        assert!(SystemTime::now() < turn, "this machine is slower than any before: the time has come already");
-        in_use(old)(lab).await.unwrap();
+        let (turn, streams) = begins_with_the_old_key(lab).await;
+        let began = Instant::now();
         let rates = tokio::join!(transfer(lab, 64 << 20), async {
-            eventually("the next key in use at both ends", async || in_use(key.clone())(lab).await).await;
+            eventually("the next key in use at both ends", async || in_use(lab, &key)).await;
         });
         eprintln!("while the key was replaced: {:.0} Mbit/s", rates.0 * 8.0 / 1e6);
         assert!(SystemTime::now() >= turn);
@@ -135,15 +155,9 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
         lab.kill("monitor").await;
         // By either end, under the new keys
         for (gateway, name) in [("home", "aws"), ("ec2", "homelab")] {
-            let before = completed(lab, gateway).unwrap();
-            lab.tell(gateway, &["peer", name, "rekey"]).await;
-            eventually("a new session", async || {
-                ensure!(completed(lab, gateway)? > before);
-                Ok(())
-            })
-            .await;
+            renews(lab, gateway, name, "rekey").await;
         }
-        in_use(key.clone())(lab).await.unwrap();
+        in_use(lab, &key).unwrap();
         transfer(lab, 64 << 20).await;
         streams.all_were_answered(lab).await;
         session_is_older(lab, began.elapsed()).await;
@@ -151,23 +165,12 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
         // The old key goes: one end after the other
         let next = lab.running.directory().file("next.key");
         std::fs::copy(next, lab.running.directory().file("home.key")).unwrap();
-        lab.running
-            .edit("home", |config| {
-                config
-                    .lines()
-                    .filter(|line| !line.starts_with("next-private-key"))
-                    .map(|line| format!("{line}\n"))
-                    .collect()
-            })
-            .unwrap();
+        lab.running.edit("home", |config| with_line(config, "next-private-key", None)).unwrap();
         lab.terminate("home").await;
         lab.start("home");
         works(lab).await;
         lab.running
-            .edit("ec2", |config| {
-                let without = config.lines().filter(|line| !line.starts_with("public-key"));
-                without.map(|line| format!("{}\n", line.replace("next-public-key ", "public-key "))).collect()
-            })
+            .edit("ec2", |config| with_line(config, "public-key", None).replace("next-public-key ", "public-key "))
             .unwrap();
         lab.terminate("ec2").await;
         lab.start("ec2");
@@ -184,25 +187,13 @@ fn a_session_is_renewed_by_command_without_loss_and_thrown_away_by_another() {
     with_site(&[], site(), async |lab| {
         lab.start_all(&["home", "ec2"]);
         works(lab).await;
-        let streams = Streams::start(lab).await;
+        let streams = streams(lab).await;
         for (gateway, name) in [("home", "aws"), ("ec2", "homelab"), ("home", "aws")] {
-            let before = completed(lab, gateway).unwrap();
-            lab.tell(gateway, &["peer", name, "rekey"]).await;
-            eventually("a new session", async || {
-                ensure!(completed(lab, gateway)? > before);
-                Ok(())
-            })
-            .await;
+            renews(lab, gateway, name, "rekey").await;
             transfer(lab, 64 << 20).await;
         }
         streams.all_were_answered(lab).await;
-        let before = completed(lab, "home").unwrap();
-        lab.tell("home", &["peer", "aws", "reset"]).await;
-        eventually("a new session", async || {
-            ensure!(completed(lab, "home")? > before);
-            Ok(())
-        })
-        .await;
+        renews(lab, "home", "aws", "reset").await;
         works(lab).await;
     });
 }
@@ -227,8 +218,8 @@ fn dropped(lab: &Lab, reason: &str) -> anyhow::Result<u64> {
 
 #[test]
 fn a_flood_of_10_000_initiations_a_second_from_forged_sources_stops_no_transfer_and_keeps_no_peer_out() {
-    const FLOOD: Duration = Duration::from_secs(30);
     with_site(&[], site(), async |lab| {
+        let started = Instant::now();
         lab.start_all(&["home", "ec2"]);
         works(lab).await;
         // The answers go somewhere, as in the Internet
@@ -240,14 +231,22 @@ fn a_flood_of_10_000_initiations_a_second_from_forged_sources_stops_no_transfer_
         let mut datagrams = vec![good.clone(); 38];
         datagrams.extend([bad, good[..147].to_vec()]);
         let before = transfer(lab, 64 << 20).await;
-        let octets = (before * 10.0) as u64;
+        let octets = (before * 3.0) as u64;
         let (began, sessions) = (Instant::now(), completed(lab, "home").unwrap());
         let flood = Flood {
             to: "203.0.113.2:51820".parse().unwrap(),
             sources: "198.18.0.0/15".parse().unwrap(),
             datagrams,
             per_second: 10_000,
-            time: FLOOD,
+            time: Duration::from_secs(2),
+        };
+        let settled = Cell::new(None);
+        let flooded = async {
+            let mut sent = 0;
+            while settled.get().is_none() {
+                sent += lab.node("ec2").flood(flood.clone()).await.unwrap();
+            }
+            sent as f64 / began.elapsed().as_secs_f64()
         };
         let under_flood = async {
             eventually("load", async || {
@@ -260,24 +259,21 @@ fn a_flood_of_10_000_initiations_a_second_from_forged_sources_stops_no_transfer_
             let initiated = completed(lab, "home").unwrap();
             // Whoever is known must prove its address too, and comes in
             lab.tell("ec2", &["peer", "homelab", "reset"]).await;
-            eventually("a session under load", async || {
-                ensure!(completed(lab, "home")? > initiated);
-                Ok(())
-            })
-            .await;
-            (during, transferred, initiated, began.elapsed())
+            has_a_new_session(lab, "home", initiated).await;
+            settled.set(Some(began.elapsed()));
+            (during, transferred, initiated)
         };
-        let (sent, (during, transferred, initiated, settled)) = tokio::join!(lab.node("ec2").flood(flood), under_flood);
-        let sent = sent.unwrap();
+        let (rate, (during, transferred, initiated)) = tokio::join!(flooded, under_flood);
         eprintln!(
-            "{:.0} initiations/s for {FLOOD:?}: a transfer of {octets} octets each way had {:.0} Mbit/s, before the flood \
-             {:.0} Mbit/s; it was over after {transferred:?}, and a session thrown away meanwhile was back after {settled:?}",
-            sent as f64 / FLOOD.as_secs_f64(),
+            "{rate:.0} datagrams/s: a transfer of {octets} octets each way had {:.0} Mbit/s, before the flood {:.0} Mbit/s; \
+             it was over after {transferred:?}, and a session thrown away meanwhile was back after {:?}",
             during * 8.0 / 1e6,
             before * 8.0 / 1e6,
+            settled.get().unwrap(),
         );
-        assert_eq!(initiated, sessions, "no session was lost under the flood, and none had to be made");
-        assert!(settled < FLOOD, "the handshake was completed under load: {settled:?} of {FLOOD:?}");
+        // Each is renewed after two minutes
+        let renewed = started.elapsed().as_secs() / 120;
+        assert!(initiated - sessions <= renewed, "a session was lost under the flood: {sessions}, then {initiated}");
         session_is_older(lab, began.elapsed()).await;
         for reason in ["rate limited", "unknown peer", "for another public key", "malformed"] {
             assert!(dropped(lab, reason).unwrap() > 0, "{reason}: {}", lab.show("home", &["status"]).unwrap());

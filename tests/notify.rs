@@ -14,7 +14,7 @@ use common::{DEADLINE, Lab, binary, eventually, with_site};
 
 /// A ping is due every tenth of a second.
 const WATCHDOG: Duration = Duration::from_millis(300);
-/// So many pings would have come.
+/// Ten pings would have come.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// What systemd would hear.
@@ -39,10 +39,10 @@ impl Ear {
         }
     }
 
-    /// But for what was on its way.
+    /// But for what was on its way, however late: every thread may have answered just before one was stopped.
     fn hears_nothing(&self) {
-        let queued: Vec<String> = std::iter::from_fn(|| self.next(WATCHDOG)).take(3).collect();
-        assert_eq!(self.next(SILENCE), None, "after {queued:?}");
+        let on_its_way: Vec<String> = std::iter::from_fn(|| self.next(SILENCE)).take(4).collect();
+        assert!(on_its_way.len() < 4, "{on_its_way:?}");
     }
 }
 

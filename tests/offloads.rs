@@ -4,7 +4,7 @@
 mod common;
 
 use anyhow::Context as _;
-use common::pair::{ENDS, connected, exchanged, site};
+use common::pair::{ENDS, comes_up, site};
 use common::{Lab, with_site};
 use vpngw::lab::request::Fetch;
 
@@ -24,15 +24,6 @@ async fn transfers(lab: &Lab, octets: u64) {
             let fetch = Fetch { to, from, octets, timeout: common::DEADLINE };
             assert_eq!(lab.node(node).fetch(fetch).await.unwrap(), octets);
         }
-    }
-}
-
-async fn comes_up(lab: &mut Lab) {
-    lab.start_all(&["home", "ec2"]);
-    lab.expect_all(&connected()).await;
-    lab.expect_all(&exchanged()).await;
-    for (pod, instance) in ENDS {
-        lab.pings("pod", pod, instance).await;
     }
 }
 

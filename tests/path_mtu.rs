@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use common::pair::{self, ENDS, connected, exchanged};
+use common::pair::{self, ENDS, comes_up};
 use common::{Lab, eventually, with_site};
 use vpngw::lab::request::Fetch;
 use vpngw::lab::site::{Link, Node, Port, Site};
@@ -76,12 +76,6 @@ fn set_mtu(lab: &Lab, node: &str, link: &str, mtu: u16) {
 
 fn set_middle(lab: &Lab, mtu: u16) {
     MIDDLE.into_iter().for_each(|node| set_mtu(lab, node, "middle", mtu));
-}
-
-async fn comes_up(lab: &mut Lab) {
-    lab.start_all(&["home", "ec2"]);
-    lab.expect_all(&connected()).await;
-    lab.expect_all(&exchanged()).await;
 }
 
 /// What a gateway sends its peer at most, as it shows it.

@@ -115,10 +115,12 @@ fn without_descriptors_it_answers_and_takes_the_others_in_when_there_are_some_ag
         let some = eventually("as many as there is room for", async || {
             let log = lab.running.process(GATEWAY)?.output();
             ensure!(log.contains("file descriptors are left"), "{log}");
-            established(lab)
+            let some = established(lab)?;
+            ensure!(some > 0, "none is established");
+            Ok(some)
         })
         .await;
-        assert!((1..100).contains(&some), "{some} established");
+        assert!(some < 100, "{some} established");
         lab.output(GATEWAY, "prlimit", &["--pid", &pid, "--nofile=2000:"]).unwrap();
         println!("{}", all_complete(lab).await);
         lab.kill(CROWD).await;

@@ -4,71 +4,35 @@
 mod common;
 
 use anyhow::{Context as _, ensure};
+use common::hub::{self, SHARED};
 use common::{Lab, eventually, with_site};
 use serde_json::Value;
-use vpngw::lab::site::{Expectation, Gateway, Link, Node, Port, Site};
+use vpngw::lab::site::{Expectation, Node, Site};
 
-const SHARED: &str = "10.50.0.0/24";
-/// In the shared prefix; a host behind either gateway has it.
+/// In the shared prefix of IPv4; a host behind either gateway has it.
 const SERVICE: &str = "10.50.0.1";
 const SERVER: &str = "10.20.0.20";
 
 fn site() -> Site {
-    Site {
-        name: "several",
-        drawing: "server - hub; hub ==== left - left-host; hub ==== right - right-host",
-        nodes: vec![
-            Node::host("server").route("0.0.0.0/0", "10.20.0.10"),
-            Node::router("hub"),
-            Node::router("left").route(SHARED, "10.31.0.10"),
-            Node::router("right").route(SHARED, "10.32.0.10"),
-            Node::host("left-host").address("10.50.0.1/32").route("0.0.0.0/0", "10.31.0.1"),
-            Node::host("right-host").address("10.50.0.1/32").route("0.0.0.0/0", "10.32.0.1"),
-        ],
-        links: vec![
-            Link::new(
-                "internet",
-                vec![
-                    Port::new("hub", "wan0", &["203.0.113.10/24"]),
-                    Port::new("left", "wan0", &["203.0.113.31/24"]),
-                    Port::new("right", "wan0", &["203.0.113.32/24"]),
-                ],
-            ),
-            Link::new(
-                "servers",
-                vec![Port::new("hub", "lan0", &["10.20.0.10/24"]), Port::new("server", "eth0", &["10.20.0.20/24"])],
-            ),
-            Link::new(
-                "left-lan",
-                vec![Port::new("left", "lan0", &["10.31.0.1/24"]), Port::new("left-host", "eth0", &["10.31.0.10/24"])],
-            ),
-            Link::new(
-                "right-lan",
-                vec![
-                    Port::new("right", "lan0", &["10.32.0.1/24"]),
-                    Port::new("right-host", "eth0", &["10.32.0.10/24"]),
-                ],
-            ),
-        ],
-        gateways: vec![
-            Gateway { name: "hub", node: "hub", config: include_str!("several/hub.toml").to_owned() },
-            Gateway { name: "left", node: "left", config: include_str!("several/left.toml").to_owned() },
-            Gateway { name: "right", node: "right", config: include_str!("several/right.toml").to_owned() },
-        ],
-        expectations: ["left", "right"]
-            .into_iter()
-            .flat_map(|peer| {
-                [Expectation::Tunnel { gateway: "hub", peer }, Expectation::Session { gateway: "hub", neighbor: peer }]
-            })
-            .collect(),
-    }
+    let configs =
+        [include_str!("several/hub.toml"), include_str!("several/left.toml"), include_str!("several/right.toml")];
+    let host = |name, gateway| Node::host(name).address("10.50.0.1/32").route("0.0.0.0/0", gateway);
+    let hosts = vec![host("left-host", "10.31.0.1"), host("right-host", "10.32.0.1")];
+    hub::site("several", configs, hosts, [("left-host", "eth0"), ("right-host", "eth0")])
+}
+
+/// Both tunnels, and the sessions in them.
+fn connected() -> Vec<Expectation> {
+    let of =
+        |peer| [Expectation::Tunnel { gateway: "hub", peer }, Expectation::Session { gateway: "hub", neighbor: peer }];
+    ["left", "right"].into_iter().flat_map(of).collect()
 }
 
 /// The hub's tunnel group of the shared prefix: names of the peers to send to, of those in reserve, and of those whose
 /// packets are accepted.
 fn group(lab: &Lab) -> anyhow::Result<[Vec<String>; 3]> {
     let shown = lab.show("hub", &["fib"])?;
-    let route = shown["routes"].as_array().and_then(|routes| routes.iter().find(|route| route["prefix"] == SHARED));
+    let route = shown["routes"].as_array().and_then(|routes| routes.iter().find(|route| route["prefix"] == SHARED[0]));
     let tunnel = &route.with_context(|| shown.to_string())?["tunnel"];
     let names = |key: &str| -> anyhow::Result<Vec<String>> {
         let list = tunnel[key].as_array().with_context(|| tunnel.to_string())?;
@@ -79,7 +43,7 @@ fn group(lab: &Lab) -> anyhow::Result<[Vec<String>; 3]> {
 
 /// The service answers the server, and each far end's own host reaches it.
 async fn works(lab: &Lab) {
-    lab.expect_all(&site().expectations).await;
+    lab.expect_all(&connected()).await;
     lab.pings("left-host", "10.31.0.10", SERVER).await;
     lab.pings("right-host", "10.32.0.10", SERVER).await;
     lab.pings("server", SERVER, SERVICE).await;
@@ -111,7 +75,7 @@ fn a_prefix_that_two_peers_announce_is_stolen_from_neither() {
             let peers = lab.show("hub", &["peers"]).unwrap();
             let peers = peers["peers"].as_array().unwrap();
             let shown = peers.iter().find(|shown| shown["name"] == peer).unwrap();
-            assert!(shown["allowed_ips_from_bgp"].to_string().contains(SHARED), "{shown}");
+            assert!(shown["allowed_ips_from_bgp"].to_string().contains(SHARED[0]), "{shown}");
             assert!(shown["drops"]["source not allowed"].is_null(), "{shown}");
         }
     });

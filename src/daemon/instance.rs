@@ -42,7 +42,7 @@ mod tests {
     /// Of no protocol number that a gateway may have: the tests share the host's namespace.
     const NOBODYS: u8 = 0;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn it_is_held_by_one_and_free_again_when_that_one_is_gone() {
         let first = Instance::claim(NOBODYS).await.unwrap().unwrap();
         assert!(Instance::claim(NOBODYS).await.unwrap().is_none());

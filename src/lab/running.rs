@@ -17,7 +17,7 @@ use crate::control::Client;
 /// The protocol number of a gateway's kernel routes, where its configuration names no other.
 pub const PROTOCOL: u8 = 157;
 /// How long a gateway may take to say good-bye to its neighbors and to remove its routes.
-const STOP: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(60);
 
 /// Fields are dropped in this order: programs, then namespaces, then files.
 #[derive(Debug)]
@@ -108,8 +108,9 @@ impl Running {
     /// Where it cannot be started.
     pub fn run(&mut self, name: &str, command: std::process::Command) -> anyhow::Result<()> {
         let log = self.directory.file(&format!("{name}.log"));
+        // One that runs under this name is ended first: it may hold what the new one needs.
+        self.processes.remove(name);
         let process = Process::start(name, command, &log)?;
-        // One that ran under this name has been ended by its drop.
         self.processes.insert(name.to_owned(), process);
         Ok(())
     }

@@ -23,8 +23,10 @@ use super::request::{Fate, Run, Stream};
 
 /// Sequence numbers have 16 bits: a stream of more would mix up its first and its last requests.
 const MOST: usize = 1 << 16;
+/// Room for answers that come while this program is kept from running, in octets: the usual is full after half a second.
+const ROOM: c_int = 4 << 20;
 /// How long the last answers may take.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A stream that runs until it is ended, or dropped.
 pub(super) struct Running {
@@ -37,6 +39,7 @@ impl Running {
     pub(super) fn start(stream: &Stream) -> anyhow::Result<Self> {
         let socket = ping::socket(stream.to, stream.from)?;
         receive_errors(&socket, stream.to).context("ICMP errors of a ping socket")?;
+        set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, ROOM).context("room for answers")?;
         let (fates, ending) = (Arc::default(), Arc::default());
         let task = tokio::spawn(run(socket, stream.clone(), Arc::clone(&fates), Arc::clone(&ending)));
         Ok(Self { fates, ending, task })
@@ -125,10 +128,13 @@ fn receive_errors(socket: &Socket, to: IpAddr) -> io::Result<()> {
         IpAddr::V4(_) => (libc::SOL_IP, libc::IP_RECVERR),
         IpAddr::V6(_) => (libc::SOL_IPV6, libc::IPV6_RECVERR),
     };
-    let on: c_int = 1;
+    set(socket, level, option, 1)
+}
+
+fn set(socket: &Socket, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+    let (pointer, length) = ((&raw const value).cast(), size_of::<c_int>() as _);
     // SAFETY: the option's value is an `int`, which lives until the end of the call
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), size_of::<c_int>() as _) };
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer, length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -62,6 +62,17 @@ impl Lab {
         .await;
     }
 
+    /// Waits until a gateway, which is on the node of its name, says of its routes what the kernel says. It hears later
+    /// than we that the kernel has done something.
+    pub async fn fib_and_kernel_agree(&self, gateway: &str) {
+        eventually(&format!("show fib of {gateway} and its kernel agree"), async || {
+            let (fib, kernel) = (self.fib_routes(gateway)?, self.ip_routes(gateway, "157")?);
+            ensure!(fib == kernel, "show fib: {fib:?}, kernel: {kernel:?}");
+            Ok(())
+        })
+        .await;
+    }
+
     /// Waits until the kernel has this route of a gateway, or has it no more.
     pub async fn kernel_route(&self, node: &str, prefix: &str, present: bool) {
         let prefix: IpNet = prefix.parse().unwrap();

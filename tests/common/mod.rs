@@ -10,9 +10,12 @@ pub mod daemon;
 pub mod dump;
 pub mod frr;
 pub mod gobgp;
+pub mod hub;
 pub mod kernel;
 pub mod packages;
 pub mod pair;
+pub mod schema;
+pub mod streams;
 pub mod systemd;
 pub mod tools;
 pub mod wireguard;
@@ -31,7 +34,7 @@ use vpngw::lab::namespace::Namespace;
 use vpngw::lab::process::Signal;
 use vpngw::lab::request::Ping;
 use vpngw::lab::running::Running;
-use vpngw::lab::site::{Expectation, Site};
+use vpngw::lab::site::{Expectation, Site, ip};
 
 /// Ten times what anything here takes.
 pub const DEADLINE: Duration = Duration::from_secs(180);
@@ -136,6 +139,14 @@ impl Lab {
         assert!(status.success(), "{program} has failed: {status}");
     }
 
+    /// Ctrl-C, and the wait for a good end.
+    pub async fn interrupt(&mut self, program: &str) {
+        let process = self.running.process(program).unwrap();
+        process.signal(Signal::Interrupt).unwrap();
+        let status = process.wait(STOP).await.unwrap();
+        assert!(status.success(), "{program} has failed: {status}");
+    }
+
     /// SIGKILL.
     pub async fn kill(&mut self, program: &str) {
         self.running.kill(program).await.unwrap();
@@ -216,6 +227,14 @@ impl Lab {
         let (interval, timeout) = (Duration::from_millis(100), Duration::from_secs(1));
         let echoes = self.node(node).ping(Ping { to, from: Some(from), count: 3, interval, timeout }).await?;
         Ok(echoes.round_trips.len())
+    }
+
+    /// Asks three times, and each is answered, however long that takes on a busy machine.
+    pub async fn are_answered(&self, node: &str, from: &str, to: &str) {
+        let (interval, timeout) = (Duration::from_millis(100), Duration::from_secs(30));
+        let ping = Ping { to: ip(to), from: Some(ip(from)), count: 3, interval, timeout };
+        let echoes = self.node(node).ping(ping).await.unwrap();
+        assert_eq!(echoes.round_trips.len(), 3, "{from} to {to}: {:?}", echoes.error);
     }
 
     /// A file that only its owner can read.

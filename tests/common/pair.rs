@@ -3,6 +3,8 @@
 
 use vpngw::lab::site::{Expectation, Gateway, Link, Node, Port, Site, nets};
 
+use super::Lab;
+
 /// What the home gateway originates; the pod is in it.
 pub const PODS: [&str; 2] = ["10.244.1.0/24", "fd00:10:244:1::/64"];
 /// What the EC2 gateway originates; the instance is in it.
@@ -87,4 +89,19 @@ pub fn exchanged() -> Vec<Expectation> {
         Expectation::KernelRoutes { node: "home", prefixes: nets(&VPC) },
         Expectation::KernelRoutes { node: "ec2", prefixes: nets(&PODS) },
     ]
+}
+
+/// Waits until both gateways are connected and have exchanged their prefixes.
+pub async fn works(lab: &Lab) {
+    lab.expect_all(&connected()).await;
+    lab.expect_all(&exchanged()).await;
+}
+
+/// Starts both, and waits until packets pass.
+pub async fn comes_up(lab: &mut Lab) {
+    lab.start_all(&["home", "ec2"]);
+    works(lab).await;
+    for (pod, instance) in ENDS {
+        lab.pings("pod", pod, instance).await;
+    }
 }
