@@ -16,9 +16,7 @@ const PEER: &str = "aws";
 
 /// Starts `vpngw monitor` at the home gateway as a program of the site.
 fn monitor(lab: &mut Lab, name: &str, words: &[&str]) {
-    let mut command = Command::new(common::binary());
-    command.arg("--socket").arg(lab.running.socket("home")).arg("monitor").args(words);
-    lab.running.run(name, command).unwrap();
+    lab.monitor("home", name, words);
 }
 
 /// Pings until a monitor has printed a line with all these words, and returns it.
@@ -142,6 +140,14 @@ fn what_becomes_of_a_peer_is_told_as_it_happens() {
         .await;
         let said = lab.running.process("text").unwrap().output();
         assert!(said.contains("Z  aws  handshake complete"), "{said}");
+        eventually("the MTU of its path", async || {
+            for (name, mtu) in [("text", "Z  aws  mtu 1440"), ("json", r#""mtu":1440"#)] {
+                let said = lab.running.process(name)?.output();
+                ensure!(said.contains(mtu), "{said}");
+            }
+            Ok(())
+        })
+        .await;
         are_of_schema("monitor-tunnel", &lab.running.process("json").unwrap().output());
         lab.kill("ec2").await;
         eventually("its silence", async || {

@@ -93,7 +93,7 @@ fn in_use(lab: &Lab, key: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The next key's time has not come when everything runs: on a machine that is slower it is later.
+/// The next key's time has not come when everything runs, and a monitor: on a machine that is slower it is later.
 async fn begins_with_the_old_key(lab: &mut Lab) -> (SystemTime, Streams) {
     let old = lab.running.directory().public_key("home").unwrap().to_string();
     for seconds in [20, 60, 180] {
@@ -105,6 +105,7 @@ async fn begins_with_the_old_key(lab: &mut Lab) -> (SystemTime, Streams) {
         lab.running.edit("home", |config| with_line(config, "next-private-key", Some(&key))).unwrap();
         lab.start_all(&["home", "ec2"]);
         works(lab).await;
+        lab.monitor("ec2", "monitor", &["tunnel"]);
         let streams = streams(lab).await;
         let found = in_use(lab, &old);
         if SystemTime::now() < turn {
@@ -112,6 +113,7 @@ async fn begins_with_the_old_key(lab: &mut Lab) -> (SystemTime, Streams) {
             return (turn, streams);
         }
         drop(streams.end(lab).await);
+        lab.kill("monitor").await;
     }
     panic!("after three minutes the gateways were not connected");
 }
@@ -143,6 +145,14 @@ fn a_private_key_is_replaced_with_overlap_and_no_packet_is_lost() {
         });
         eprintln!("while the key was replaced: {:.0} Mbit/s", rates.0 * 8.0 / 1e6);
         assert!(SystemTime::now() >= turn);
+        eventually("the monitor tells of the next key", async || {
+            let said = lab.running.process("monitor")?.output();
+            let ours = lab.running.directory().public_key("ec2")?;
+            ensure!(said.contains(&format!("Z  homelab  our public key {ours}, its {key}")), "{said}");
+            Ok(())
+        })
+        .await;
+        lab.kill("monitor").await;
         // By either end, under the new keys
         for (gateway, name) in [("home", "aws"), ("ec2", "homelab")] {
             renews(lab, gateway, name, "rekey").await;

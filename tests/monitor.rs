@@ -39,9 +39,7 @@ fn site(keys: &str) -> Site {
 
 /// Starts `vpngw monitor` as a program of the site.
 fn monitor(lab: &mut Lab, name: &str, words: &[&str]) {
-    let mut command = std::process::Command::new(common::binary());
-    command.arg("--socket").arg(lab.running.socket("gateway")).arg("monitor").args(words);
-    lab.running.run(name, command).unwrap();
+    lab.monitor("gateway", name, words);
 }
 
 fn said(lab: &mut Lab, name: &str) -> String {

@@ -22,6 +22,10 @@ pub(super) struct News {
     pub(super) moved: BTreeMap<PublicKey, SocketAddr>,
     /// Peers with which a handshake was completed.
     pub(super) handshakes: BTreeSet<PublicKey>,
+    /// The longest packets that are sent to peers, where that has changed.
+    pub(super) mtus: BTreeMap<PublicKey, u16>,
+    /// Static keys in use with peers, ours and theirs, where they have changed.
+    pub(super) keys: BTreeMap<PublicKey, (PublicKey, PublicKey)>,
     /// Names to look up, by peer.
     pub(super) endpoints: BTreeMap<PublicKey, (String, u16)>,
     /// The device's MTU, where it has changed.
@@ -45,6 +49,8 @@ impl Mailbox {
             Event::PeerState(peer, state) => drop(news.peers.insert(peer, state)),
             Event::Endpoint(peer, address) => drop(news.moved.insert(peer, address)),
             Event::Handshake(peer) => drop(news.handshakes.insert(peer)),
+            Event::PeerMtu(peer, mtu) => drop(news.mtus.insert(peer, mtu)),
+            Event::Keys(peer, keys) => drop(news.keys.insert(peer, keys)),
             Event::EndpointWanted(peer, name, port) => drop(news.endpoints.insert(peer, (name, port))),
             Event::Mtu(mtu) => news.mtu = Some(mtu),
             Event::Failed(why) => news.failed = Some(why),

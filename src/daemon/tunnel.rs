@@ -43,7 +43,10 @@ impl Gateway {
         }
         let handshakes = news.handshakes.iter().map(|peer| (*peer, PeerNews::Handshake));
         let moved = news.moved.iter().map(|(peer, address)| (*peer, PeerNews::Endpoint(*address)));
-        for (peer, what) in moved.chain(handshakes) {
+        let keys =
+            news.keys.iter().map(|(peer, (ours, theirs))| (*peer, PeerNews::Keys { ours: *ours, theirs: *theirs }));
+        let mtus = news.mtus.iter().map(|(peer, mtu)| (*peer, PeerNews::Mtu(*mtu)));
+        for (peer, what) in moved.chain(handshakes).chain(keys).chain(mtus) {
             if let Some(name) = self.peer_name(&peer) {
                 self.watchers.tell(&name, peer, what);
             }

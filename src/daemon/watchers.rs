@@ -39,6 +39,15 @@ pub enum PeerNews {
     Endpoint(SocketAddr),
     /// A handshake was completed: there are new session keys.
     Handshake,
+    /// The session in use is under other static keys: our public key, and the peer's.
+    Keys {
+        /// Ours.
+        ours: PublicKey,
+        /// The peer's.
+        theirs: PublicKey,
+    },
+    /// The longest packet that is sent to it is another one, of so many octets.
+    Mtu(u16),
 }
 
 /// What a watcher hears.

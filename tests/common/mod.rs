@@ -157,6 +157,13 @@ impl Lab {
         eventually(gateway, async || self.show(gateway, &["status"])).await;
     }
 
+    /// Starts `vpngw monitor` at a gateway as a program of the site.
+    pub fn monitor(&mut self, gateway: &str, name: &str, words: &[&str]) {
+        let mut command = Command::new(binary());
+        command.arg("--socket").arg(self.running.socket(gateway)).arg("monitor").args(words);
+        self.running.run(name, command).unwrap();
+    }
+
     /// Waits until an expectation holds.
     pub async fn expect(&self, expectation: Expectation) {
         eventually(&expectation.to_string(), async || self.holds(&expectation).await).await;

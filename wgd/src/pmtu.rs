@@ -102,7 +102,8 @@ impl PathMtu {
             sent: [None; SENT],
             sequence: 0,
         };
-        path.mtu = path.highest().min(BASE);
+        path.high = path.highest();
+        path.mtu = path.high.min(BASE);
         path
     }
 
@@ -119,7 +120,7 @@ impl PathMtu {
     pub(crate) fn assume(&mut self) {
         self.forget();
         self.knowledge = Knowledge::None;
-        self.mtu = self.assumed();
+        self.expect();
     }
 
     /// Whoever is asked from now on, nothing is known of the path to there. `overhead`: octets of IP, UDP and WireGuard.
@@ -136,6 +137,9 @@ impl PathMtu {
     /// Another way to the same peer: what is known is in doubt.
     pub(crate) fn moved(&mut self, overhead: u16) {
         self.overhead = overhead;
+        if self.knowledge == Knowledge::None && self.raise_at.is_some() {
+            self.expect();
+        }
         (self.confirm_at, self.raise_at, self.confirm_after) = (None, None, CONFIRM);
         if self.knowledge == Knowledge::Probed && !self.is_beginning() {
             self.forget();
@@ -154,7 +158,7 @@ impl PathMtu {
                 self.mtu = self.mtu.min(self.highest());
                 (self.confirm_at, self.raise_at) = (None, None);
             }
-            Knowledge::None | Knowledge::Unanswered if self.round.is_none() => self.mtu = self.assumed(),
+            Knowledge::None | Knowledge::Unanswered if self.round.is_none() => self.expect(),
             Knowledge::None | Knowledge::Unanswered => self.begin(self.overhead),
         }
     }
@@ -182,6 +186,8 @@ impl PathMtu {
         }
         self.confirm_at = Some(now + self.confirm_after);
         match self.knowledge {
+            // The host may send more by now than it did
+            Knowledge::None if self.raise_at.is_some_and(|at| now >= at) => self.expect(),
             Knowledge::None => {}
             Knowledge::Unanswered => self.begin(self.overhead),
             Knowledge::Probed => self.round = Some(Round::new(Purpose::Confirm, vec![self.mtu])),
@@ -221,7 +227,10 @@ impl PathMtu {
     pub(crate) fn refused(&mut self, now: Instant, length: u16) {
         let length = length.max(LEAST + 1);
         self.high = self.high.min(length - 1);
-        if self.knowledge == Knowledge::Probed && self.mtu >= length && !self.is_doubted() {
+        if self.mtu >= length && self.knowledge != Knowledge::Probed {
+            self.mtu = self.mtu.min(self.assumed());
+            self.raise_at = Some(now + RAISE);
+        } else if self.mtu >= length && !self.is_doubted() {
             self.forget();
             self.doubt();
         }
@@ -240,11 +249,24 @@ impl PathMtu {
         }
     }
 
+    /// What holds while nobody answers.
     fn assumed(&self) -> u16 {
-        match self.ceiling {
+        let assumed = match self.ceiling {
             Mtu::Auto => BASE,
-            Mtu::Octets(octets) => octets,
+            Mtu::Octets(_) => self.highest(),
+        };
+        if assumed <= self.high {
+            return assumed;
         }
+        // The host refuses it. What it takes it does not say: RFC 1191 §7.1
+        self.plateaus(LEAST - 1, self.high + 1).into_iter().rev().nth(1).unwrap_or(LEAST)
+    }
+
+    /// Whatever the host refused before.
+    fn expect(&mut self) {
+        self.high = self.highest();
+        self.mtu = self.assumed();
+        self.raise_at = None;
     }
 
     fn is_beginning(&self) -> bool {

@@ -31,6 +31,10 @@ pub enum Event {
     Endpoint(PublicKey, SocketAddr),
     /// A handshake with a peer was completed.
     Handshake(PublicKey),
+    /// The longest packet that is sent to a peer is another one, of so many octets.
+    PeerMtu(PublicKey, u16),
+    /// Packets to a peer leave by a session under other static keys than before: our public key, and the peer's.
+    Keys(PublicKey, (PublicKey, PublicKey)),
     /// A peer with a name for an endpoint does not answer, or has no address yet: look it up (again) and say
     /// [`Device::endpoint`](crate::device::Device::endpoint).
     EndpointWanted(PublicKey, String, u16),

@@ -153,3 +153,34 @@ fn a_peer_that_does_not_answer_for_90_s_is_given_up_and_asked_again_by_the_next_
     assert!((15..=20).contains(&tries), "{tries} in 90 s");
     pair.talk(3);
 }
+
+#[test]
+fn a_handshake_that_is_under_way_when_every_key_is_forgotten_has_its_90_s_all_the_same() {
+    let mut pair = Pair::new();
+    pair.talk(5);
+    pair.run(200 * SECOND, true);
+    let age = pair.ends[0].view(pair.now).handshake_age.unwrap();
+    pair.run(538 * SECOND - age, true);
+    pair.ends[0].send(pair.now, 2, 1);
+    pair.run(20 * SECOND, false);
+    let view = pair.ends[0].view(pair.now);
+    assert_eq!((view.queued_packets, view.drops.get("no session")), (1, None), "{view:?}");
+    pair.run(10 * SECOND, true);
+    assert_eq!(pair.ends[1].received.last(), Some(&1));
+}
+
+#[test]
+fn initiations_that_cross_are_repeated_when_both_answers_are_lost() {
+    let mut pair = Pair::new();
+    for (from, to) in [(0, 2), (1, 1)] {
+        pair.ends[from].send(pair.now, to, 7);
+    }
+    pair.run(WAY - TICK, true); // the initiations are on their way
+    pair.run(TICK * 2, false);
+    pair.run(20 * SECOND, true);
+    for end in &pair.ends {
+        let view = end.view(pair.now);
+        assert_eq!((&end.received[..], view.queued_packets), (&[7][..], 0), "{view:?}");
+        assert!(view.handshakes.initiations_sent <= 3, "{view:?}");
+    }
+}

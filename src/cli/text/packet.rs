@@ -39,19 +39,26 @@ pub(in crate::cli) fn missed_packets(count: u64) -> String {
 }
 
 pub(in crate::cli) fn peer_change(line: &PeerLine) -> String {
-    let PeerChange { at, name, change, before, state, endpoint, .. } = match line {
-        PeerLine::Missed { missed: count } => return missed(*count),
-        PeerLine::Change(change) => change,
-    };
-    let what = match (change, state, endpoint) {
-        (PeerChangeKind::State, Some(now), _) => {
+    match line {
+        PeerLine::Missed { missed: count } => missed(*count),
+        PeerLine::Change(change) => format!("{}  {}  {}", change.at, tame(&change.name), what(change)),
+    }
+}
+
+fn what(
+    PeerChange { change, before, state, endpoint, our_public_key, their_public_key, mtu, .. }: &PeerChange,
+) -> String {
+    let key = |key: &Option<String>| tame(key.as_deref().unwrap_or_default());
+    match change {
+        PeerChangeKind::State => {
             let before = before.map(|before| format!("{} -> ", state_name(before))).unwrap_or_default();
-            format!("{before}{}", state_name(*now))
+            format!("{before}{}", state.map(state_name).unwrap_or_default())
         }
-        (PeerChangeKind::Endpoint, _, Some(endpoint)) => format!("at {endpoint}"),
-        _ => "handshake complete".to_owned(),
-    };
-    format!("{at}  {}  {what}", tame(name))
+        PeerChangeKind::Endpoint => endpoint.map(|endpoint| format!("at {endpoint}")).unwrap_or_default(),
+        PeerChangeKind::Handshake => "handshake complete".to_owned(),
+        PeerChangeKind::Keys => format!("our public key {}, its {}", key(our_public_key), key(their_public_key)),
+        PeerChangeKind::Mtu => mtu.map(|mtu| format!("mtu {mtu}")).unwrap_or_default(),
+    }
 }
 
 fn state_name(state: PeerState) -> &'static str {
@@ -158,13 +165,21 @@ mod tests {
             before: Some(PeerState::Up),
             state: Some(PeerState::Suspect),
             endpoint: None,
+            our_public_key: None,
+            their_public_key: None,
+            mtu: None,
         };
         let at = |change: PeerChange| peer_change(&PeerLine::Change(change));
         assert_eq!(at(change.clone()), "2026-11-21T10:11:12.000213Z  far  up -> suspect");
         let endpoint = "192.0.2.7:51820".parse().ok();
         let moved = PeerChange { change: PeerChangeKind::Endpoint, endpoint, ..change.clone() };
         assert_eq!(at(moved), "2026-11-21T10:11:12.000213Z  far  at 192.0.2.7:51820");
-        let keyed = PeerChange { change: PeerChangeKind::Handshake, ..change };
+        let keyed = PeerChange { change: PeerChangeKind::Handshake, ..change.clone() };
         assert_eq!(at(keyed), "2026-11-21T10:11:12.000213Z  far  handshake complete");
+        let [our_public_key, their_public_key] = ["new=", "old="].map(|key| Some(key.to_owned()));
+        let rotated = PeerChange { change: PeerChangeKind::Keys, our_public_key, their_public_key, ..change.clone() };
+        assert_eq!(at(rotated), "2026-11-21T10:11:12.000213Z  far  our public key new=, its old=");
+        let shorter = PeerChange { change: PeerChangeKind::Mtu, mtu: Some(1220), ..change };
+        assert_eq!(at(shorter), "2026-11-21T10:11:12.000213Z  far  mtu 1220");
     }
 }

@@ -11,7 +11,7 @@ use wgd::capture::{self, Captured, Packets};
 
 use super::monitor::{Line, write};
 use super::peer::PeerState;
-use crate::daemon::{PeerNews, TunnelNews};
+use crate::daemon::{self, PeerNews, TunnelNews};
 
 /// `GET /v1/monitor/tunnel`, a line.
 pub type PeerLine = Line<PeerChange>;
@@ -35,6 +35,12 @@ pub struct PeerChange {
     pub state: Option<PeerState>,
     /// Of `endpoint`: where it is now.
     pub endpoint: Option<SocketAddr>,
+    /// Of `keys`: our static public key that is in use now, in base64.
+    pub our_public_key: Option<String>,
+    /// Of `keys`: the peer's.
+    pub their_public_key: Option<String>,
+    /// Of `mtu`: the longest packet that is sent to it now, in octets.
+    pub mtu: Option<u16>,
 }
 
 /// What has become of a WireGuard peer.
@@ -47,6 +53,10 @@ pub enum PeerChangeKind {
     Endpoint,
     /// A handshake was completed, so that there are new session keys.
     Handshake,
+    /// The session in use is under other static keys than before: one of them is being replaced.
+    Keys,
+    /// Its path was found to take more or less than before.
+    Mtu,
 }
 
 /// A packet inside the tunnel.
@@ -80,24 +90,42 @@ pub(crate) fn tunnel_line(news: &TunnelNews) -> Vec<u8> {
     match news {
         TunnelNews::Missed(missed) => write(&mut text, &PeerLine::Missed { missed: *missed }),
         TunnelNews::Peer(change) => {
-            let (kind, states, endpoint) = match change.what {
-                PeerNews::State(before, now) => (PeerChangeKind::State, Some((before, now)), None),
-                PeerNews::Endpoint(endpoint) => (PeerChangeKind::Endpoint, None, Some(endpoint)),
-                PeerNews::Handshake => (PeerChangeKind::Handshake, None, None),
-            };
-            let change = PeerChange {
-                at: humantime::format_rfc3339_micros(change.at).to_string(),
-                name: change.name.clone(),
-                public_key: change.public_key.to_string(),
-                change: kind,
-                before: states.and_then(|(before, _)| before).map(PeerState::from),
-                state: states.map(|(_, now)| now.into()),
-                endpoint,
-            };
-            write(&mut text, &PeerLine::Change(change));
+            write(&mut text, &PeerLine::Change(change.into()));
         }
     }
     text
+}
+
+impl From<&daemon::PeerChange> for PeerChange {
+    fn from(daemon::PeerChange { at, name, public_key, what }: &daemon::PeerChange) -> Self {
+        let change = Self {
+            at: humantime::format_rfc3339_micros(*at).to_string(),
+            name: name.clone(),
+            public_key: public_key.to_string(),
+            change: PeerChangeKind::Handshake,
+            before: None,
+            state: None,
+            endpoint: None,
+            our_public_key: None,
+            their_public_key: None,
+            mtu: None,
+        };
+        match *what {
+            PeerNews::Handshake => change,
+            PeerNews::State(before, now) => {
+                let (before, state) = (before.map(PeerState::from), Some(now.into()));
+                Self { change: PeerChangeKind::State, before, state, ..change }
+            }
+            PeerNews::Endpoint(endpoint) => {
+                Self { change: PeerChangeKind::Endpoint, endpoint: Some(endpoint), ..change }
+            }
+            PeerNews::Keys { ours, theirs } => {
+                let [our_public_key, their_public_key] = [ours, theirs].map(|key| Some(key.to_string()));
+                Self { change: PeerChangeKind::Keys, our_public_key, their_public_key, ..change }
+            }
+            PeerNews::Mtu(mtu) => Self { change: PeerChangeKind::Mtu, mtu: Some(mtu), ..change },
+        }
+    }
 }
 
 /// Packets as they are sent.

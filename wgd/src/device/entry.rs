@@ -15,7 +15,7 @@ use crate::envelope::{Ecn, Envelope};
 use crate::liveness::Liveness;
 use crate::message::INITIATION;
 use crate::peer::{Expired, Peer, Sealed};
-use crate::settings::{Endpoint, PeerSettings};
+use crate::settings::{Endpoint, PeerSettings, PublicKey};
 use crate::view::{Event, Handshakes, PeerView};
 
 mod rekey;
@@ -71,6 +71,8 @@ pub(super) struct Entry {
     trouble: Trouble,
     /// Of the completed handshakes those that were told of.
     told_handshakes: u64,
+    /// The static keys in use, ours and the peer's, as they were known last.
+    told_keys: Option<(PublicKey, PublicKey)>,
     pub(super) path: Path,
     timers: Timers,
 }
@@ -101,6 +103,7 @@ impl Entry {
             handshakes: Handshakes::default(),
             trouble: Trouble::default(),
             told_handshakes: 0,
+            told_keys: None,
             path,
             timers: Timers::default(),
         }
@@ -137,7 +140,7 @@ impl Entry {
         envelope: Envelope,
         out: &mut Batch<Envelope>,
     ) {
-        match self.peer.seal(now, buffer, len, usize::from(mtu), out.room()) {
+        match self.peer.seal(now, buffer, len, usize::from(mtu), envelope, out.room()) {
             Sealed::Transport(len) => self.transmit(now, envelope, len, out),
             Sealed::Queued(Some(len)) => self.transmit(now, envelope.to.into(), len, out),
             Sealed::Queued(None) => {}
@@ -150,8 +153,9 @@ impl Entry {
 
     /// Packets that waited leave, now that there is a session.
     pub(super) fn drain(&mut self, now: Instant, out: &mut Batch<Envelope>) {
-        while let Some(len) = self.peer.unqueue(now, out.room()) {
-            self.transmit_made(now, Some(len), out);
+        let Some(to) = self.endpoint else { return };
+        while let Some((len, envelope)) = self.peer.unqueue(now, out.room()) {
+            self.transmit(now, Envelope { to, ..envelope }, len, out); // it may have moved meanwhile
         }
     }
 
@@ -267,6 +271,7 @@ impl Entry {
         let completed = self.completed_handshakes();
         if std::mem::replace(&mut self.told_handshakes, completed) != completed {
             events.push(Event::Handshake(self.settings.public_key));
+            self.tell_keys(events);
         }
     }
 
@@ -372,7 +377,6 @@ impl Entry {
     fn give_up(&mut self, now: Instant, expired: Expired, jitter: &mut Jitter) {
         self.drops.add(Reason::NoSession, expired.dropped as u64);
         self.retry.tried(now, RETRY_FIRST, RETRY_MOST, jitter);
-        self.timers.gave_up();
         if !self.keeps_session() {
             self.asking = None;
         }

@@ -114,7 +114,7 @@ impl Device {
             Ok(len) => {
                 entry.handshakes.initiations_received += 1;
                 entry.handshakes.responses_sent += 1;
-                entry.answered(now, from);
+                entry.answered(now, from, datagram.len());
                 entry.transmit(now, from.into(), len, &mut out.datagrams);
             }
             Err(reason) => entry.refuse(now, from, reason),

@@ -269,6 +269,8 @@ impl Device {
         if entry.tick(now, &mut self.jitter, out) {
             announce(id, entry, &mut self.table, &mut out.events);
         }
+        entry.tell_keys(&mut out.events);
+        entry.tell_mtu(&mut out.events);
         self.paths_changed |= entry.path_changed();
         self.deadlines.set(id.0, entry.next_visit(now));
     }

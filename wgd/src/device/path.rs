@@ -32,14 +32,17 @@ pub(super) struct Path {
     fragments: Option<u32>,
     /// The MTU as it counted last for the device's; none: it did not.
     counted: Option<u16>,
+    /// As it was told last.
+    told: u16,
 }
 
 impl Path {
     pub(super) fn new(mtu: Mtu, ends: Vec<(IpAddr, IpAddr)>) -> Self {
-        let mut path = Self { mtu: PathMtu::new(mtu), ends, asked: None, fragments: None, counted: None };
+        let mut path = Self { mtu: PathMtu::new(mtu), ends, asked: None, fragments: None, counted: None, told: 0 };
         if path.ends.is_empty() {
             path.mtu.assume();
         }
+        path.told = path.mtu();
         path
     }
 
@@ -52,7 +55,7 @@ impl Path {
         if self.ends == ends {
             return self.mtu.set_ceiling(mtu);
         }
-        *self = Self { counted: self.counted, ..Self::new(mtu, ends) };
+        *self = Self { counted: self.counted, told: self.told, ..Self::new(mtu, ends) };
     }
 
     /// Why the MTU is no more than an assumption.
@@ -161,6 +164,14 @@ impl Entry {
     pub(super) fn path_changed(&mut self) -> bool {
         let counts = (self.liveness.state() != PeerState::Down).then_some(self.path.mtu());
         std::mem::replace(&mut self.path.counted, counts) != counts
+    }
+
+    /// Tells of the MTU, where it has changed since the last call.
+    pub(super) fn tell_mtu(&mut self, events: &mut Vec<Event>) {
+        let mtu = self.path.mtu();
+        if std::mem::replace(&mut self.path.told, mtu) != mtu {
+            events.push(Event::PeerMtu(self.settings.public_key, mtu));
+        }
     }
 
     /// The peer is reached another way.

@@ -7,6 +7,7 @@
 //! The order of a flow's packets stays; flows may pass each other.
 
 use super::header::{Kind, NetHeader};
+use super::train::SEGMENTS;
 use crate::batch::Batch;
 
 mod candidate;
@@ -135,7 +136,9 @@ impl Run {
         let (Some(own), Some(end), Some(first)) = (self.candidate, self.end, batch.get(self.first)) else {
             return false;
         };
-        let fits = self.packets < PACKETS && self.octets + other.payload <= OCTETS;
+        // Since 6.7 a TUN refuses more datagrams than a socket does
+        let most = if own.is_udp { SEGMENTS } else { PACKETS };
+        let fits = self.packets < most && self.octets + other.payload <= OCTETS;
         let is_next = end.payload == own.payload && other.payload <= own.payload && end.precedes(&other);
         if !fits || !is_next || !own.same_headers(first, packet, self.packets) || !other.is_intact(packet) {
             return false;

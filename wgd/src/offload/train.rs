@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::envelope::Envelope;
 
 /// The kernel's `UDP_MAX_SEGMENTS`, which is 128 since 6.9.
-const SEGMENTS: usize = 64;
+pub(super) const SEGMENTS: usize = 64;
 /// The longest payload of UDP in IPv4.
 const OCTETS: usize = 65_535 - 20 - 8;
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::{Opened, Sessions, Unanswered};
 use crate::drops::Reason;
+use crate::envelope::Envelope;
 use crate::message::{INITIATION, field};
 use crate::settings::PublicKey;
 
@@ -42,7 +43,8 @@ pub(crate) struct Peer {
     /// Our key that handshakes are begun with, and the peer's that they are for.
     ours: PublicKey,
     theirs: PublicKey,
-    queue: VecDeque<Vec<u8>>,
+    /// Each with how it is to be sent.
+    queue: VecDeque<(Vec<u8>, Envelope)>,
     /// Sessions that both ends have confirmed.
     completed: u64,
 }
@@ -107,8 +109,17 @@ impl Peer {
         }
     }
 
-    /// Encrypts the packet in the first `len` octets of `buffer`, whose rest serves as padding.
-    pub(crate) fn seal(&mut self, now: Instant, buffer: &mut [u8], len: usize, mtu: usize, out: &mut [u8]) -> Sealed {
+    /// Encrypts the packet in the first `len` octets of `buffer`, whose rest serves as padding. If it has to wait, so does
+    /// its envelope.
+    pub(crate) fn seal(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        len: usize,
+        mtu: usize,
+        envelope: Envelope,
+        out: &mut [u8],
+    ) -> Sealed {
         let padded = len.next_multiple_of(16).min(mtu).min(buffer.len()).max(len); // paper, section 5.4.6
         buffer[len..padded].fill(0);
         let packet = &buffer[..padded];
@@ -119,7 +130,7 @@ impl Peer {
         if self.queue.len() >= QUEUE {
             return Sealed::Full(self.initiate(now, out, false));
         }
-        self.queue.push_back(packet.to_vec());
+        self.queue.push_back((packet.to_vec(), envelope));
         Sealed::Queued(self.initiate(now, out, false))
     }
 
@@ -168,11 +179,12 @@ impl Peer {
     }
 
     /// The next packet that waited for a session, encrypted.
-    pub(crate) fn unqueue(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+    pub(crate) fn unqueue(&mut self, now: Instant, out: &mut [u8]) -> Option<(usize, Envelope)> {
         let sessions = self.pairs.get_mut(self.sending?)?;
-        let len = sessions.seal(now, self.queue.front()?, out)?;
+        let (packet, envelope) = self.queue.front()?;
+        let sealed = (sessions.seal(now, packet, out)?, *envelope);
         self.queue.pop_front();
-        Some(len)
+        Some(sealed)
     }
 
     /// An initiation, unless one is on its way; with `again` a second one.
@@ -206,6 +218,7 @@ impl Peer {
         self.sending = self.sending.filter(|pair| self.pairs[*pair].has_session(now)).or_else(|| self.newest(now));
         let is_asked = self.asking.is_some_and(|asking| asking.pair == pair);
         match made {
+            Err(Unanswered) if is_asked && !self.has_asked_enough(now) => Ok(self.initiate(now, out, true)),
             Err(Unanswered) if is_asked => Err(self.give_up()),
             Err(Unanswered) => Ok(None),
             Ok(made) if is_asked => self.ask_on(now, made, out),
@@ -223,6 +236,11 @@ impl Peer {
             self.asking = None;
         }
         is_new
+    }
+
+    /// When the newest initiation was sent, while none is answered.
+    pub(crate) fn asked(&self) -> Option<Instant> {
+        self.asking.map(|asking| asking.sent)
     }
 
     /// Whether we have a key beside the present one.
@@ -325,19 +343,26 @@ impl Peer {
         if made.is_some() && out.first() == Some(&INITIATION) {
             asking.sent = now;
         }
-        if candidates.len() == 1 {
-            return Ok(made);
-        }
-        if now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
+        let has_others = candidates.len() > 1;
+        if has_others && now.saturating_duration_since(asking.begun) >= GIVE_UP_AFTER {
             return Err(self.give_up());
         }
-        if now.saturating_duration_since(asking.since) < NEXT_AFTER {
-            return Ok(made);
+        if !has_others || now.saturating_duration_since(asking.since) < NEXT_AFTER {
+            // `Tunn` forgets to repeat its initiation when the peer's has crossed it
+            let is_forgotten = made.is_none() && now.saturating_duration_since(asking.sent) >= REKEY_TIMEOUT;
+            return Ok(if is_forgotten { self.initiate(now, out, true) } else { made });
         }
         let place = candidates.iter().position(|pair| *pair == asking.pair).map_or(0, |place| place + 1);
         let next = candidates[place % candidates.len()];
         (asking.pair, asking.since, asking.sent) = (next, now, now);
         Ok(self.pairs[next].initiate(out, true))
+    }
+
+    /// `Tunn` says that nobody answers also when it forgets old keys (paper, section 6.3), and then the handshake that has
+    /// just begun with them. Its own 90 s begin up to a visit earlier than ours.
+    fn has_asked_enough(&self, now: Instant) -> bool {
+        let enough = GIVE_UP_AFTER - REKEY_TIMEOUT;
+        self.asking.is_none_or(|asking| now.saturating_duration_since(asking.begun) >= enough)
     }
 
     fn give_up(&mut self) -> Expired {
@@ -356,6 +381,8 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::net::SocketAddr;
 
     use zeroize::Zeroizing;
 
@@ -376,6 +403,7 @@ mod tests {
     #[test]
     fn the_last_counter_is_sent_and_the_next_packet_waits_for_a_new_session() {
         let (now, from) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
+        let to = SocketAddr::new(from, 51820);
         let (mut alice, mut bob, mut out, mut back) = (peer(1, 2), peer(2, 1), vec![0; 2000], vec![0; 2000]);
         let len = alice.initiate(now, &mut out, false).unwrap();
         let keys = bob.pairs[0].keys();
@@ -384,7 +412,7 @@ mod tests {
         let mut packet = [0x45; 64];
         for (counter, expected) in [(1, true), (REJECT_AFTER_MESSAGES - 2, true), (REJECT_AFTER_MESSAGES - 1, false)] {
             alice.pairs[0].established.as_mut().unwrap().counter = counter;
-            let sealed = alice.seal(now, &mut packet, 20, 1420, &mut out);
+            let sealed = alice.seal(now, &mut packet, 20, 1420, to.into(), &mut out);
             assert_eq!(matches!(sealed, Sealed::Transport(_)), expected, "{counter}: {sealed:?}");
         }
         assert_eq!((out[0], alice.queued()), (INITIATION, 1));

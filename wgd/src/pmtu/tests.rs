@@ -162,6 +162,22 @@ fn a_far_end_that_never_answers_leaves_what_was_assumed() {
 }
 
 #[test]
+fn what_the_host_refuses_is_not_assumed_of_a_far_end_that_never_answers() {
+    let mut world = World::new(1500);
+    (world.answers, world.interface) = (false, 1400);
+    world.path = PathMtu::new(Mtu::Octets(1420));
+    world.path.begin(OVERHEAD);
+    world.run(seconds(5));
+    for _ in 0..200 {
+        assert_eq!((world.path.mtu(), world.path.knowledge()), (1340, Knowledge::Unanswered));
+        world.run(seconds(1));
+    }
+    world.interface = 1500;
+    world.run(seconds(70));
+    assert_eq!(world.path.mtu(), 1420);
+}
+
+#[test]
 fn a_path_that_is_dead_for_a_while_does_not_shrink() {
     let mut world = World::new(1500);
     world.run(seconds(10));

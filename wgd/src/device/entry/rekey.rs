@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Entry, Output};
 use crate::peer::Sessions;
 use crate::settings::PublicKey;
+use crate::view::Event;
 
 impl Entry {
     /// Handshakes are begun with this key of ours from now on, the first at once where there is a session to renew.
@@ -25,6 +26,14 @@ impl Entry {
     /// A new session; the old one is used until then.
     pub(in crate::device) fn rekey(&mut self, now: Instant, out: &mut Output) {
         self.initiate(now, true, &mut out.datagrams);
+    }
+
+    /// Tells of the static keys in use, where others were before.
+    pub(in crate::device) fn tell_keys(&mut self, events: &mut Vec<Event>) {
+        let Some(keys) = self.peer.keys() else { return };
+        if self.told_keys.replace(keys).is_some_and(|before| before != keys) {
+            events.push(Event::Keys(self.settings.public_key, keys));
+        }
     }
 
     /// In words, where a rotation leaves a choice.

@@ -24,8 +24,6 @@ pub(super) struct Timers {
     /// A packet passed since the last visit.
     passed: bool,
     visited: Option<Instant>,
-    /// The newest initiation of ours, until a handshake is completed.
-    initiated: Option<Instant>,
     /// When the newest session began, and the oldest that had not ended then.
     newest: Option<Instant>,
     oldest: Option<Instant>,
@@ -40,7 +38,7 @@ impl Timers {
     pub(super) fn sent(&mut self, now: Instant, kind: Option<u8>, len: usize) {
         self.owes = false;
         match kind {
-            Some(INITIATION) => self.initiated = Some(now),
+            Some(INITIATION) => {}
             Some(RESPONSE) => self.began(now),
             _ => self.expects |= len > KEEPALIVE_LEN,
         }
@@ -57,12 +55,7 @@ impl Timers {
         let is_live = |began: &Instant| elapsed(now, *began) < REJECT_AFTER_TIME;
         self.oldest = self.oldest.filter(is_live).or(self.newest.filter(is_live)).or(Some(now));
         self.newest = Some(now);
-        (self.initiated, self.owes) = (None, false);
-    }
-
-    /// No initiation is repeated any more.
-    pub(super) fn gave_up(&mut self) {
-        self.initiated = None;
+        self.owes = false;
     }
 
     /// The latest visit was too long ago for a packet to be handled by its time.
@@ -107,8 +100,8 @@ impl Entry {
 
     /// A repetition of the initiation on its way, else the first of a new handshake.
     fn handshake_due(&self, now: Instant) -> Option<Instant> {
-        if let Some(initiated) = self.timers.initiated {
-            return Some(initiated + REKEY_TIMEOUT + TICK);
+        if let Some(asked) = self.peer.asked() {
+            return Some(asked + REKEY_TIMEOUT);
         }
         self.endpoint?;
         let session = (self.keeps_session() && !self.peer.has_session()).then_some(now);

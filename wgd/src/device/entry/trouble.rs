@@ -34,8 +34,9 @@ impl Trouble {
 }
 
 impl Entry {
-    /// An initiation of the peer's was answered.
-    pub(in crate::device) fn answered(&mut self, now: Instant, from: SocketAddr) {
+    /// An initiation of the peer's, of so many octets, was answered.
+    pub(in crate::device) fn answered(&mut self, now: Instant, from: SocketAddr, octets: usize) {
+        self.received.count(octets);
         self.trouble.answers = self.trouble.answers.saturating_add(1);
         self.trouble.last_answer = Some((now, from));
     }
@@ -169,7 +170,7 @@ mod tests {
         let mut entry = entry(None);
         let now = Instant::now();
         let mut told = |port| {
-            entry.answered(now, SocketAddr::new([192, 0, 2, 1].into(), port));
+            entry.answered(now, SocketAddr::new([192, 0, 2, 1].into(), port), 148);
             entry.untold(now).is_some()
         };
         assert_eq!([1, 2, 3, 4].map(&mut told), [false, true, false, false], "one may be lost on its way");

@@ -92,6 +92,11 @@ fn both_ends_find_what_the_path_takes_and_their_devices_follow() {
     assert_eq!(pair.mtus(), [1400 - OVERHEAD as u16; 2]);
     for end in [&pair.alice, &pair.bob] {
         assert_eq!(end.events.iter().rfind(|event| matches!(event, Event::Mtu(_))), Some(&Event::Mtu(1340)));
+        let told = end.events.iter().rev().find_map(|event| match event {
+            Event::PeerMtu(peer, mtu) => Some((*peer, *mtu)),
+            _ => None,
+        });
+        assert_eq!(told, Some((end.peer(pair.now).public_key, 1340)));
         assert_eq!(end.peer(pair.now).mtu_note, None);
         assert!(end.received.iter().all(|packet| packet.len() == 24), "no answer reaches a host");
     }
@@ -243,4 +248,48 @@ fn a_datagram_that_the_host_does_not_send_for_its_length_lowers_the_mtu_at_once(
     pair.run_through(1400, TICK * 4);
     assert!((1340 - 16..=1340).contains(&pair.mtus()[0]), "{:?}", pair.mtus());
     assert_eq!(pair.alice.drops(pair.now, "too big"), 3);
+}
+
+#[test]
+fn what_waits_for_a_session_leaves_as_it_would_have_with_one() {
+    let mut pair = Pair::new();
+    pair.alice.change(pair.now, |settings| settings.mtu = Mtu::Octets(1200));
+    let mut waiting = packet("fd00::1", "fd00::2", &[0; 1240]);
+    waiting[1] = Ecn::Ect0.bits() << 4;
+    let initiation = pair.sealed(&waiting);
+    pair.bob.receive(pair.now, pair.alice.address, &initiation);
+    let (_, response) = pair.bob.take().remove(0);
+    pair.alice.receive(pair.now, pair.bob.address, &response);
+    let (_, envelope) = pair.alice.out.datagrams.iter().find(|(datagram, _)| datagram.len() > 1240).unwrap();
+    // RFC 6040 §4.1, RFC 8200 §5
+    assert_eq!((envelope.ecn, envelope.fragment), (Ecn::Ect0, true));
+}
+
+impl Pair {
+    /// Alice sends a packet by an interface that takes so many octets: whether it does.
+    fn sends_by(&mut self, interface: usize, packet: &[u8]) -> bool {
+        self.alice.send(self.now, packet);
+        let sent = self.alice.take();
+        let to = self.bob.address;
+        for (_, datagram) in sent.iter().filter(|(_, datagram)| datagram.len() + 28 > interface) {
+            self.alice.device.too_long(self.now, to, datagram.len(), 1, &mut self.alice.out);
+        }
+        !sent.is_empty() && sent.iter().all(|(_, datagram)| datagram.len() + 28 <= interface)
+    }
+}
+
+#[test]
+fn an_interface_that_takes_less_is_obeyed_though_nobody_can_be_asked_about_the_path() {
+    let mut pair = Pair::connected();
+    assert_eq!(pair.mtus()[0], 1420);
+    let refused = (0..10).take_while(|_| !pair.sends_by(1400, &datagram(usize::from(pair.mtus()[0]), true))).count();
+    assert!((1..=4).contains(&refused), "{refused}");
+    assert!((1280..=1340).contains(&pair.mtus()[0]), "{:?}", pair.mtus());
+    assert_eq!(pair.alice.drops(pair.now, "too big"), refused as u64);
+    assert!(!pair.sends_by(1400, &datagram(1400, true)));
+    assert_eq!(pair.alice.received.pop().unwrap()[20..22], [3, 4], "its sender is told");
+    pair.run(seconds(61));
+    pair.sends_by(1500, &datagram(1000, true));
+    assert!(pair.sends_by(1500, &datagram(1400, true)), "the interface takes more now");
+    assert_eq!(pair.mtus()[0], 1420);
 }

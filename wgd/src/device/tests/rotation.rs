@@ -87,8 +87,16 @@ fn when_its_time_comes_a_next_key_makes_a_session_and_the_old_one_is_used_until_
     assert_eq!(pair.bob.received.len(), 1);
     assert_eq!(in_use(&pair.alice, pair.now), [public_key(5)]);
     assert_eq!(in_use(&pair.bob, pair.now), [public_key(5)]);
+    let told = |end: &mut End| {
+        let events = std::mem::take(&mut end.events).into_iter();
+        events.filter(|event| matches!(event, Event::Keys(..))).collect::<Vec<_>>()
+    };
+    let both = (public_key(5), public_key(2));
+    assert_eq!(told(&mut pair.alice), [Event::Keys(both.1, both)]);
+    assert_eq!(told(&mut pair.bob), [Event::Keys(public_key(1), (both.1, both.0))]);
     pair.bob.received.clear();
     pair.exchange();
+    assert_eq!((told(&mut pair.alice), told(&mut pair.bob)), (Vec::new(), Vec::new()));
 }
 
 #[test]

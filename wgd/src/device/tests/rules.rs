@@ -8,7 +8,8 @@ fn sealed_raw(pair: &mut Pair, content: &[u8]) -> Vec<u8> {
     let mut buffer = content.to_vec();
     let peer = &mut device.entries[0].as_mut().unwrap().peer;
     // An MTU of nothing: no padding
-    let sealed = peer.seal(pair.now, &mut buffer, content.len(), 0, out.datagrams.room());
+    let to = pair.bob.address.into();
+    let sealed = peer.seal(pair.now, &mut buffer, content.len(), 0, to, out.datagrams.room());
     let crate::peer::Sealed::Transport(len) = sealed else { panic!("{sealed:?}") };
     out.datagrams.room()[..len].to_vec()
 }

@@ -132,6 +132,10 @@ fn without_an_endpoint_a_packet_is_dropped_and_without_an_answer_128_wait() {
 fn octets_are_counted_at_both_ends_alike() {
     let mut pair = Pair::connected();
     let (before_alice, before_bob) = (pair.alice.peer(pair.now), pair.bob.peer(pair.now));
+    for (from, to) in [(&before_alice, &before_bob), (&before_bob, &before_alice)] {
+        let sent = (from.transmit_packets, from.transmit_bytes);
+        assert_eq!((to.receive_packets, to.receive_bytes), sent, "handshakes too, as in the kernel's implementation");
+    }
     pair.alice.send(pair.now, &packet("10.0.0.1", "10.0.0.2", &[0; 100]));
     pair.settle();
     assert_eq!(pair.alice.peer(pair.now).transmit_bytes - before_alice.transmit_bytes, 128 + 32);
