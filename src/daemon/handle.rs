@@ -203,7 +203,8 @@ impl Handle {
 
     /// Every WireGuard peer, in file order.
     pub async fn peers(&self) -> Vec<PeerView> {
-        self.gateway(|gateway| gateway.peers()).await.unwrap_or_default()
+        let peers = self.gateway(|gateway| gateway.peers()).await.unwrap_or_default();
+        self.with_permitted(peers).await
     }
 
     /// A new session with a WireGuard peer (name or public key).
@@ -231,7 +232,8 @@ impl Handle {
 
     /// The tunnel as it is; `None`: there is none, or the gateway is stopping.
     pub async fn tunnel(&self) -> Option<TunnelView> {
-        self.gateway(|gateway| gateway.tunnel_view()).await.flatten()
+        let view = self.gateway(|gateway| gateway.tunnel_view()).await.flatten()?;
+        Some(TunnelView { peers: self.with_permitted(view.peers).await, ..view })
     }
 
     /// Changes the tunnel until the next start, whole or not at all; `None`: the gateway is stopping.
@@ -287,7 +289,8 @@ impl Handle {
     /// The name, where no peer has it.
     pub async fn peer_key(&self, name: Option<String>) -> Result<Option<PublicKey>, String> {
         let Some(name) = name else { return Ok(None) };
-        let found = self.peers().await.into_iter().find(|peer| peer.name == name);
+        let peers = self.gateway(|gateway| gateway.peers()).await.unwrap_or_default();
+        let found = peers.into_iter().find(|peer| peer.name == name);
         found.map(|peer| Some(peer.public_key)).ok_or(name)
     }
 
@@ -331,7 +334,10 @@ impl Handle {
         self.bgp.as_ref()?.call(question).await
     }
 
-    async fn gateway<T: Send + 'static>(&self, question: impl FnOnce(&mut Gateway) -> T + Send + 'static) -> Option<T> {
+    pub(super) async fn gateway<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Gateway) -> T + Send + 'static,
+    ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |gateway| drop(answer.send(question(gateway))));
         self.calls.send(call).await.ok()?;

@@ -14,6 +14,7 @@ mod journal;
 mod log;
 mod memory;
 mod news;
+mod permitted;
 mod signals;
 mod start;
 mod stop;

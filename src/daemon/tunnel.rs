@@ -168,7 +168,7 @@ impl Gateway {
         }
     }
 
-    /// Every WireGuard peer.
+    /// Every WireGuard peer, as the tunnel has it.
     pub(super) fn peers(&self) -> Vec<PeerView> {
         self.device.as_ref().map(|device| device.tunnel.peers()).unwrap_or_default()
     }

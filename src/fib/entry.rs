@@ -84,7 +84,7 @@ impl Entry {
 
     /// A route that a former run has left may stay although the speaker wants another one.
     pub(super) fn is_kept_over(&self) -> bool {
-        self.left_over && self.choice.is_some() && self.has_kernel_side()
+        self.left_over && self.choice.is_some() && matches!(self.kernel, Standing::Stands(_))
     }
 
     fn wanted_body(&self) -> Option<&Arc<Body>> {
@@ -178,11 +178,6 @@ impl Entry {
         }
     }
 
-    /// The kernel refused it because a route of another program stands there.
-    pub(super) fn is_behind_foreign(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.foreign)
-    }
-
     /// A route that a former run has left.
     pub(super) fn left_over(body: Body) -> Self {
         Self { left_over: true, kernel: Standing::Stands(Arc::new(body)), ..Self::default() }
@@ -209,6 +204,7 @@ impl Entry {
     /// Somebody else changed or deleted the route, which was like this before or is now.
     pub(super) fn meddled(&mut self, body: Option<&Body>) {
         self.disturbed = self.kernel_sent.is_some();
+        self.left_over &= self.choice.is_none(); // there is nothing to keep any more
         let into_tunnel = self.kernel.leads_into_tunnel() || body.is_some_and(|body| body.into_tunnel);
         self.kernel = Standing::Uncertain { into_tunnel };
     }
@@ -253,6 +249,11 @@ impl Entry {
             Standing::Stands(body) => Some(body),
             _ => self.wanted_body().map(Arc::as_ref),
         }
+    }
+
+    /// The tunnel's entry that every worker has.
+    pub(super) fn acknowledged(&self) -> Option<&Arc<Group>> {
+        self.tunnel.as_ref()
     }
 
     /// The tunnel's entry to show: what is acknowledged, else what should be.

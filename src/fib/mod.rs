@@ -20,7 +20,7 @@ use bgpd::speaker::{FibChange, NextHopState};
 use bgpd::types::NextHop;
 use ipnet::IpNet;
 use wgd::settings::PublicKey;
-use wgd::table::Change;
+use wgd::table::{Change, Group};
 
 use self::entries::{Changing, Entries};
 use self::entry::Entry;
@@ -116,6 +116,15 @@ pub struct RouteView {
     pub tunnel: Option<[Vec<String>; 3]>,
 }
 
+/// From where the tunnel's peers may send, as far as one look goes.
+#[derive(Clone, Debug)]
+pub struct Permitted {
+    /// Destinations in order, with the groups that the tunnel has for them.
+    pub prefixes: Vec<(IpNet, Arc<Group>)>,
+    /// Where the next look begins; absent: this was all.
+    pub next: Option<Place>,
+}
+
 /// How far a destination is.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum State {
@@ -145,13 +154,15 @@ pub struct Fib {
     /// Refused just now: the clock comes with [`Fib::poll_work`].
     refused: Vec<(Place, Duration)>,
     retries: BTreeSet<(Instant, Place)>,
+    /// What the speaker says of prefixes that are static routes: theirs when those go.
+    unheeded: BTreeMap<IpNet, Choice>,
     settled: bool,
     withdrawing: bool,
 }
 
 /// A place in the kernel. A former run may have used another table or metric.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Place {
+pub struct Place {
     prefix: IpNet,
     table: u32,
     metric: u32,
@@ -171,6 +182,7 @@ impl Fib {
             kernel_batch: None,
             refused: Vec::new(),
             retries: BTreeSet::new(),
+            unheeded: BTreeMap::new(),
             settled: false,
             withdrawing: false,
         };
@@ -185,6 +197,10 @@ impl Fib {
     /// Routes of the configuration, which need no word of the speaker.
     fn pin_static_routes(&mut self) {
         for prefix in self.static_routes() {
+            let said = self.entries.get(&self.entries.place(prefix)).and_then(|entry| entry.choice.as_deref());
+            if let Some(said) = said.filter(|said| !said.pinned) {
+                self.unheeded.insert(prefix, said.clone());
+            }
             self.choose(prefix, Some(Choice::pinned(&prefix)));
         }
     }
@@ -194,15 +210,16 @@ impl Fib {
         peers.flat_map(|peer| peer.allowed_ips.iter().map(IpNet::trunc)).collect()
     }
 
-    /// The tunnel's peers are others now, or have other allowed IPs. Where a static route goes, one of the speaker's for
-    /// the same prefix comes when the speaker next has news of it.
+    /// The tunnel's peers are others now, or have other allowed IPs. Where a static route goes, the speaker's for the same
+    /// prefix comes.
     pub fn tunnel_peers(&mut self, peers: Vec<TunnelPeer>) {
         let before = self.static_routes();
         if let Some(tunnel) = &mut self.settings.tunnel {
             tunnel.peers.clone_from(&peers);
         }
         for gone in before.difference(&self.static_routes()) {
-            self.choose(*gone, None);
+            let said = self.unheeded.remove(gone);
+            self.choose(*gone, said);
         }
         self.pin_static_routes();
         let next_hops = self.next_hops.set_peers(peers);
@@ -214,9 +231,12 @@ impl Fib {
     /// The speaker's news.
     pub fn changes(&mut self, changes: Vec<FibChange>) {
         for FibChange { prefix, choice } in changes {
+            let choice = choice.map(|choice| Choice::new(&prefix, choice));
             let pinned = self.entries.get(&self.entries.place(prefix)).is_some_and(Entry::is_pinned);
-            if !pinned {
-                self.choose(prefix, choice.map(|choice| Choice::new(&prefix, choice)));
+            match choice {
+                choice if !pinned => self.choose(prefix, choice),
+                Some(choice) => drop(self.unheeded.insert(prefix, choice)),
+                None => drop(self.unheeded.remove(&prefix)),
             }
         }
     }
@@ -227,15 +247,11 @@ impl Fib {
         self.reconsider_covering(next_hop.address);
     }
 
-    /// Links, addresses or foreign routes changed: every next hop is looked up again, and where a foreign route stood in
-    /// the way, it may have gone.
+    /// Links, addresses or foreign routes changed: every next hop is looked up again, and what the kernel has refused it may
+    /// take now.
     pub fn host_changed(&mut self) {
         self.next_hops.look_up_all();
-        let foreign = |(_, place): &(Instant, Place)| self.entries.get(place).is_some_and(Entry::is_behind_foreign);
-        for retry in self.retries.iter().copied().filter(foreign).collect::<Vec<_>>() {
-            self.retries.remove(&retry);
-            self.retry(retry.1);
-        }
+        self.retry_all();
     }
 
     /// Answer to [`Work::Resolve`].
@@ -293,6 +309,7 @@ impl Fib {
         self.withdrawing = true;
         self.settled();
         self.reconsider_all();
+        self.retry_all();
     }
 }
 

@@ -160,6 +160,7 @@ impl NextHops {
     }
 
     /// Whether nothing is asked or to be told.
+    #[cfg(test)]
     pub(super) fn idle(&self) -> bool {
         !self.looking_up && self.to_look_up.is_empty() && self.to_tell.is_empty()
     }

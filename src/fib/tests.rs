@@ -12,7 +12,7 @@ use std::io;
 
 use bgpd::speaker::FibChoice;
 use bgpd::types::{Family, NextHop};
-use wgd::table::{Change, Generation, Group};
+use wgd::table::Generation;
 
 use super::*;
 use crate::kernel::Hop;

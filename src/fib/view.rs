@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bgpd::types::Family;
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use wgd::settings::PublicKey;
 use wgd::table::Group;
 
 use super::entry::Entry;
-use super::{Fib, Place, RouteView, SWITCHED_OFF, State};
+use super::{Fib, Permitted, Place, RouteView, SWITCHED_OFF, State};
 use crate::kernel::Target;
 
 impl Fib {
@@ -37,6 +38,20 @@ impl Fib {
                 tunnel: None,
             }),
         }
+    }
+
+    /// From where the tunnel's peers may send, besides their own allowed IPs: what they have of the routing table. Looks at
+    /// so many destinations at most, for there may be a million of them.
+    pub fn permitted(&self, after: Option<Place>, most: usize) -> Permitted {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut prefixes = Vec::new();
+        let mut next = None;
+        for (place, entry) in self.entries.range((start, Bound::Unbounded)).take(most) {
+            prefixes.extend(entry.acknowledged().map(|group| (place.prefix, Arc::clone(group))));
+            next = Some(*place);
+        }
+        let is_last = next == self.entries.last_key_value().map(|(place, _)| *place);
+        Permitted { prefixes, next: next.filter(|_| !is_last) }
     }
 
     /// Counts by state.

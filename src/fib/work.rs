@@ -78,7 +78,14 @@ impl Fib {
         }
     }
 
-    pub(super) fn retry(&mut self, place: Place) {
+    /// Whatever was refused is tried again now.
+    pub(super) fn retry_all(&mut self) {
+        let later = std::mem::take(&mut self.retries).into_iter().map(|(_, place)| place);
+        let refused = std::mem::take(&mut self.refused).into_iter().map(|(place, _)| place);
+        later.chain(refused).for_each(|place| self.retry(place));
+    }
+
+    fn retry(&mut self, place: Place) {
         if let Some(mut entry) = self.entries.get_mut(&place) {
             entry.retry();
         }
@@ -86,7 +93,8 @@ impl Fib {
     }
 
     /// Nothing is under way or waiting, but for the next try of what was refused.
-    pub fn idle(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> bool {
         self.tunnel_batch.is_none()
             && self.kernel_batch.is_none()
             && self.tunnel.is_empty()
@@ -94,9 +102,11 @@ impl Fib {
             && self.next_hops.idle()
     }
 
-    /// Nothing of ours is in the kernel, nor on its way. A deletion that was refused is still to be done.
+    /// Nothing of ours is in the kernel, nor on its way. A deletion that was refused is still to be done; nobody else is
+    /// waited for: without routes into it, the tunnel's table does not matter any more.
     pub fn withdrawn(&self) -> bool {
-        self.idle() && !self.entries.values().any(Entry::has_kernel_side)
+        let asks_kernel = self.kernel_batch.is_some() || !self.kernel.is_empty();
+        !asks_kernel && !self.entries.values().any(Entry::has_kernel_side)
     }
 
     /// When failed routes are tried again.

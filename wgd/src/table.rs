@@ -150,18 +150,6 @@ impl Table {
         self.groups.set_down(peer, down);
     }
 
-    /// Prefixes of the routed part that admit each peer, in no order: to sort many takes longer than to find them, and
-    /// can be done elsewhere.
-    pub(crate) fn routed_from(&self) -> HashMap<PeerId, Vec<IpNet>> {
-        let mut from: HashMap<PeerId, Vec<IpNet>> = HashMap::new();
-        for (prefix, entry) in self.ipv4.iter().chain(self.ipv6.iter()) {
-            for peer in entry.routed.into_iter().flat_map(|group| self.groups.accepted(group)) {
-                from.entry(*peer).or_default().push(prefix);
-            }
-        }
-        from
-    }
-
     fn set(&mut self, prefix: IpNet, part: Part, group: Option<GroupId>) {
         if let Some(before) = self.replace(prefix, part, group) {
             self.groups.release(before);

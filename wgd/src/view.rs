@@ -74,7 +74,8 @@ pub struct PeerView {
     pub handshake_age: Option<Duration>,
     /// Static allowed IPs.
     pub allowed_ips: Vec<IpNet>,
-    /// Prefixes of the routed table that accept packets from this peer.
+    /// Prefixes of the routed table that accept packets from this peer, in order. The tunnel itself leaves them out: a walk over
+    /// its table would stop packets, and who has given it the table knows them.
     pub allowed_ips_from_bgp: Vec<IpNet>,
     /// Datagram octets received.
     pub receive_bytes: u64,

@@ -188,3 +188,73 @@ fn a_route_comes_at_once_when_the_foreign_one_in_its_way_may_have_gone() {
     let work = std::iter::from_fn(|| bench.work()).find(|work| matches!(work, Work::Kernel(_)));
     assert_eq!(work, Some(replace("10.244.1.0/24", hops(&[(Some("192.168.2.21"), LAN)]))));
 }
+
+#[test]
+fn a_clean_stop_waits_for_nothing_but_the_kernels_routes() {
+    let mut bench = Bench::usual();
+    bench.want("10.20.0.0/16", Some(choice(&["169.254.64.2"])));
+    bench.finish();
+    // An answer of the tunnel and one about next hops are still out, and never come.
+    bench.want("10.21.0.0/16", Some(choice(&["169.254.64.2"])));
+    assert!(matches!(bench.work(), Some(Work::Tunnel(_))));
+    bench.fib.host_changed();
+    assert!(matches!(bench.work(), Some(Work::Resolve(_))));
+    bench.fib.withdraw_all();
+    assert_eq!(bench.work(), Some(delete("10.20.0.0/16")));
+    assert!(!bench.fib.withdrawn());
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    assert!(bench.fib.withdrawn());
+}
+
+#[test]
+fn a_clean_stop_tries_at_once_what_was_refused_before() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
+    bench.finish();
+    bench.want("10.244.1.0/24", None);
+    for _ in 0..4 {
+        assert_eq!(bench.work(), Some(delete("10.244.1.0/24")));
+        bench.fib.kernel_done(refused());
+        assert_eq!(bench.work(), None);
+        bench.now = bench.fib.next_timeout().unwrap();
+    }
+    bench.now -= Duration::from_secs(7);
+    assert_eq!(bench.work(), None);
+    bench.fib.withdraw_all();
+    assert_eq!(bench.work(), Some(delete("10.244.1.0/24")));
+}
+
+#[test]
+fn a_kept_route_that_others_have_deleted_is_put_back_at_once() {
+    let kept = hops(&[(Some("192.168.2.21"), LAN)]);
+    let found = ["10.244.1.0/24", "10.244.2.0/24"].map(|prefix| route(prefix, kept.clone()));
+    let mut bench = Bench::usual_with(Settings { restarted: true, ..settings() }, found.to_vec());
+    let wanted = hops(&[(Some("192.168.2.22"), LAN)]);
+    // Before the speaker speaks of it, and after.
+    bench.fib.own_route_lost(&found[0]);
+    assert_eq!(bench.work(), None);
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.22"])));
+    assert_eq!(bench.work(), Some(replace("10.244.1.0/24", wanted.clone())));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    bench.want("10.244.2.0/24", Some(choice(&["192.168.2.22"])));
+    assert_eq!(bench.work(), None);
+    bench.fib.resync(vec![route("10.244.1.0/24", wanted.clone())]);
+    assert_eq!(bench.work(), Some(replace("10.244.2.0/24", wanted)));
+}
+
+#[test]
+fn what_was_refused_is_tried_at_once_when_the_host_changes() {
+    let mut bench = Bench::usual();
+    bench.want("10.244.1.0/24", Some(choice(&["192.168.2.21"])));
+    for _ in 0..5 {
+        assert!(matches!(bench.work(), Some(Work::Kernel(_))));
+        bench.fib.kernel_done(refused());
+        assert_eq!(bench.work(), None);
+        bench.now = bench.fib.next_timeout().unwrap();
+    }
+    bench.now -= Duration::from_secs(10);
+    // The address that it has for a source is back, or its link is up.
+    bench.fib.host_changed();
+    let work = std::iter::from_fn(|| bench.work()).find(|work| matches!(work, Work::Kernel(_)));
+    assert_eq!(work, Some(replace("10.244.1.0/24", hops(&[(Some("192.168.2.21"), LAN)]))));
+}

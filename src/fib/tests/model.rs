@@ -47,6 +47,11 @@ enum Step {
     Endpoint {
         there: bool,
     },
+    /// The configuration's own route comes or goes.
+    Static {
+        prefix: usize,
+        there: bool,
+    },
     /// The kernel drops our route without a word; the next comparison will tell.
     Drops {
         prefix: usize,
@@ -83,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..NEXT_HOPS.len(), 0..4usize).prop_map(|(next_hop, way)| Step::Moves { next_hop, way }),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(us, alive)| Step::Peer { us, alive }),
         1 => any::<bool>().prop_map(|there| Step::Endpoint { there }),
+        2 => (prefix.clone(), any::<bool>()).prop_map(|(prefix, there)| Step::Static { prefix, there }),
         2 => prefix.clone().prop_map(|prefix| Step::Meddles { prefix }),
         1 => prefix.clone().prop_map(|prefix| Step::Drops { prefix }),
         1 => (prefix, any::<bool>()).prop_map(|(prefix, there)| Step::Foreign { prefix, there }),
@@ -100,6 +106,11 @@ struct Host {
     bench: Bench,
     ways: [usize; 4],
     endpoint: bool,
+    /// The speaker's last word of each prefix.
+    said: BTreeMap<IpNet, FibChoice>,
+    static_routes: BTreeSet<IpNet>,
+    /// Once a static route: the tunnel's table has or had it from its own settings.
+    ever_static: BTreeSet<IpNet>,
     table: BTreeMap<IpNet, Group>,
     routes: BTreeMap<Key, Route>,
     foreign: BTreeSet<IpNet>,
@@ -122,6 +133,9 @@ impl Host {
             bench: Bench::with(settings(), found.clone()),
             ways: [0, 1, 2, 2],
             endpoint: false,
+            said: BTreeMap::new(),
+            static_routes: BTreeSet::new(),
+            ever_static: BTreeSet::new(),
             table: BTreeMap::new(),
             exempt: found.iter().map(key).collect(),
             routes: found.into_iter().map(|route| (key(&route), route)).collect(),
@@ -143,9 +157,13 @@ impl Host {
                 let list = |indices: &[usize]| indices.iter().map(|&index| nh(NEXT_HOPS[index])).collect();
                 let (best, accepted) = (list(&best), list(&accepted));
                 let choice = FibChoice { best, accepted, discard, ..FibChoice::default() };
+                self.said.insert(net(PREFIXES[prefix]), choice.clone());
                 self.bench.want(PREFIXES[prefix], Some(choice));
             }
-            Step::Unwant { prefix } => self.bench.want(PREFIXES[prefix], None),
+            Step::Unwant { prefix } => {
+                self.said.remove(&net(PREFIXES[prefix]));
+                self.bench.want(PREFIXES[prefix], None);
+            }
             Step::Tunnel => self.work_of_tunnel(),
             Step::Kernel { refused } => self.work_of_kernel(&refused),
             Step::KernelLost { done } => self.lose_work_of_kernel(done),
@@ -160,6 +178,7 @@ impl Host {
                 self.endpoint = there;
                 self.bench.fib.endpoints(there.then(|| ENDPOINT.parse().unwrap()).into_iter().collect());
             }
+            Step::Static { prefix, there } => self.set_static(net(PREFIXES[prefix]), there),
             Step::Meddles { prefix } => {
                 if let Some(route) = self.routes.remove(&(net(PREFIXES[prefix]), 254, 20)) {
                     self.bench.fib.own_route_lost(&route);
@@ -227,6 +246,20 @@ impl Host {
 }
 
 impl Host {
+    fn set_static(&mut self, prefix: IpNet, there: bool) {
+        if there {
+            self.ever_static.insert(prefix);
+            self.static_routes.insert(prefix);
+        } else {
+            self.static_routes.remove(&prefix);
+        }
+        let mut peers = settings().tunnel.unwrap().peers;
+        let allowed_ips = self.static_routes.iter().copied().collect();
+        let key = PublicKey([3; 32]);
+        peers.push(TunnelPeer { allowed_ips, static_routes: true, ..peer(key, "static", &[], &[]) });
+        self.bench.fib.tunnel_peers(peers);
+    }
+
     fn work_of_tunnel(&mut self) {
         for change in self.tunnel.take().into_iter().flatten() {
             if let Some(group) = change.group {
@@ -297,7 +330,7 @@ impl Host {
         let standing = self.routes.values().filter(|route| !self.exempt.contains(&key(route)));
         for route in standing.chain(on_the_way) {
             let into_tunnel = Body::of(&self.bench.fib.settings, route).into_tunnel;
-            let known = self.table.contains_key(&route.prefix);
+            let known = self.table.contains_key(&route.prefix) || self.ever_static.contains(&route.prefix);
             assert!(known || !into_tunnel, "{} leads into the tunnel, which knows nothing of it", route.prefix);
         }
     }
@@ -320,17 +353,19 @@ impl Host {
     fn assert_all_is_as_wanted(&self) {
         let fib = &self.bench.fib;
         let (mut routes, mut table) = (BTreeMap::new(), BTreeMap::new());
-        for (place, entry) in fib.entries.iter() {
-            let Some(choice) = entry.choice.as_ref().filter(|_| !fib.withdrawing) else { continue };
+        for prefix in PREFIXES.map(net) {
+            let pinned = self.static_routes.contains(&prefix);
+            let said = || self.said.get(&prefix).map(|said| Choice::new(&prefix, said.clone()));
+            let Some(choice) = pinned.then(|| Choice::pinned(&prefix)).or_else(said) else { continue };
             let wanted = choice.wanted(&fib.settings, &fib.next_hops);
-            if guard::refusal(&fib.settings, &fib.next_hops, &place.prefix, wanted.kernel.as_deref(), false).is_some() {
+            if guard::refusal(&fib.settings, &fib.next_hops, &prefix, wanted.kernel.as_deref(), pinned).is_some() {
                 continue;
             }
             if let Some(Body { target, source, .. }) = wanted.kernel.as_deref().cloned() {
                 let route = Route { target, source, ..route("0.0.0.0/0", Target::Discard) };
-                routes.insert((place.prefix, 254, 20), Route { prefix: place.prefix, ..route });
+                routes.insert((prefix, 254, 20), Route { prefix, ..route });
             }
-            table.extend(wanted.tunnel.map(|group| (place.prefix, Group::clone(&group))));
+            table.extend(wanted.tunnel.map(|group| (prefix, Group::clone(&group))));
         }
         assert_eq!(self.routes, routes);
         assert_eq!(self.table, table);

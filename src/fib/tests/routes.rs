@@ -270,3 +270,69 @@ fn static_routes_follow_the_allowed_ips_of_their_peer() {
     bench.fib.kernel_done(Ok(vec![Ok(()), Ok(())]));
     assert_eq!(bench.work(), None);
 }
+
+#[test]
+fn where_a_static_route_goes_the_speakers_route_comes_at_once() {
+    let with = |static_routes: &[&str]| {
+        let eu = peer(EU, "eu", &["169.254.64.2/32"], &["10.0.0.0/8"]);
+        vec![eu, TunnelPeer { static_routes: true, ..peer(US, "us", static_routes, &[]) }]
+    };
+    let mut settings = settings();
+    settings.tunnel.as_mut().unwrap().peers = with(&["10.20.0.0/16", "10.21.0.0/16", "10.22.0.0/16"]);
+    let mut bench = Bench::usual_with(settings, Vec::new());
+    bench.finish();
+    // Said of static routes: one by the LAN, one by the tunnel, one that was taken back.
+    bench.want("10.20.0.0/16", Some(choice(&["192.168.2.21"])));
+    bench.want("10.21.0.0/16", Some(choice(&["169.254.64.2"])));
+    bench.want("10.22.0.0/16", Some(choice(&["192.168.2.21"])));
+    bench.want("10.22.0.0/16", None);
+    assert_eq!(bench.work(), None);
+
+    bench.fib.tunnel_peers(with(&[]));
+    let into_tunnel = hops(&[(None, WG)]);
+    let by_lan = RouteOp::Replace(route("10.20.0.0/16", hops(&[(Some("192.168.2.21"), LAN)])));
+    let gone = RouteOp::Delete(route("10.22.0.0/16", Target::Hops(Vec::new())));
+    assert_eq!(bench.work(), Some(table("10.21.0.0/16", &[EU], &[], &[EU])));
+    bench.applied();
+    assert_eq!(bench.work(), Some(Work::Kernel(vec![by_lan, gone])), "10.21.0.0/16 leads into the tunnel as before");
+    bench.fib.kernel_done(Ok(vec![Ok(()), Ok(())]));
+    bench.finish();
+
+    // What the speaker has said before it is one, too.
+    bench.fib.tunnel_peers(with(&["10.20.0.0/16"]));
+    assert_eq!(bench.work(), Some(replace("10.20.0.0/16", into_tunnel)));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    bench.fib.tunnel_peers(with(&[]));
+    assert_eq!(bench.work(), Some(replace("10.20.0.0/16", hops(&[(Some("192.168.2.21"), LAN)]))));
+}
+
+#[test]
+fn whom_the_tunnel_admits_is_told_in_looks_of_a_few() {
+    let mut settings = settings();
+    settings.tunnel.as_mut().unwrap().peers[0].static_routes = true;
+    let elsewhere = Route { metric: 10, ..route("10.3.0.0/16", Target::Discard) };
+    let mut bench = Bench::usual_with(settings, vec![elsewhere]);
+    bench.want("10.1.0.0/16", Some(choice(&["169.254.64.2"])));
+    bench.want("10.2.0.0/16", Some(choice(&["192.168.2.21"])));
+    let backup = FibChoice { accepted: vec![nh("169.254.64.2"), nh("169.254.64.6")], ..choice(&["169.254.64.6"]) };
+    bench.want("10.3.0.0/16", Some(backup));
+    bench.finish();
+    // The tunnel has not heard of this one.
+    bench.want("10.4.0.0/16", Some(choice(&["169.254.64.2"])));
+    assert!(matches!(bench.work(), Some(Work::Tunnel(_))));
+    for most in 1..8 {
+        let (mut told, mut after, mut looks) = (Vec::new(), None, 0);
+        loop {
+            let Permitted { prefixes, next } = bench.fib.permitted(after, most);
+            assert!(prefixes.len() <= most);
+            told.extend(prefixes.into_iter().map(|(prefix, group)| (prefix, group.accept.clone())));
+            (after, looks) = (next, looks + 1);
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(told, [(net("10.1.0.0/16"), vec![EU]), (net("10.3.0.0/16"), vec![EU, US])], "{most}");
+        assert_eq!(looks, bench.fib.entries.len().div_ceil(most), "{most}");
+    }
+    assert!(Bench::new(super::settings()).fib.permitted(None, 8).next.is_none());
+}

@@ -3,8 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
-
 use super::Output;
 use super::path::Path;
 use crate::backoff::{Backoff, Jitter};
@@ -298,7 +296,7 @@ impl Entry {
         self.settings.watched && self.liveness.heard().is_none()
     }
 
-    pub(super) fn view(&self, now: Instant, allowed_ips_from_bgp: Vec<IpNet>) -> PeerView {
+    pub(super) fn view(&self, now: Instant) -> PeerView {
         let handshake = self.peer.last_handshake();
         PeerView {
             name: self.settings.name.clone(),
@@ -307,7 +305,7 @@ impl Entry {
             state: self.liveness.state(),
             handshake_age: handshake.map(|at| elapsed(now, at)),
             allowed_ips: self.settings.allowed_ips.clone(),
-            allowed_ips_from_bgp,
+            allowed_ips_from_bgp: Vec::new(), // the routing's
             receive_bytes: self.received.octets,
             transmit_bytes: self.transmitted.octets,
             receive_packets: self.received.datagrams,

@@ -218,13 +218,9 @@ impl Device {
         }
     }
 
-    /// Every peer, in the order of the settings; the prefixes from BGP in no order.
+    /// Every peer, in the order of the settings.
     pub fn peers(&self, now: Instant) -> Vec<PeerView> {
-        let mut routed = self.table.routed_from();
-        let view = |id: &PeerId| {
-            let entry = self.entries.get(id.0 as usize)?.as_ref()?;
-            Some(entry.view(now, routed.remove(id).unwrap_or_default()))
-        };
+        let view = |id: &PeerId| Some(self.entries.get(id.0 as usize)?.as_ref()?.view(now));
         self.order.iter().filter_map(view).collect()
     }
 

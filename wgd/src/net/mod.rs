@@ -107,9 +107,7 @@ impl Tunnel {
 
     /// Every peer, in the order of the settings; none when the worker has ended.
     pub fn peers(&self) -> Vec<PeerView> {
-        let mut peers: Vec<PeerView> = self.ask(Command::Peers);
-        peers.iter_mut().for_each(|peer| peer.allowed_ips_from_bgp.sort_unstable()); // not while packets wait
-        peers
+        self.ask(Command::Peers)
     }
 
     /// Packets and datagrams dropped that belong to no peer, by reason.

@@ -152,15 +152,6 @@ proptest! {
                     prop_assert_eq!(table.admits(*address, PeerId(peer.into())), naive.admits(*address, peer));
                 }
             }
-            let mut shown: Vec<_> =
-                table.routed_from().into_iter().flat_map(|(peer, of)| of.into_iter().map(move |prefix| (prefix, peer.0 as u8))).collect();
-            let mut expected: Vec<_> = naive.routed.iter()
-                .flat_map(|(prefix, group)| group.accept.iter().map(|key| (*prefix, key.0[0])))
-                .filter(|(_, peer)| *peer < PEERS)
-                .collect();
-            shown.sort_unstable();
-            expected.sort_unstable();
-            prop_assert_eq!(shown, expected);
         }
     }
 
@@ -176,7 +167,7 @@ proptest! {
         table.forget(now + LINGER);
         prop_assert_eq!(table.next_timeout(), None);
         prop_assert_eq!(table.groups.in_use(), 0);
-        prop_assert_eq!(table.ipv4.iter().count() + table.ipv6.iter().count(), 0);
+        prop_assert_eq!(table.ipv4.len() + table.ipv6.len(), 0);
     }
 }
 
@@ -223,12 +214,11 @@ fn what_was_on_its_way_when_a_route_moved_or_went_is_accepted_for_a_while() {
     now += LINGER / 2;
     table.apply(now, Change { prefix, group: None });
     assert_eq!((sends(&table), accepted(&table)), (None, vec![1]));
-    assert!(table.routed_from().is_empty());
     now += LINGER / 2;
     table.forget(now);
     assert_eq!(accepted(&table), [1], "the first one's end is not the second one's");
     assert_eq!(table.next_timeout(), Some(now + LINGER / 2));
     table.forget(now + LINGER / 2);
     assert_eq!((accepted(&table), table.next_timeout()), (vec![], None));
-    assert_eq!((table.groups.in_use(), table.ipv4.iter().count()), (0, 0));
+    assert_eq!((table.groups.in_use(), table.ipv4.len()), (0, 0));
 }

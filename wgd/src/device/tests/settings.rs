@@ -71,19 +71,15 @@ fn carries(device: &Device) -> Vec<(Option<PublicKey>, Vec<u8>)> {
     SAMPLES.iter().map(of).collect()
 }
 
-/// Name, key, state, allowed IPs, and those from BGP.
-type Shown = (String, PublicKey, PeerState, Vec<ipnet::IpNet>, Vec<ipnet::IpNet>);
+/// Name, key, state, and allowed IPs.
+type Shown = (String, PublicKey, PeerState, Vec<ipnet::IpNet>);
 
 /// What is shown, but for addresses that a peer was heard at before.
 fn shown(device: &Device, now: Instant) -> Vec<Shown> {
-    let sorted = |mut prefixes: Vec<ipnet::IpNet>| {
-        prefixes.sort_unstable();
-        prefixes
-    };
     let view = |peer: PeerView| {
         // Bob was heard, and is up for it
         let state = if peer.public_key == public_key(2) { PeerState::Up } else { peer.state };
-        (peer.name, peer.public_key, state, peer.allowed_ips, sorted(peer.allowed_ips_from_bgp))
+        (peer.name, peer.public_key, state, peer.allowed_ips)
     };
     device.peers(now).into_iter().map(view).collect()
 }
