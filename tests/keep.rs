@@ -11,18 +11,33 @@ use anyhow::{Context as _, ensure};
 use common::pair::{PODS, site};
 use common::{Lab, binary, eventually, with_site};
 use vpngw::lab::process::Signal;
+use vpngw::lab::site::Expectation;
+
+const SELECT_DEFERRAL: Duration = Duration::from_secs(12);
+
+fn with_deferral() -> String {
+    format!("[bgp]\nselect-deferral = '{}s'\n", SELECT_DEFERRAL.as_secs())
+}
 
 /// The EC2 gateway with something changed in its configuration.
 struct Ec2<'a> {
     lab: &'a mut Lab,
     config: PathBuf,
+    /// As systemd's `StateDirectory=`.
+    memory: Option<PathBuf>,
 }
 
 impl<'a> Ec2<'a> {
     fn new(lab: &'a mut Lab, changes: &[(&str, &str)]) -> Self {
-        let mut gateway = Self { lab, config: PathBuf::new() };
+        let mut gateway = Self { lab, config: PathBuf::new(), memory: None };
         gateway.configure(changes);
         gateway
+    }
+
+    /// The same with a state directory.
+    fn with_memory(lab: &'a mut Lab) -> Self {
+        let memory = Some(lab.running.directory().file("memory"));
+        Self { memory, ..Self::new(lab, &[]) }
     }
 
     fn configure(&mut self, changes: &[(&str, &str)]) {
@@ -34,6 +49,27 @@ impl<'a> Ec2<'a> {
             assert!(text.contains(from), "{from}");
             text = text.replace(from, to);
         }
+        self.config = self.lab.file("changed.toml", &text);
+    }
+
+    /// A tunnel alone, with kernel routes of its peer's allowed IPs.
+    fn configure_static(&mut self, allowed_ips: &[&str]) {
+        let directory = self.lab.running.directory();
+        let home = directory.public_key("home").unwrap().to_string();
+        let text = format!(
+            r#"
+            [wireguard]
+            private-key-file = "{lab}/ec2.key"
+            [[wireguard.peer]]
+            name          = "homelab"
+            public-key    = "{home}"
+            allowed-ips   = {allowed_ips:?}
+            static-routes = true
+            [control]
+            socket = "{lab}/ec2.sock"
+            "#,
+            lab = directory.path().display()
+        );
         self.config = self.lab.file("changed.toml", &text);
     }
 
@@ -50,6 +86,7 @@ impl<'a> Ec2<'a> {
     fn start(&mut self, on_stop: &str) {
         let mut command = self.lab.node("ec2").gateway(&binary());
         command.args(["run", "--on-stop", on_stop, "--config"]).arg(&self.config);
+        command.envs(self.memory.iter().map(|directory| ("STATE_DIRECTORY", directory)));
         self.lab.running.run("changed", command).unwrap();
     }
 
@@ -62,6 +99,28 @@ impl<'a> Ec2<'a> {
         for prefix in PODS {
             self.lab.kernel_route("ec2", prefix, true).await;
         }
+    }
+
+    /// Works, and has written down with whom.
+    async fn is_remembered(&mut self) {
+        self.works("keep").await;
+        let file = self.memory.as_ref().unwrap().join("restart-157.json");
+        eventually("the neighbor in the file", async || {
+            let text = std::fs::read_to_string(&file)?;
+            ensure!(text.contains("homelab"), "{text}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Started by a configuration with [`SELECT_DEFERRAL`], it hears nothing of its routes.
+    async fn keeps_its_routes_since(&self, began: Instant) {
+        eventually("the end of what nobody wants", async || {
+            ensure!(self.routes() == 0, "{} routes", self.routes());
+            Ok(())
+        })
+        .await;
+        assert!(began.elapsed() >= SELECT_DEFERRAL, "{:?}", began.elapsed());
     }
 
     /// SIGKILL, as in a crash.
@@ -139,23 +198,96 @@ fn what_is_kept_outlives_a_crash_and_is_taken_over_without_the_addresses_of_befo
 
 #[test]
 fn where_nobody_is_remembered_what_is_kept_stays_for_its_time() {
-    const SELECT_DEFERRAL: Duration = Duration::from_secs(6);
     with_site(&[], site(), async |lab| {
         let mut ec2 = Ec2::new(lab, &[]);
         ec2.works("keep").await;
         // It has no state directory, and nobody tells the next one anything.
         ec2.crash().await;
         ec2.lab.kill("home").await;
-        let with_deferral = format!("[bgp]\nselect-deferral = '{}s'\n", SELECT_DEFERRAL.as_secs());
-        ec2.configure(&[("[bgp]\n", &with_deferral)]);
+        ec2.configure(&[("[bgp]\n", &with_deferral())]);
         let began = Instant::now();
         ec2.start("keep");
-        eventually("the end of what nobody wants", async || {
-            ensure!(ec2.routes() == 0, "{} routes", ec2.routes());
-            Ok(())
-        })
-        .await;
-        assert!(began.elapsed() >= SELECT_DEFERRAL, "{:?}", began.elapsed());
+        ec2.keeps_its_routes_since(began).await;
+    });
+}
+
+#[test]
+fn where_nobody_of_before_may_come_back_what_is_kept_stays_for_its_time() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::with_memory(lab);
+        ec2.is_remembered().await;
+        ec2.lab.terminate("changed").await;
+        ec2.lab.kill("home").await;
+        // The neighbor has another name, and is no longer the one that was up.
+        let renamed = ("name          = \"homelab\"", "name          = \"far-end\"");
+        ec2.configure(&[("[bgp]\n", &with_deferral()), renamed]);
+        let began = Instant::now();
+        ec2.start("keep");
+        ec2.keeps_its_routes_since(began).await;
+    });
+}
+
+#[test]
+fn what_is_kept_stays_while_a_neighbor_is_back_without_graceful_restart_and_has_not_told_it_yet() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::with_memory(lab);
+        ec2.is_remembered().await;
+        ec2.crash().await;
+        ec2.lab.kill("home").await;
+        let speechless = |text: &str| {
+            let (before, originated) = text.split_once("[[bgp.originate]]").unwrap();
+            let control = &originated[originated.find("[control]").unwrap()..];
+            let name = "name          = \"aws\"\n";
+            assert!(before.contains(name), "{text}");
+            before.replace(name, &format!("{name}graceful-restart = false\n")) + control
+        };
+        ec2.lab.running.edit("home", speechless).unwrap();
+        ec2.configure(&[("[bgp]\n", &with_deferral())]);
+        let began = Instant::now();
+        ec2.start("keep");
+        ec2.lab.start("home");
+        ec2.lab.expect(Expectation::Session { gateway: "ec2", neighbor: "homelab" }).await;
+        ec2.keeps_its_routes_since(began).await;
+    });
+}
+
+#[test]
+fn who_was_up_before_everything_was_removed_is_not_waited_for() {
+    const DISCARD: (&str, &str) =
+        ("[control]\n", "[[bgp.originate]]\nprefix = '10.98.0.0/16'\ndiscard = true\n[control]\n");
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::with_memory(lab);
+        ec2.is_remembered().await;
+        ec2.lab.terminate("changed").await;
+        ec2.lab.kill("home").await;
+        // It does not know where the service has its state.
+        assert!(ec2.withdraw().status.success());
+        ec2.configure(&[DISCARD]);
+        for _ in 0..2 {
+            ec2.start("keep");
+            ec2.lab.kernel_route("ec2", "10.98.0.0/16", true).await;
+            ec2.lab.answers("ec2").await;
+            let neighbor = ec2.lab.show("ec2", &["neighbor", "homelab"]).unwrap();
+            assert!(!neighbor["note"].to_string().contains("waited for"), "{neighbor}");
+            ec2.crash().await;
+        }
+        assert!(ec2.withdraw().status.success());
+    });
+}
+
+#[test]
+fn without_a_speaker_nobody_is_waited_for() {
+    with_site(&[], site(), async |lab| {
+        let mut ec2 = Ec2::new(lab, &[]);
+        ec2.configure_static(&["10.97.0.0/16", "10.98.0.0/16"]);
+        ec2.start("keep");
+        ec2.lab.kernel_route("ec2", "10.98.0.0/16", true).await;
+        ec2.crash().await;
+        ec2.configure_static(&["10.97.0.0/16"]);
+        ec2.start("keep");
+        ec2.lab.kernel_route("ec2", "10.98.0.0/16", false).await;
+        assert_eq!(ec2.routes(), 1);
+        ec2.lab.tell("ec2", &["stop", "--withdraw"]).await;
     });
 }
 

@@ -36,8 +36,6 @@ use crate::kernel::{self, Address, Kernel, Resolution, Route};
 pub(super) type Call = Box<dyn FnOnce(&mut Gateway) + Send>;
 /// Questions that may wait; an asker beyond waits for room.
 pub(super) const CALLS: usize = 64;
-/// What a former run has left is kept this long, where there is no speaker to say when it is over.
-const LEFTOVERS: Duration = Duration::from_secs(180);
 /// Between two tries of a question that the kernel did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -56,9 +54,12 @@ pub(super) struct Gateway {
     pub(super) bgp: Option<Bgp>,
     pub(super) device: Option<Device>,
     pub(super) jobs: JoinSet<Done>,
+    /// What a former run has left and nobody wants goes then at the latest; `None`: it has gone.
     settle_at: Option<Instant>,
-    /// The tunnel's worker has ended.
-    pub(super) tunnel_gone: bool,
+    /// There are neighbors that the gateway before has remembered.
+    awaits: bool,
+    /// The speaker has told all that it was to wait for, or will not say when.
+    told: bool,
     own_routes: Asking,
     addresses: Asking,
     pub(super) memory: Memory,
@@ -100,9 +101,9 @@ impl Gateway {
         held: Held,
     ) -> Self {
         let started = Instant::now();
-        // Neighbors that are waited for say themselves when it is over.
-        let leftovers = config.bgp.as_ref().map_or(LEFTOVERS, |bgp| bgp.speaker.select_deferral);
-        let settle_at = memory.before().is_empty().then_some(started + leftovers);
+        // Without a speaker there is nobody who might still want something.
+        let leftovers = config.bgp.as_ref().map_or(Duration::ZERO, |bgp| bgp.speaker.select_deferral);
+        let awaits = !memory.before().is_empty();
         let peers = config.wireguard.as_ref().map_or(&[][..], |wireguard| &wireguard.tunnel.peers);
         let mut endpoints = Endpoints::default();
         endpoints.set_peers(peers);
@@ -119,8 +120,9 @@ impl Gateway {
             bgp,
             device,
             jobs: JoinSet::new(),
-            settle_at,
-            tunnel_gone: false,
+            settle_at: Some(started + leftovers),
+            awaits,
+            told: !awaits,
             own_routes: Asking::default(),
             addresses: Asking::default(),
             memory,
@@ -133,7 +135,7 @@ impl Gateway {
     /// Until told to stop, or until a part ends; either way it stops in order.
     pub(super) async fn run(mut self, mut inputs: Inputs, signals: &mut Signals) -> Result<()> {
         let ended = self.serve(&mut inputs, signals).await;
-        let stopped = self.stop(*ended.as_ref().unwrap_or(&Stop::AsConfigured), inputs).await;
+        let stopped = self.stop(*ended.as_ref().unwrap_or(&Stop::AsConfigured)).await;
         ended.and(stopped)
     }
 
@@ -141,6 +143,7 @@ impl Gateway {
         self.host_changed();
         self.fib.endpoints(self.endpoints.addresses());
         self.recall_endpoints();
+        self.remember_soon(); // who is waited for, and nobody else
         loop {
             self.do_work().await;
             let timeout = self.next_timeout();
@@ -151,7 +154,7 @@ impl Gateway {
                 () = signals.stop() => self.stopping = Some(Stop::AsConfigured),
                 input = inputs.next() => self.take(input).await?,
                 Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
-                () = sleep_until(timeout) => self.timeout(),
+                () = sleep_until(timeout) => self.settle(),
             }
         }
     }
@@ -159,9 +162,11 @@ impl Gateway {
     async fn take(&mut self, input: Heard) -> Result<()> {
         match input {
             Heard::Call(call) => call(self),
-            // Where nobody was waited for, time alone says that all has been told
-            Heard::Fib(changes) if changes.is_empty() && self.settle_at.is_some() => {}
-            Heard::Fib(changes) if changes.is_empty() => self.settled(),
+            Heard::Fib(changes) if changes.is_empty() => {
+                self.told = true;
+                self.fib.release();
+                self.settle();
+            }
             Heard::Fib(changes) => self.fib.changes(changes),
             Heard::Event(event) => self.event(event),
             Heard::Kernel(event) => self.kernel_event(event),
@@ -179,9 +184,6 @@ impl Gateway {
                     if let Some(device) = &self.device {
                         let generation = device.tunnel.table(changes);
                         self.fib.tunnel_sent(generation);
-                        if self.tunnel_gone {
-                            self.fib.tunnel_applied(generation);
-                        }
                     }
                 }
                 Work::Kernel(ops) => {
@@ -243,7 +245,10 @@ impl Gateway {
             Event::NextHopUnwanted(hop) => self.fib.next_hop(hop, false),
             Event::SessionUp { neighbor, graceful } => {
                 info!(neighbor, "session up");
-                self.remember(&neighbor, graceful);
+                if graceful {
+                    self.remember(&neighbor, true);
+                    self.settle();
+                }
                 self.journal.write("session-up", neighbor, "Established");
             }
             Event::SessionDown { neighbor, sent, text, .. } => {
@@ -297,14 +302,14 @@ impl Gateway {
         self.jobs.spawn(async move { Done::Addresses(answer("read our addresses", || kernel.addresses()).await) });
     }
 
-    fn timeout(&mut self) {
-        if self.settle_at.is_some_and(|at| at <= Instant::now()) {
-            self.settled();
+    /// What a former run has left and nobody wants is removed: once the neighbors of before are back and have told all, else
+    /// when its time is over. Who is not waited for, as one that does without graceful restart now, may still tell it.
+    fn settle(&mut self) {
+        let Some(at) = self.settle_at.filter(|_| self.told) else { return };
+        let all_back = self.awaits && self.memory.before().is_empty();
+        if !all_back && at > Instant::now() {
+            return;
         }
-    }
-
-    /// What a former run has left and nobody wants is removed.
-    fn settled(&mut self) {
         self.settle_at = None;
         self.memory.forget_before();
         self.remember_soon();
@@ -331,7 +336,7 @@ impl Gateway {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        self.settle_at.into_iter().chain(self.fib.next_timeout()).min()
+        self.settle_at.filter(|_| self.told).into_iter().chain(self.fib.next_timeout()).min()
     }
 }
 

@@ -84,8 +84,8 @@ impl Memory {
 
     /// A neighbor that keeps routes has a session, or none any more.
     pub(super) fn note(&mut self, neighbor: &str, up: bool) {
-        self.before.remove(neighbor);
         if up {
+            self.before.remove(neighbor);
             self.up.insert(neighbor.to_owned());
         } else {
             self.up.remove(neighbor);

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::gateway::Gateway;
 use super::handle::Stop;
-use super::inputs::{Inputs, sleep_until};
+use super::inputs::sleep_until;
 use super::systemd;
 
 /// How long the removal of our routes may take.
@@ -19,7 +19,7 @@ const WITHDRAW_TIME: Duration = Duration::from_secs(5);
 pub const STOP_TIME: Duration = bgpd::net::STOP_TIME.saturating_add(WITHDRAW_TIME);
 
 impl Gateway {
-    pub(super) async fn stop(mut self, how: Stop, inputs: Inputs) -> Result<()> {
+    pub(super) async fn stop(mut self, how: Stop) -> Result<()> {
         let on_stop = match how {
             Stop::AsConfigured => self.config.on_stop,
             Stop::KeepRoutes => OnStop::Keep,
@@ -36,7 +36,7 @@ impl Gateway {
         }
         let withdrawn = match on_stop {
             OnStop::Keep => Ok(()),
-            OnStop::Withdraw => self.withdraw(inputs).await,
+            OnStop::Withdraw => self.withdraw().await,
         };
         if on_stop == OnStop::Withdraw {
             self.memory.erase();
@@ -57,7 +57,8 @@ impl Gateway {
         withdrawn
     }
 
-    async fn withdraw(&mut self, inputs: Inputs) -> Result<()> {
+    /// Only the kernel's answers count: the tunnel and its table go with the device.
+    async fn withdraw(&mut self) -> Result<()> {
         self.fib.withdraw_all();
         let deadline = Instant::now() + WITHDRAW_TIME;
         loop {
@@ -67,11 +68,6 @@ impl Gateway {
             }
             let retry = self.fib.next_timeout();
             tokio::select! {
-                news = inputs.mailbox.take() => {
-                    if let Some(generation) = news.applied {
-                        self.fib.tunnel_applied(generation);
-                    }
-                }
                 Some(done) = self.jobs.join_next() => self.done(done.context("a job of the gateway panicked")?).await,
                 () = sleep_until(retry) => {}
                 () = sleep_until(Some(deadline)) => bail!("our routes could not be removed within {WITHDRAW_TIME:?}"),

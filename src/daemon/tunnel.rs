@@ -22,7 +22,6 @@ impl Gateway {
     /// Liveness first: the FIB flips before the speaker hears of it.
     pub(super) async fn news(&mut self, news: News) -> Result<()> {
         if let Some(why) = news.failed {
-            self.tunnel_gone = true;
             bail!("the tunnel ended: {why}");
         }
         if let Some(generation) = news.applied {

@@ -297,6 +297,14 @@ impl Fib {
         self.schedule_all();
     }
 
+    /// Nobody is waited for any more: what the speaker wants takes the place of what a former run has left there. What it does
+    /// not want stays until [`Fib::settled`].
+    pub fn release(&mut self) {
+        self.settings.restarted = false;
+        self.entries.for_each(|_, entry| entry.left_over &= entry.choice.is_none());
+        self.schedule_all();
+    }
+
     /// The speaker has told everything it had at start: what a former run has left and nobody wants is removed.
     pub fn settled(&mut self) {
         self.settled = true;
@@ -323,7 +331,8 @@ impl Fib {
     fn choose(&mut self, prefix: IpNet, choice: Option<Choice>) {
         let choice = choice.map(|choice| self.plans.share(&self.settings, &self.next_hops, choice));
         let place = self.entries.place(prefix);
-        let keep = self.settings.restarted && !self.settled;
+        // Routes of the configuration itself wait for nobody.
+        let keep = self.settings.restarted && !self.settled && choice.as_ref().is_none_or(|choice| !choice.pinned);
         let mut entry = self.entry(place);
         entry.choice = choice;
         entry.left_over = keep && entry.is_kept_over();

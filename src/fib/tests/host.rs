@@ -258,3 +258,30 @@ fn what_was_refused_is_tried_at_once_when_the_host_changes() {
     let work = std::iter::from_fn(|| bench.work()).find(|work| matches!(work, Work::Kernel(_)));
     assert_eq!(work, Some(replace("10.244.1.0/24", hops(&[(Some("192.168.2.21"), LAN)]))));
 }
+
+#[test]
+fn when_nobody_is_waited_for_any_more_only_what_nobody_wants_is_kept() {
+    let kept = hops(&[(Some("192.168.2.21"), LAN)]);
+    let found = ["10.244.1.0/24", "10.244.2.0/24"].map(|prefix| route(prefix, kept.clone()));
+    let mut bench = Bench::usual_with(Settings { restarted: true, ..settings() }, found.to_vec());
+    let wanted = || Some(choice(&["192.168.2.22"]));
+    bench.want("10.244.1.0/24", wanted());
+    assert_eq!(bench.work(), None);
+    bench.fib.release();
+    assert_eq!(bench.work(), Some(replace("10.244.1.0/24", hops(&[(Some("192.168.2.22"), LAN)]))));
+    bench.fib.kernel_done(Ok(vec![Ok(())]));
+    assert_eq!(bench.work(), None);
+    assert_eq!(bench.state("10.244.2.0/24"), (State::Stale, None));
+    bench.want("10.244.2.0/24", wanted());
+    assert_eq!(bench.work(), Some(replace("10.244.2.0/24", hops(&[(Some("192.168.2.22"), LAN)]))));
+}
+
+#[test]
+fn a_static_route_waits_for_no_neighbor_of_before() {
+    let mut settings = Settings { restarted: true, ..settings() };
+    settings.tunnel.as_mut().unwrap().peers =
+        vec![TunnelPeer { static_routes: true, ..peer(EU, "eu", &["10.20.0.0/16"], &[]) }];
+    let found = route("10.20.0.0/16", hops(&[(Some("192.168.2.21"), LAN)]));
+    let mut bench = Bench::with(settings, vec![found]);
+    assert_eq!(bench.work(), Some(replace("10.20.0.0/16", hops(&[(None, WG)]))));
+}
