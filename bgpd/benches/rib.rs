@@ -20,8 +20,7 @@ const ROUTES: u32 = 100_000;
 fn in_to_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("100k routes");
     group.sample_size(10);
-    let table_of = |last| table(Ipv4Addr::new(10, 0, 1, last), ROUTES);
-    let first = table_of(1);
+    let first = table(Ipv4Addr::new(10, 0, 1, 1), ROUTES);
 
     group.bench_function("in to out", |bencher| {
         let prepare = || {
@@ -53,11 +52,13 @@ fn in_to_out(criterion: &mut Criterion) {
         bencher.iter_batched(prepare, |(mut world, from)| (world.say(from, &first), world), BatchSize::PerIteration);
     });
 
-    group.bench_function("from ten neighbors", |bencher| {
-        let tables: Vec<BytesMut> = (1..=10).map(table_of).collect();
+    for (name, count, routes) in
+        [("from ten neighbors", 10, ROUTES), ("a tenth of them from each of fifty neighbors", 50, ROUTES / 10)]
+    {
+        let tables: Vec<BytesMut> = (1..=count).map(|last| table(Ipv4Addr::new(10, 0, 1, last), routes)).collect();
         let prepare = || {
             let mut world = World::new();
-            let neighbors: Vec<_> = (1..=10).map(|last| world.neighbor(last).0).collect();
+            let neighbors: Vec<_> = (1..=count).map(|last| world.neighbor(last).0).collect();
             (world, neighbors)
         };
         let run = |(mut world, neighbors): (World, Vec<ConnectionId>)| {
@@ -66,24 +67,8 @@ fn in_to_out(criterion: &mut Criterion) {
             }
             world
         };
-        bencher.iter_batched(prepare, run, BatchSize::PerIteration);
-    });
-
-    group.bench_function("a tenth of them from each of fifty neighbors", |bencher| {
-        let tables: Vec<BytesMut> = (1..=50).map(|last| table(Ipv4Addr::new(10, 0, 1, last), ROUTES / 10)).collect();
-        let prepare = || {
-            let mut world = World::new();
-            let neighbors: Vec<_> = (1..=50).map(|last| world.neighbor(last).0).collect();
-            (world, neighbors)
-        };
-        let run = |(mut world, neighbors): (World, Vec<ConnectionId>)| {
-            for (from, table) in neighbors.iter().zip(&tables) {
-                world.say(*from, table);
-            }
-            world
-        };
-        bencher.iter_batched(prepare, run, BatchSize::PerIteration);
-    });
+        group.bench_function(name, |bencher| bencher.iter_batched(prepare, run, BatchSize::PerIteration));
+    }
 
     group.bench_function("to a late neighbor", |bencher| {
         let prepare = || {

@@ -136,7 +136,7 @@ impl Run {
         let (Some(own), Some(end), Some(first)) = (self.candidate, self.end, batch.get(self.first)) else {
             return false;
         };
-        // Since 6.7 a TUN refuses more datagrams than a socket does
+        // There are kernels whose TUN refuses more datagrams than their sockets do
         let most = if own.is_udp { SEGMENTS } else { PACKETS };
         let fits = self.packets < most && self.octets + other.payload <= OCTETS;
         let is_next = end.payload == own.payload && other.payload <= own.payload && end.precedes(&other);
