@@ -13,8 +13,8 @@ use super::handle::Stop;
 use super::inputs::sleep_until;
 use super::systemd;
 
-/// How long the removal of our routes may take.
-const WITHDRAW_TIME: Duration = Duration::from_secs(5);
+/// How long the removal of our routes may take: while many network namespaces end, the kernel lets a change wait for seconds.
+const WITHDRAW_TIME: Duration = Duration::from_secs(10);
 /// How long a clean stop may take: the end of the sessions, then our routes.
 pub const STOP_TIME: Duration = bgpd::net::STOP_TIME.saturating_add(WITHDRAW_TIME);
 
